@@ -1,0 +1,53 @@
+/**
+ * The guest ABI v1 as the host sees it: the map of a filter's memory. `runtime/README.md` is the text of it,
+ * `runtime/abi.ts` the filter's side; a test holds the three together.
+ */
+
+export const ABI_VERSION = 1;
+
+/** Offsets in the map, as in `runtime/abi.ts`. A region is a pointer and a size (u32 each). */
+export const MAP = {
+  config: 0,
+  zones: 8,
+  state: 16,
+  scratch: 24,
+  input: 32,
+  output: 40,
+  registry: 48,
+  consumed: 56,
+  emitted: 60,
+  ledger: 64,
+  bytes: 128,
+} as const;
+
+/** The ledger's counters (u64 each), in order. */
+export const LEDGER = [
+  'in',
+  'kept',
+  'aggregated',
+  'discarded',
+  'malformed',
+  'truncated',
+  'late',
+  'overflowed',
+] as const;
+export type Ledger = Readonly<Record<(typeof LEDGER)[number], number>>;
+
+export const FLAG_TRUNCATED = 1;
+export const FLAG_CLOSING = 1;
+export const DONE = 0;
+export const AGAIN = 1;
+
+/** Before each record in the output region: its bytes and its stream's index (u32 each). */
+export const FRAME_BYTES = 8;
+export const FRAME_ALIGNMENT = 4;
+
+export const REGISTRY_ENTRY_BYTES = 32;
+export const REGISTRY_ENTRIES_MAX = 64;
+export const KIND_STREAM = 1;
+
+/** Exports of a filter; every one is a function. */
+export const EXPORTS = ['weir_abi', 'weir_heap_base', 'weir_start', 'weir_batch', 'weir_tick'] as const;
+
+/** An entry of the zone table: the instant from which an offset holds, and local time minus UTC (i64 each). */
+export const ZONE_BYTES = 16;

@@ -1,0 +1,252 @@
+/**
+ * A running filter: a module in a memory of fixed size, and the calls of the ABI.
+ *
+ * The memory's size is the sum of the manifest's regions, decided before the filter starts; it never grows. The
+ * host writes the map, the config and the zones, runs `weir_start`, and from then on hands over batches that
+ * lie in `input`. Every pointer, length and index that comes back is checked as hostile input; a filter that
+ * traps or breaks the rules throws FILTER_FAULT and must not be called again.
+ */
+import { createHash } from 'node:crypto';
+import { oneLine, WeirError } from '../errors.js';
+import { PAGE_BYTES } from '../limits.js';
+import type { Transition } from '../timezone.js';
+import {
+  ABI_VERSION,
+  AGAIN,
+  DONE,
+  FLAG_CLOSING,
+  FLAG_TRUNCATED,
+  FRAME_ALIGNMENT,
+  FRAME_BYTES,
+  KIND_STREAM,
+  LEDGER,
+  type Ledger,
+  MAP,
+  REGISTRY_ENTRIES_MAX,
+  REGISTRY_ENTRY_BYTES,
+  ZONE_BYTES,
+} from './abi.js';
+import { admit } from './admit.js';
+import type { Manifest } from './manifest.js';
+
+/** Receives each record: `output[start, end)` holds it until the call returns. */
+export type RecordSink = (stream: number, output: Uint8Array, start: number, end: number) => void;
+
+export interface FilterInstance {
+  readonly manifest: Manifest;
+  /** First 12 hex digits of the module's SHA-256. */
+  readonly moduleHash: string;
+  /** The input region; a batch begins at its first byte. */
+  readonly input: Buffer;
+  /** Runs the filter over the first `bytes` bytes of `input`: whole lines, the last one ended by LF. */
+  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink): void;
+  /** Closes the windows that are over at `nowMs`. */
+  tick(nowMs: number, sink: RecordSink): void;
+  /** Closes all windows. */
+  closeWindows(nowMs: number, sink: RecordSink): void;
+  /** Counters since the start. */
+  ledger(): Ledger;
+}
+
+export interface InstanceOptions {
+  readonly manifest: Manifest;
+  readonly module: Uint8Array;
+  /** The filter's own config, as JSON. */
+  readonly config: unknown;
+  readonly zones: readonly Transition[];
+}
+
+/** Calls that one batch may take: each must consume or emit something, and this bounds even that. */
+const CALLS_MAX = 1_000_000;
+
+type Exports = {
+  weir_abi(): number;
+  weir_heap_base(): number;
+  weir_start(): void;
+  weir_batch(start: number, bytes: number, nowMs: bigint, flags: number): number;
+  weir_tick(nowMs: bigint, flags: number): number;
+};
+
+/** Admits, lays out and starts a filter. Throws a WeirError that says why it may not run. */
+export function startFilter(options: InstanceOptions): FilterInstance {
+  const { manifest } = options;
+  const { name } = manifest;
+  const pages = manifest.memoryBytes / PAGE_BYTES;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const abort = (message: number) => {
+    throw new WeirError('FILTER_FAULT', `filter ${name}: ${readMessage(memory, message)}`);
+  };
+  const exports = instantiate(name, admit(name, options.module), { env: { memory, abort } });
+  if (exports.weir_abi() !== ABI_VERSION) {
+    throw new WeirError(
+      'ABI_MISMATCH',
+      `filter ${name}: expected ABI ${ABI_VERSION}, found ${exports.weir_abi()}`,
+    );
+  }
+  const map = layOut(options, memory, exports.weir_heap_base());
+  start(name, exports);
+  const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
+  checkStreams(manifest, memory, words);
+
+  const outputStart = words[MAP.output / 4] as number;
+  const output = Buffer.from(memory.buffer, outputStart, manifest.memory.output);
+  const outputWords = new Uint32Array(memory.buffer, outputStart, manifest.memory.output / 4);
+  const streams = Object.keys(manifest.streams).length;
+  const fault = (what: string, cause?: unknown) =>
+    new WeirError('FILTER_FAULT', `filter ${name}: ${what}`, cause === undefined ? {} : { cause });
+
+  /** Hands over what the last call emitted; returns its bytes. */
+  function takeOutput(sink: RecordSink): number {
+    const emitted = words[MAP.emitted / 4] as number;
+    if (emitted > output.length) throw fault(`emitted ${emitted} bytes into a region of ${output.length}`);
+    let at = 0;
+    while (at < emitted) {
+      const bytes = outputWords[at >>> 2] as number;
+      const stream = outputWords[(at >>> 2) + 1] as number;
+      const end = at + FRAME_BYTES + bytes;
+      if (stream >= streams || bytes === 0 || end > emitted)
+        throw fault('emitted a record outside its output');
+      sink(stream, output, at + FRAME_BYTES, end);
+      at = (end + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
+    }
+    return emitted;
+  }
+
+  /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. */
+  function callUntilDone(bytes: number, sink: RecordSink, call: (from: number) => number): void {
+    let from = 0;
+    for (let calls = 0; calls < CALLS_MAX; calls++) {
+      let answer: number;
+      try {
+        answer = call(from);
+      } catch (cause) {
+        throw cause instanceof WeirError ? cause : fault(`stopped: ${oneLine(cause)}`, cause);
+      }
+      const consumed = words[MAP.consumed / 4] as number;
+      if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
+      from += consumed;
+      const emitted = takeOutput(sink);
+      if (answer === DONE && from === bytes) return;
+      if (answer !== AGAIN) throw fault(`answered ${answer} with ${bytes - from} bytes left`);
+      if (consumed === 0 && emitted === 0) throw fault('neither consumed nor emitted anything');
+    }
+    throw fault(`was not done after ${CALLS_MAX} calls`);
+  }
+
+  const ledgerWords = words.subarray(MAP.ledger / 4);
+  return {
+    manifest,
+    moduleHash: createHash('sha256').update(options.module).digest('hex').slice(0, 12),
+    input: Buffer.from(memory.buffer, words[MAP.input / 4], manifest.memory.input),
+    run(bytes, nowMs, isTruncated, sink) {
+      const now = BigInt(nowMs);
+      const flags = isTruncated ? FLAG_TRUNCATED : 0;
+      callUntilDone(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
+    },
+    tick(nowMs, sink) {
+      callUntilDone(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
+    },
+    closeWindows(nowMs, sink) {
+      callUntilDone(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
+    },
+    ledger() {
+      const counter = (at: number) => (ledgerWords[2 * at] ?? 0) + (ledgerWords[2 * at + 1] ?? 0) * 2 ** 32;
+      return Object.fromEntries(LEDGER.map((key, at) => [key, counter(at)])) as Ledger;
+    },
+  };
+}
+
+function instantiate(name: string, module: WebAssembly.Module, imports: WebAssembly.Imports): Exports {
+  try {
+    return new WebAssembly.Instance(module, imports).exports as unknown as Exports;
+  } catch (cause) {
+    throw new WeirError(
+      'MEMORY_MANIFEST',
+      `filter ${name} wants more memory than its manifest: ${oneLine(cause)}`,
+    );
+  }
+}
+
+/** Writes map, config and zones behind the static data, and the regions' places; returns the map's address. */
+function layOut(
+  { manifest, config, zones }: InstanceOptions,
+  memory: WebAssembly.Memory,
+  heapBase: number,
+): number {
+  const { memory: sizes } = manifest;
+  const configBytes = Buffer.from(JSON.stringify(config ?? {}));
+  const map = align(heapBase >>> 0);
+  const configAt = map + MAP.bytes;
+  const zonesAt = align(configAt + configBytes.length);
+  const staticEnd = zonesAt + zones.length * ZONE_BYTES;
+  if (staticEnd > sizes.static) {
+    throw new WeirError(
+      'MEMORY_MANIFEST',
+      `filter ${manifest.name}: memory.static: expected ${staticEnd} bytes for data, config and zones, found ${sizes.static}`,
+    );
+  }
+  const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
+  const place = (at: number, start: number, bytes: number) => {
+    words.set([start, bytes], at / 4);
+    return start + bytes;
+  };
+  place(MAP.config, configAt, configBytes.length);
+  place(MAP.zones, zonesAt, zones.length * ZONE_BYTES);
+  const scratchAt = place(MAP.state, sizes.static, sizes.state);
+  const inputAt = place(MAP.scratch, scratchAt, sizes.scratch);
+  const outputAt = place(MAP.input, inputAt, sizes.input);
+  place(MAP.output, outputAt, sizes.output);
+  new Uint8Array(memory.buffer).set(configBytes, configAt);
+  const table = new BigInt64Array(memory.buffer, zonesAt, zones.length * 2);
+  table.set(zones.flatMap(({ fromMs, offsetMs }) => [BigInt(fromMs), BigInt(offsetMs)]));
+  return map;
+}
+
+function align(address: number): number {
+  return (address + 15) & ~15;
+}
+
+/** Runs the filter's own initialisation; what it refuses now is its config or its manifest. */
+function start(name: string, exports: Exports): void {
+  try {
+    exports.weir_start();
+  } catch (cause) {
+    const why =
+      cause instanceof WeirError
+        ? cause.message.replace(/; [^;]*$/, '')
+        : `filter ${name}: ${oneLine(cause)}`;
+    throw new WeirError('FILTER_CONFIG', why, { cause });
+  }
+}
+
+/** The streams that the filter registered must be those of its manifest, in the same order. */
+function checkStreams(manifest: Manifest, memory: WebAssembly.Memory, words: Uint32Array): void {
+  const entries = words[MAP.registry / 4 + 1] as number;
+  const table = words[MAP.registry / 4] as number;
+  const bytes = Buffer.from(memory.buffer);
+  const found: string[] = [];
+  if (entries > REGISTRY_ENTRIES_MAX || table + entries * REGISTRY_ENTRY_BYTES > bytes.length) {
+    throw new WeirError('MODULE_REFUSED', `filter ${manifest.name}: its registry lies outside its memory`);
+  }
+  for (let entry = table; entry < table + entries * REGISTRY_ENTRY_BYTES; entry += REGISTRY_ENTRY_BYTES) {
+    if (bytes.readUInt32LE(entry) !== KIND_STREAM) continue;
+    const name = bytes.readUInt32LE(entry + 4);
+    found.push(bytes.toString('utf8', name, name + Math.min(bytes.readUInt32LE(entry + 8), 64)));
+  }
+  const wanted = Object.keys(manifest.streams);
+  if (found.join() !== wanted.join()) {
+    throw new WeirError(
+      'MANIFEST_INVALID',
+      `filter ${manifest.name}: streams: expected ${found.join(', ')} as in the module, found ${wanted.join(', ')}`,
+    );
+  }
+}
+
+/** The UTF-16 text of an AssemblyScript string, whose length in bytes stands before it; hostile, so bounded. */
+function readMessage(memory: WebAssembly.Memory, pointer: number): string {
+  const bytes = Buffer.from(memory.buffer);
+  if (pointer < 4 || pointer > bytes.length) return 'aborted';
+  const length = Math.min(bytes.readUInt32LE(pointer - 4), 1024, bytes.length - pointer);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what a filter says must not control a terminal
+  return bytes.toString('utf16le', pointer, pointer + length).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}

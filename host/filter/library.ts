@@ -1,0 +1,51 @@
+/**
+ * The filters that are installed: folders with a `filter.wasm` and a `filter.json`, found by name.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemCode, WeirError } from '../errors.js';
+import { MODULE_BYTES_MAX } from '../limits.js';
+import { NAME_PATTERN } from '../wire.js';
+import { loadManifest, type Manifest } from './manifest.js';
+
+/** Where `npm run build` puts the shipped filters. */
+export const SHIPPED_FILTERS = fileURLToPath(new URL('../../filters', import.meta.url));
+
+export interface InstalledFilter {
+  readonly manifest: Manifest;
+  readonly module: Uint8Array;
+}
+
+/** Reads a filter by its name. Throws FILTER_UNKNOWN, or what is wrong with its manifest. */
+export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): InstalledFilter {
+  const modulePath = join(folder, name, 'filter.wasm');
+  if (!NAME_PATTERN.test(name) || !isFile(modulePath)) {
+    const known = installedFilters(folder).join(', ') || 'none';
+    throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known}`);
+  }
+  const manifest = loadManifest(join(folder, name, 'filter.json'));
+  const { size } = statSync(modulePath);
+  if (size > MODULE_BYTES_MAX) {
+    throw new WeirError(
+      'MODULE_REFUSED',
+      `filter ${name}: expected a module of up to ${MODULE_BYTES_MAX} bytes, found ${size}`,
+    );
+  }
+  return { manifest, module: readFileSync(modulePath) };
+}
+
+export function installedFilters(folder: string = SHIPPED_FILTERS): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => isFile(join(folder, name, 'filter.wasm')))
+      .sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

@@ -1,0 +1,184 @@
+/**
+ * A filter's config: the JSON object under `config` of its entry in weir.json, read while the filter starts.
+ *
+ *     const windowMs = config().get('window').durationMs(60_000);
+ *     for (let i = 0; i < clauses.size(); i++) clauses.item(i).get('field').text() ...
+ *
+ * Whatever does not fit stops the filter before its first event, with the path of the key, what was expected
+ * and what was found. The host has already parsed the JSON, so it is well-formed.
+ */
+import { CONFIG_AT, regionBytes, regionStart } from './abi';
+import { allocate } from './arena';
+import {
+  ARRAY,
+  MISSING,
+  NULL,
+  OBJECT,
+  STRING,
+  scalarEnd,
+  scalarKind,
+  skipSpace,
+  unescapeTo,
+} from './jsonvalue';
+import { Text } from './text';
+
+const QUOTE: u8 = 0x22;
+const BACKSLASH: u8 = 0x5c;
+
+/** A value of the config and its path, for messages. */
+export class Config {
+  constructor(
+    readonly path: string,
+    readonly kind: i32,
+    private start: usize,
+    private end: usize,
+  ) {}
+
+  isMissing(): bool {
+    return this.kind === MISSING || this.kind === NULL;
+  }
+
+  /** True when the key does not stand there at all; `null` stands there. */
+  isAbsent(): bool {
+    return this.kind === MISSING;
+  }
+
+  has(name: string): bool {
+    return !this.get(name).isMissing();
+  }
+
+  /** The value of a key of this object; MISSING when there is none. */
+  get(name: string): Config {
+    const wanted = String.UTF8.encode(name);
+    let at = this.start + 1;
+    while (this.kind === OBJECT && (at = skipSpace(at, this.end)) < this.end && load<u8>(at) === QUOTE) {
+      const nameEnd = valueEnd(at, this.end);
+      const isWanted =
+        nameEnd - at - 2 === <usize>wanted.byteLength &&
+        memory.compare(at + 1, changetype<usize>(wanted), wanted.byteLength) === 0;
+      const value = skipSpace(skipSpace(nameEnd, this.end) + 1, this.end);
+      const stop = valueEnd(value, this.end);
+      if (isWanted) return made(this.path + '.' + name, value, stop);
+      at = skipSpace(stop, this.end) + 1;
+    }
+    return new Config(this.path + '.' + name, MISSING, 0, 0);
+  }
+
+  /** Refuses keys that are not in the list. */
+  only(names: string[]): Config {
+    this.expect(OBJECT, 'an object');
+    let at = this.start + 1;
+    while ((at = skipSpace(at, this.end)) < this.end && load<u8>(at) === QUOTE) {
+      const nameEnd = valueEnd(at, this.end);
+      const name = String.UTF8.decodeUnsafe(at + 1, nameEnd - at - 2);
+      if (!names.includes(name)) {
+        abort(this.path + ': expected only ' + names.join(', ') + '; found "' + name + '"');
+      }
+      at = skipSpace(valueEnd(skipSpace(skipSpace(nameEnd, this.end) + 1, this.end), this.end), this.end) + 1;
+    }
+    return this;
+  }
+
+  /** Items of a list; 0 when it is missing. */
+  size(): i32 {
+    if (this.isMissing()) return 0;
+    this.expect(ARRAY, 'a list');
+    let items = 0;
+    for (let at = skipSpace(this.start + 1, this.end); at < this.end && load<u8>(at) !== 0x5d; items++) {
+      at = skipSpace(skipSpace(valueEnd(at, this.end), this.end) + 1, this.end);
+    }
+    return items;
+  }
+
+  item(index: i32): Config {
+    let at = skipSpace(this.start + 1, this.end);
+    for (let i = 0; i < index; i++) at = skipSpace(skipSpace(valueEnd(at, this.end), this.end) + 1, this.end);
+    return made(this.path + '[' + index.toString() + ']', at, valueEnd(at, this.end));
+  }
+
+  /** The bytes of a string, decoded; kept as long as the filter. */
+  text(): Text {
+    this.expect(STRING, 'a string');
+    const raw = new Text().set(this.start + 1, this.end - 1);
+    const out = new Text();
+    unescapeTo(raw, allocate(raw.length + 4), raw.length + 4, out);
+    return out;
+  }
+
+  /** The value as JSON text. */
+  json(): Text {
+    return new Text().set(this.start, this.end);
+  }
+
+  /** A duration: a number and one of ms, s, m, h, d, as in "60s"; `otherwise` when it is missing. */
+  durationMs(otherwise: i64): i64 {
+    if (this.isMissing()) return otherwise;
+    this.expect(STRING, 'a duration such as "60s"');
+    let amount: i64 = 0;
+    let at = this.start + 1;
+    for (; load<u8>(at) - 0x30 < 10 && amount < 1_000_000_000; at++)
+      amount = amount * 10 + (load<u8>(at) - 0x30);
+    const unit = unitMs(String.UTF8.decodeUnsafe(at, this.end - 1 - at));
+    if (!amount || !unit || amount * unit > DURATION_MS_MAX)
+      this.refuse('a duration such as "60s", up to 7d');
+    return amount * unit;
+  }
+
+  /** Stops the filter: this value is not what was expected. */
+  refuse(expected: string): void {
+    const found =
+      this.kind === MISSING
+        ? 'nothing'
+        : String.UTF8.decodeUnsafe(this.start, min(this.end - this.start, 60));
+    abort(this.path + ': expected ' + expected + ', found ' + found);
+  }
+
+  private expect(kind: i32, expected: string): void {
+    if (this.kind !== kind) this.refuse(expected);
+  }
+}
+
+/** Longest duration of a config. */
+const DURATION_MS_MAX: i64 = 7 * 24 * 3_600_000;
+
+/** The filter's config; an empty object when there is none. */
+export function config(): Config {
+  const start = regionStart(CONFIG_AT);
+  return made('config', start, start + regionBytes(CONFIG_AT));
+}
+
+function unitMs(unit: string): i64 {
+  if (unit === 'ms') return 1;
+  if (unit === 's') return 1_000;
+  if (unit === 'm') return 60_000;
+  if (unit === 'h') return 3_600_000;
+  return unit === 'd' ? 86_400_000 : 0;
+}
+
+function made(path: string, start: usize, end: usize): Config {
+  const byte = start < end ? load<u8>(start) : 0;
+  if (byte === QUOTE) return new Config(path, STRING, start, end);
+  if (byte === 0x7b) return new Config(path, OBJECT, start, end);
+  if (byte === 0x5b) return new Config(path, ARRAY, start, end);
+  return new Config(path, scalarKind(start, end), start, end);
+}
+
+/** Address behind the value at `start`. */
+function valueEnd(start: usize, end: usize): usize {
+  if (load<u8>(start) === QUOTE) return stringEnd(start, end);
+  let depth = 0;
+  for (let at = start; at < end; at++) {
+    const byte = load<u8>(at);
+    if (byte === QUOTE) at = stringEnd(at, end) - 1;
+    else if (byte === 0x7b || byte === 0x5b) depth++;
+    else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) return at + 1;
+    if (depth === 0 && byte !== QUOTE) return scalarEnd(start, end);
+  }
+  return end;
+}
+
+function stringEnd(start: usize, end: usize): usize {
+  let at = start + 1;
+  while (at < end && load<u8>(at) !== QUOTE) at += load<u8>(at) === BACKSLASH ? 2 : 1;
+  return min(at + 1, end);
+}

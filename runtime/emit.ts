@@ -1,0 +1,267 @@
+/**
+ * Emit: records as CBOR maps (RFC 8949), framed into the output region.
+ *
+ *     const logins = new Stream('logins');
+ *     const USER = new Key('user');
+ *     logins.open(at).text(USER, name).int(PORT, port).close();
+ *
+ * Every record begins with `ts`. One event, or one entry of a closing window, may emit `eventOutputBytes()` at
+ * most, which is half of the output region whatever the batch holds, so that output never depends on how
+ * events are batched. A record past that is left out whole and counted as overflowed. Texts over
+ * TEXT_BYTES_MAX are cut; the record then says `truncated: true`, as it does when the event itself was cut.
+ */
+import {
+  count,
+  EMITTED_AT,
+  FRAME_BYTES,
+  KIND_STREAM,
+  MAP,
+  OUTPUT_AT,
+  OVERFLOWED,
+  regionBytes,
+  regionStart,
+} from './abi';
+import { allocate, register } from './arena';
+import { copyBytes } from './bytes';
+import { literal, Text } from './text';
+import { cutAt, validBytes, writeValid } from './utf8';
+
+/** Longest text value in a record. */
+export const TEXT_BYTES_MAX: usize = 32 * 1024;
+
+// CBOR major types and simple values, RFC 8949 sections 3.1 and 3.3.
+const UNSIGNED: u8 = 0x00;
+const NEGATIVE: u8 = 0x20;
+const STRING: u8 = 0x60;
+const MAP_TYPE: u8 = 0xa0;
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
+const FLOAT64: u8 = 0xfb;
+/** Longest head of an item: one byte and a 64-bit argument. */
+const HEAD_BYTES_MAX: usize = 9;
+/** Kept free for the `truncated: true` that a cut text adds. */
+const CLOSE_BYTES: usize = 16;
+/** Fields of one record; its count must fit one byte. */
+const PAIRS_MAX: u32 = 255;
+
+let at: usize = 0;
+let recordStart: usize = 0;
+let limit: usize = 0;
+let streamIndex: u32 = 0;
+let pairs: u32 = 0;
+let isCut: bool = false;
+let isOver: bool = false;
+let emittedInEvent: bool = false;
+let isEventCut: bool = false;
+
+/** A field's name, prepared as a CBOR text string. */
+@unmanaged
+export class Key {
+  start: usize = 0;
+  bytes: usize = 0;
+}
+
+export function key(name: string): Key {
+  const text = literal(name);
+  return keyOf(text);
+}
+
+/** A key from bytes that are known only once the config is read. */
+export function keyOf(name: Text): Key {
+  const made = new Key();
+  const nameBytes = validBytes(name.start, name.end);
+  made.start = allocate(nameBytes + HEAD_BYTES_MAX);
+  const body = writeHead(made.start, STRING, nameBytes);
+  writeValid(body, name.start, name.end, nameBytes);
+  made.bytes = body + nameBytes - made.start;
+  return made;
+}
+
+const TS: Key = key('ts');
+const TRUNCATED_KEY: Key = key('truncated');
+
+/** A named output of the filter; the names are those of `streams` in filter.json. */
+@unmanaged
+export class Stream {
+  index: u32 = 0;
+
+  constructor(name: string) {
+    this.index = register(KIND_STREAM, name, 0, 0, 0, 0);
+  }
+
+  /** Begins a record with its event time, in milliseconds since 1970. */
+  open(ts: i64): Stream {
+    recordStart = at;
+    streamIndex = this.index;
+    pairs = 0;
+    isCut = isEventCut;
+    isOver = false;
+    at += FRAME_BYTES + 1;
+    if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
+    return this.int(TS, ts);
+  }
+
+  int(name: Key, value: i64): Stream {
+    if (begin(name, HEAD_BYTES_MAX)) {
+      at = value < 0 ? writeHead(at, NEGATIVE, <u64>(-1 - value)) : writeHead(at, UNSIGNED, <u64>value);
+    }
+    return this;
+  }
+
+  bool(name: Key, value: bool): Stream {
+    if (begin(name, 1)) store<u8>(at++, value ? TRUE : FALSE);
+    return this;
+  }
+
+  nothing(name: Key): Stream {
+    if (begin(name, 1)) store<u8>(at++, NULL);
+    return this;
+  }
+
+  text(name: Key, value: Text): Stream {
+    if (begin(name, 0)) writeText(value.start, value.end);
+    return this;
+  }
+
+  /** Ends the record: it is in the output, or, where it did not fit, left out and counted. */
+  close(): void {
+    if (isCut && begin(TRUNCATED_KEY, 1)) store<u8>(at++, TRUE);
+    if (isOver) {
+      at = recordStart;
+      count(OVERFLOWED, 1);
+      return;
+    }
+    closeMap();
+    const bytes = at - recordStart - FRAME_BYTES;
+    store<u32>(recordStart, <u32>bytes);
+    store<u32>(recordStart, streamIndex, 4);
+    for (; at & 3; at++) store<u8>(at, 0);
+    emittedInEvent = true;
+    store<u32>(MAP + EMITTED_AT, <u32>(at - regionStart(OUTPUT_AT)));
+  }
+}
+
+// For the library: the frame of a call and of an event, and raw items for values that are copied from JSON.
+
+/** Begins a call of the host with an empty output region. */
+export function resetOutput(): void {
+  at = regionStart(OUTPUT_AT);
+  store<u32>(MAP + EMITTED_AT, 0);
+}
+
+/** The most that one event may emit. */
+export function eventOutputBytes(): usize {
+  return (regionBytes(OUTPUT_AT) >> 1) & ~15;
+}
+
+/** Begins an event, or answers false: the host must take what is there first. */
+export function beginEventOutput(): bool {
+  if (at + eventOutputBytes() > regionStart(OUTPUT_AT) + regionBytes(OUTPUT_AT)) return false;
+  limit = at + eventOutputBytes();
+  emittedInEvent = false;
+  isEventCut = false;
+  return true;
+}
+
+/** The event reached the filter cut short: its records say so. */
+export function markTruncated(): void {
+  isEventCut = true;
+}
+
+/** True when the event has emitted a record. */
+export function hasEmitted(): bool {
+  return emittedInEvent;
+}
+
+/** Where the next item goes, and back to there: for a copy that turns out not to be possible. */
+export function outputAt(): usize {
+  return at;
+}
+
+export function rewindOutput(to: usize): void {
+  at = to;
+}
+
+/** Writes the key, when `bytes` more still fit; after a refusal the whole record is dropped. */
+export function begin(name: Key, bytes: usize): bool {
+  if (isOver || pairs >= PAIRS_MAX || at + name.bytes + bytes + CLOSE_BYTES > limit) {
+    isOver = true;
+    return false;
+  }
+  copyBytes(at, name.start, name.bytes);
+  at += name.bytes;
+  pairs++;
+  return true;
+}
+
+/** One raw byte of CBOR, for indefinite-length items (RFC 8949, section 3.2). */
+export function writeByte(byte: u8): void {
+  if (!isOver && at + 1 + CLOSE_BYTES <= limit) store<u8>(at++, byte);
+  else isOver = true;
+}
+
+export function writeInteger(isNegative: bool, magnitude: u64): void {
+  if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
+  else at = isNegative ? writeHead(at, NEGATIVE, magnitude - 1) : writeHead(at, UNSIGNED, magnitude);
+}
+
+export function writeFloat(value: f64): void {
+  if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
+  else {
+    store<u8>(at, FLOAT64);
+    store<u64>(at, bswap<u64>(reinterpret<u64>(value)), 1);
+    at += 9;
+  }
+}
+
+/** A text string item of these bytes, made valid, cut at TEXT_BYTES_MAX. */
+export function writeText(start: usize, end: usize): void {
+  const stop = cutAt(start, end, TEXT_BYTES_MAX);
+  if (stop !== end) isCut = true;
+  const bytes = validBytes(start, stop);
+  if (isOver || at + HEAD_BYTES_MAX + bytes + CLOSE_BYTES > limit) {
+    isOver = true;
+    return;
+  }
+  at = writeHead(at, STRING, bytes);
+  writeValid(at, start, stop, bytes);
+  at += bytes;
+}
+
+function writeHead(target: usize, major: u8, value: u64): usize {
+  if (value < 24) {
+    store<u8>(target, major | <u8>value);
+    return target + 1;
+  }
+  if (value < 0x100) {
+    store<u8>(target, major | 24);
+    store<u8>(target, <u8>value, 1);
+    return target + 2;
+  }
+  if (value < 0x10000) {
+    store<u8>(target, major | 25);
+    store<u16>(target, bswap<u16>(<u16>value), 1);
+    return target + 3;
+  }
+  if (value < 0x100000000) {
+    store<u8>(target, major | 26);
+    store<u32>(target, bswap<u32>(<u32>value), 1);
+    return target + 5;
+  }
+  store<u8>(target, major | 27);
+  store<u64>(target, bswap<u64>(value), 1);
+  return target + 9;
+}
+
+/** The map's head was left one byte; from 24 pairs on it needs two, so the rare large record moves up. */
+function closeMap(): void {
+  const body = recordStart + FRAME_BYTES + 1;
+  if (pairs < 24) {
+    store<u8>(body - 1, MAP_TYPE | <u8>pairs);
+    return;
+  }
+  memory.copy(body + 1, body, at - body);
+  writeHead(body - 1, MAP_TYPE, pairs);
+  at++;
+}

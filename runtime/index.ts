@@ -1,0 +1,20 @@
+/**
+ * The guest library: what filters import from 'weir/runtime'.
+ */
+export { isAddress } from './address';
+export { Config, config } from './config';
+export { Key, key, keyOf, Stream } from './emit';
+export { EventTime } from './eventtime';
+export { FieldList } from './fieldlist';
+export { Json } from './json';
+export { putField, putJson } from './jsonemit';
+export { Field, MISSING, NUMBER, STRING } from './jsonvalue';
+export { malformed } from './ledger';
+export { events, select, selectText } from './lines';
+export { SshLogin } from './sshlogin';
+export { Syslog } from './syslog';
+export { Table } from './table';
+export { literal, Text } from './text';
+export { NO_TIME, parseTime, receivedAt } from './time';
+export { Where } from './where';
+export { Windows } from './window';

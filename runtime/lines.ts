@@ -1,0 +1,106 @@
+/**
+ * From a batch to events: the one loop of a filter.
+ *
+ *     select(['Failed ', 'Accepted ']);       only lines with one of these reach the filter's code
+ *     events((line) => { ... });              called for each of them, with the line's bytes
+ *
+ * An event is a line without its LF or CR LF. Empty lines are discarded. Between two events windows that are
+ * due are closed. When the output region may be too small for the next event, the loop stops there and the
+ * host, having taken the output, calls again with the rest.
+ */
+import {
+  AGAIN,
+  CONSUMED_AT,
+  count,
+  DONE,
+  FLAG_CLOSING,
+  FLAG_TRUNCATED,
+  INPUT_AT,
+  MAP,
+  regionStart,
+  TRUNCATED,
+} from './abi';
+import { resetScratch } from './arena';
+import { afterLastByte, indexOfByte } from './bytes';
+import { beginEventOutput, markTruncated, resetOutput } from './emit';
+import { settleDiscarded, settleEvent } from './ledger';
+import { Prefilter } from './prefilter';
+import { literal, Text } from './text';
+import { setReceivedAt } from './time';
+import { closeDue } from './window';
+
+export type EventHandler = (line: Text) => void;
+
+const NEWLINE: u8 = 10;
+const CARRIAGE_RETURN: u8 = 13;
+
+const line: Text = new Text();
+const prefilter: Prefilter = new Prefilter();
+let handler: EventHandler | null = null;
+
+/** Names the function that sees the events. Call it once, while the filter starts. */
+export function events(each: EventHandler): void {
+  handler = each;
+}
+
+/** Lets only lines through that hold one of the literals (up to 8); the others are counted as discarded. */
+export function select(literals: string[]): void {
+  for (let i = 0; i < literals.length; i++) prefilter.add(literal(literals[i]));
+}
+
+/** `select` for a literal that is known only once the config is read. */
+export function selectText(needle: Text): void {
+  prefilter.add(needle);
+}
+
+// For entry.ts: what the host calls.
+
+export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
+  setReceivedAt(nowMs);
+  resetOutput();
+  const start = regionStart(INPUT_AT) + offset;
+  const end = start + bytes;
+  const stopped = closeDue(i64.MIN_VALUE) ? runEvents(start, end, flags) : start;
+  store<u32>(MAP + CONSUMED_AT, <u32>(stopped - start));
+  if (stopped < end) return AGAIN;
+  if (bytes && flags & FLAG_TRUNCATED) count(TRUNCATED, 1);
+  // Windows that the last event made due: there may be no room left for all of their rows.
+  return closeDue(i64.MIN_VALUE) ? DONE : AGAIN;
+}
+
+export function runTick(nowMs: i64, flags: i32): i32 {
+  setReceivedAt(nowMs);
+  resetOutput();
+  store<u32>(MAP + CONSUMED_AT, 0);
+  return closeDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs) ? DONE : AGAIN;
+}
+
+/** Handles events from `from` on; returns the end, or the start of the event that finds no room for output. */
+function runEvents(from: usize, end: usize, flags: i32): usize {
+  let at = from;
+  while (at < end) {
+    let seen = at;
+    if (prefilter.literals) {
+      seen = prefilter.next(at, end);
+      settleDiscarded(prefilter.newlines);
+      if (seen === end) return end;
+      at = afterLastByte(at, seen, NEWLINE);
+    }
+    const start = at;
+    if (!beginEventOutput()) return at;
+    const newline = indexOfByte(seen, end, NEWLINE);
+    at = newline + 1;
+    if (flags & FLAG_TRUNCATED && at === end) markTruncated();
+    handle(start, newline);
+    if (!closeDue(i64.MIN_VALUE)) return at;
+  }
+  return end;
+}
+
+function handle(start: usize, newline: usize): void {
+  const isCrLf = newline > start && load<u8>(newline - 1) === CARRIAGE_RETURN;
+  line.set(start, isCrLf ? newline - 1 : newline);
+  if (!line.isEmpty()) handler!(line);
+  settleEvent();
+  resetScratch();
+}

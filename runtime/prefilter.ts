@@ -1,0 +1,172 @@
+/**
+ * The prefilter: a search of the whole batch for a few literals at once, so that only lines that hold one of
+ * them are ever looked at. Newlines on the way are counted in the same pass, so that every line is accounted for.
+ *
+ * Per 16 bytes and literal: compare two of its bytes at 16 places at once, and verify the few places where both
+ * agree (Muła, "SIMD-friendly algorithms for substring searching"). The two bytes are those that are least
+ * common in logs, because quotes and vowels would agree everywhere.
+ */
+
+import { allocate } from './arena';
+import { equalBytes } from './bytes';
+import { Text } from './text';
+
+/** Literals that one prefilter may hold. */
+export const LITERALS_MAX: u32 = 8;
+
+/** A literal's search entry: splats of two of its bytes, then their offsets, its start and its length. */
+const ENTRY_BYTES: usize = 48;
+const FIRST_AT: usize = 32;
+const SECOND_AT: usize = 36;
+const START_AT: usize = 40;
+const LENGTH_AT: usize = 44;
+/** Bytes of logs from common to rare; any other byte is rarer. */
+const COMMON = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
+/** Newlines are added up in 8-bit lanes, which hold 255 at most. */
+const LANE_BLOCKS_MAX: usize = 252;
+const NEWLINE: u8 = 10;
+
+@unmanaged
+export class Prefilter {
+  entries: usize = 0;
+  literals: u32 = 0;
+  /** Newlines that the last `next` passed over. */
+  newlines: u32 = 0;
+
+  add(literal: Text): void {
+    if (literal.length < 2 || this.literals >= LITERALS_MAX) {
+      abort('a prefilter takes up to 8 literals of 2 bytes or more');
+    }
+    if (!this.entries) this.entries = allocate(ENTRY_BYTES * LITERALS_MAX);
+    const entry = this.entries + this.literals * ENTRY_BYTES;
+    const first = rarest(literal, literal.length);
+    const second = rarest(literal, first);
+    v128.store(entry, i8x16.splat(load<u8>(literal.start + first)));
+    v128.store(entry, i8x16.splat(load<u8>(literal.start + second)), 16);
+    store<usize>(entry, first, FIRST_AT);
+    store<usize>(entry, second, SECOND_AT);
+    store<usize>(entry, literal.start, START_AT);
+    store<usize>(entry, literal.length, LENGTH_AT);
+    this.literals++;
+  }
+
+  /** Address of the first literal in [from, end), or `end`; `newlines` counts those before it. */
+  next(from: usize, end: usize): usize {
+    this.newlines = 0;
+    return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfMany(from, end);
+  }
+
+  private nextOfTwo(from: usize, end: usize): usize {
+    const one = this.entries;
+    const two = this.entries + (this.literals - 1) * ENTRY_BYTES;
+    const byteA = v128.load(one);
+    const byteB = v128.load(one, 16);
+    const byteC = v128.load(two);
+    const byteD = v128.load(two, 16);
+    const toA = load<usize>(one, FIRST_AT);
+    const toB = load<usize>(one, SECOND_AT);
+    const toC = load<usize>(two, FIRST_AT);
+    const toD = load<usize>(two, SECOND_AT);
+    const newline = i8x16.splat(NEWLINE);
+    let at = from;
+    while (at + 32 <= end) {
+      const stop = min(end - 32, at + 16 * LANE_BLOCKS_MAX);
+      let lanes = i8x16.splat(0);
+      let found = false;
+      for (; at <= stop; at += 32) {
+        const hits = v128.or(
+          v128.or(
+            v128.and(i8x16.eq(v128.load(at + toA), byteA), i8x16.eq(v128.load(at + toB), byteB)),
+            v128.and(i8x16.eq(v128.load(at + toA, 16), byteA), i8x16.eq(v128.load(at + toB, 16), byteB)),
+          ),
+          v128.or(
+            v128.and(i8x16.eq(v128.load(at + toC), byteC), i8x16.eq(v128.load(at + toD), byteD)),
+            v128.and(i8x16.eq(v128.load(at + toC, 16), byteC), i8x16.eq(v128.load(at + toD, 16), byteD)),
+          ),
+        );
+        if (v128.any_true(hits)) {
+          found = true;
+          break;
+        }
+        lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at), newline));
+        lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 16), newline));
+      }
+      this.newlines += sumLanes(lanes);
+      if (found) {
+        const hit = this.verify(at, at + 32, end);
+        if (hit < at + 32) return hit;
+        at += 32;
+      }
+    }
+    return this.nextOfMany(at, end);
+  }
+
+  private nextOfMany(from: usize, end: usize): usize {
+    for (let at = from; at < end; at += 16) {
+      const hit = this.verify(at, min(at + 16, end), end);
+      if (hit < min(at + 16, end)) return hit;
+    }
+    return end;
+  }
+
+  /** First literal that starts in [from, stop) and ends before `end`, else `stop`; counts newlines before it. */
+  private verify(from: usize, stop: usize, end: usize): usize {
+    const newline = i8x16.splat(NEWLINE);
+    for (let at = from; at < stop; at += 16) {
+      const block = v128.load(at);
+      let candidates = 0;
+      for (let i: u32 = 0; i < this.literals; i++) {
+        const entry = this.entries + i * ENTRY_BYTES;
+        const first = v128.load(at + load<usize>(entry, FIRST_AT));
+        const second = v128.load(at + load<usize>(entry, SECOND_AT));
+        candidates |= i8x16.bitmask(
+          v128.and(i8x16.eq(first, v128.load(entry)), i8x16.eq(second, v128.load(entry, 16))),
+        );
+      }
+      let lines = i8x16.bitmask(i8x16.eq(block, newline));
+      if (at + 16 > stop) lines &= (1 << (stop - at)) - 1;
+      for (; candidates; candidates &= candidates - 1) {
+        const place = ctz(candidates);
+        if (at + place < stop && this.isAt(at + place, end)) {
+          this.newlines += popcnt(lines & ((1 << place) - 1));
+          return at + place;
+        }
+      }
+      this.newlines += popcnt(lines);
+    }
+    return stop;
+  }
+
+  private isAt(place: usize, end: usize): bool {
+    for (let i: u32 = 0; i < this.literals; i++) {
+      const entry = this.entries + i * ENTRY_BYTES;
+      const bytes = load<usize>(entry, LENGTH_AT);
+      if (place + bytes <= end && equalBytes(place, load<usize>(entry, START_AT), bytes)) return true;
+    }
+    return false;
+  }
+}
+
+/** Offset of the literal's least common byte, other than the one at `except`. */
+function rarest(literal: Text, except: usize): usize {
+  let best: usize = except ? 0 : 1;
+  for (let i: usize = 0; i < literal.length; i++) {
+    if (i !== except && rarity(literal.at(i)) > rarity(literal.at(best))) best = i;
+  }
+  return best;
+}
+
+function rarity(byte: u8): i32 {
+  const place = COMMON.indexOf(String.fromCharCode(byte));
+  return place < 0 ? COMMON.length : place;
+}
+
+function sumLanes(lanes: v128): u32 {
+  const quads = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(lanes));
+  return (
+    i32x4.extract_lane(quads, 0) +
+    i32x4.extract_lane(quads, 1) +
+    i32x4.extract_lane(quads, 2) +
+    i32x4.extract_lane(quads, 3)
+  );
+}

@@ -1,0 +1,246 @@
+/**
+ * Syslog: the header of a line, in the three forms that files and sockets carry.
+ *
+ *     <34>1 2003-10-11T22:14:15.003Z host su 77 ID47 [id a="b"] message      RFC 5424, by its grammar
+ *     <34>Oct 11 22:14:15 host su[77]: message                               RFC 3164; files leave out <34>
+ *     2003-10-11T22:14:15.003+02:00 host su[77]: message                     rsyslog's file format
+ *
+ * Fields point into the line and are good until the event ends. `parse` answers false for a malformed line;
+ * what was read before the fault stays set. What a line's sender chose (the message, the tag) is never searched
+ * for a header: reading goes from the left, once, and a line inside a line is only text.
+ */
+import { isAddress } from './address';
+import { indexOfByte } from './bytes';
+import { findParam, structuredDataEnd } from './structureddata';
+import { SyslogDate } from './syslogdate';
+import { Text } from './text';
+import { NO_TIME, digits, parseDateTime } from './time';
+import { sequenceAt } from './utf8';
+
+const SPACE: u8 = 0x20;
+const HYPHEN: u8 = 0x2d;
+const ZERO: u8 = 0x30;
+const COLON: u8 = 0x3a;
+const LESS: u8 = 0x3c;
+const GREATER: u8 = 0x3e;
+const OPEN: u8 = 0x5b;
+const CLOSE: u8 = 0x5d;
+const UTC: u8 = 0x5a;
+const PRIORITY_MAX: i32 = 191;
+/** Shortest timestamp of RFC 5424: `2003-10-11T22:14:15Z`. */
+const TIMESTAMP_BYTES_MIN: usize = 20;
+/** UTF-8 of U+FEFF, which marks a message as UTF-8 (RFC 5424, section 6.4). */
+const BYTE_ORDER_MARK: u32 = 0xbfbbef;
+
+@unmanaged
+export class Syslog {
+  /** -1 when there is none, as in files. */
+  priority: i32 = -1;
+  /** 1 or more for RFC 5424, else 0. */
+  version: i32 = 0;
+  /** Milliseconds since 1970, or NO_TIME. */
+  time: i64 = NO_TIME;
+  /** Like every field below, empty when the line has none. */
+  host: Text = new Text();
+  program: Text = new Text();
+  pid: Text = new Text();
+  messageId: Text = new Text();
+  /** All elements, well-formed. */
+  structuredData: Text = new Text();
+  message: Text = new Text();
+  /** What is not read yet. */
+  private rest: Text = new Text();
+  private date: SyslogDate = new SyslogDate();
+
+  get facility(): i32 {
+    return this.priority >> 3;
+  }
+
+  get severity(): i32 {
+    return this.priority < 0 ? -1 : this.priority & 7;
+  }
+
+  /** Reads a line; false when it is malformed. */
+  parse(line: Text): bool {
+    this.clear();
+    this.rest.set(line.start, line.end);
+    if (this.rest.at(0) !== LESS) return this.parseTraditional();
+    if (!this.takePriority()) return false;
+    return this.takeVersion() ? this.parseModern() : this.parseTraditional();
+  }
+
+  /** Points `out` at a value of the structured data as it was sent; false when there is none. */
+  param(id: Text, name: Text, out: Text): bool {
+    return findParam(this.structuredData, id, name, out);
+  }
+
+  private clear(): void {
+    this.priority = -1;
+    this.version = 0;
+    this.time = NO_TIME;
+    this.host.clear();
+    this.program.clear();
+    this.pid.clear();
+    this.messageId.clear();
+    this.structuredData.clear();
+    this.message.clear();
+  }
+
+  /** Passes over the byte when it comes next. */
+  private take(byte: u8): bool {
+    if (this.rest.isEmpty() || this.rest.at(0) !== byte) return false;
+    this.rest.skip(1);
+    return true;
+  }
+
+  /** A number of up to three digits without leading zeros, and the byte behind it; or -1. */
+  private takeNumber(behind: u8): i32 {
+    let count: usize = 0;
+    while (count < 3 && this.rest.at(count) - ZERO < 10) count++;
+    if (!count || (count > 1 && this.rest.at(0) === ZERO) || this.rest.at(count) !== behind) return -1;
+    const value = digits(this.rest.start, count);
+    this.rest.skip(count + 1);
+    return value;
+  }
+
+  /** PRI (RFC 5424, section 6.2.1). */
+  private takePriority(): bool {
+    this.rest.skip(1);
+    const value = this.takeNumber(GREATER);
+    if (value < 0 || value > PRIORITY_MAX) return false;
+    this.priority = value;
+    return true;
+  }
+
+  /** VERSION (section 6.2.2) and the space behind it: what tells RFC 5424 from the others. */
+  private takeVersion(): bool {
+    const value = this.rest.at(0) === ZERO ? -1 : this.takeNumber(SPACE);
+    this.version = max(value, 0);
+    return value > 0;
+  }
+
+  /** RFC 5424, section 6, from TIMESTAMP on. */
+  private parseModern(): bool {
+    if (!this.takeTimestamp()) return false;
+    if (!this.takeField(this.host, 255) || !this.takeField(this.program, 48)) return false;
+    if (!this.takeField(this.pid, 128) || !this.takeField(this.messageId, 32)) return false;
+    if (!this.take(HYPHEN)) {
+      const stop = structuredDataEnd(this.rest.start, this.rest.end);
+      if (stop <= this.rest.start) return false;
+      this.structuredData.set(this.rest.start, stop);
+      this.rest.start = stop;
+    }
+    if (this.rest.isEmpty()) return true;
+    if (!this.take(SPACE)) return false;
+    this.message.set(this.rest.start, this.rest.end);
+    return this.isMessageValid();
+  }
+
+  /** TIMESTAMP (section 6.2.3), or `-`, and a space: up to 6 digits of a second, always with an offset. */
+  private takeTimestamp(): bool {
+    if (this.rest.at(0) === HYPHEN && this.rest.at(1) === SPACE) {
+      this.rest.skip(2);
+      return true;
+    }
+    const start = this.rest.start;
+    const stop = indexOfByte(start, this.rest.end, SPACE);
+    if (stop === this.rest.end || stop - start < TIMESTAMP_BYTES_MIN) return false;
+    if (load<u8>(stop - 1) !== UTC && load<u8>(stop - 3) !== COLON) return false;
+    this.time = parseDateTime(start, stop, 6);
+    this.rest.start = stop + 1;
+    return this.time !== NO_TIME;
+  }
+
+  /** 1 to `most` printable ASCII bytes and a space; a lone `-` is an absent field. */
+  private takeField(field: Text, most: usize): bool {
+    const start = this.rest.start;
+    const stop = this.wordEnd();
+    if (stop === start || stop - start > most || stop === this.rest.end || load<u8>(stop) !== SPACE) return false;
+    if (stop - start > 1 || load<u8>(start) !== HYPHEN) field.set(start, stop);
+    this.rest.start = stop + 1;
+    return true;
+  }
+
+  /** Address behind the printable ASCII bytes (PRINTUSASCII) that come next. */
+  private wordEnd(): usize {
+    let at = this.rest.start;
+    while (at < this.rest.end && load<u8>(at) - 0x21 < 94) at++;
+    return at;
+  }
+
+  /** A message with a byte order mark must be UTF-8; one without may hold anything (section 6.4). */
+  private isMessageValid(): bool {
+    const end = this.message.end;
+    if (this.message.length < 3 || (load<u32>(this.message.start) & 0xffffff) !== BYTE_ORDER_MARK) return true;
+    for (let at = this.message.start; at < end; ) {
+      const length = sequenceAt(at, end);
+      if (length < 0) return false;
+      at += length;
+    }
+    return true;
+  }
+
+  /** RFC 3164, section 4.1.2 and 4.1.3, and rsyslog's file format, from the time on. */
+  private parseTraditional(): bool {
+    if (!(this.rest.at(4) === HYPHEN ? this.takeDateTime() : this.takeDate())) return false;
+    // Neither host nor tag, as in "Nov 18 01:15:43: --- last message repeated 5 times ---".
+    if (this.take(COLON)) return this.takeMessage();
+    if (!this.take(SPACE)) return false;
+    while (this.take(SPACE)) {}
+    if (this.rest.isEmpty()) return false;
+    this.takeHost();
+    this.takeTag();
+    return this.takeMessage();
+  }
+
+  /** A date and time of RFC 3339, as rsyslog writes it. */
+  private takeDateTime(): bool {
+    const stop = indexOfByte(this.rest.start, this.rest.end, SPACE);
+    this.time = parseDateTime(this.rest.start, stop, 9);
+    this.rest.start = stop;
+    return this.time !== NO_TIME;
+  }
+
+  private takeDate(): bool {
+    const isDate = this.date.take(this.rest);
+    this.time = this.date.time;
+    return isDate;
+  }
+
+  /** The word before the tag. A word with a colon behind it is the tag already, unless it is an address. */
+  private takeHost(): void {
+    const stop = indexOfByte(this.rest.start, this.rest.end, SPACE);
+    const isColonLast = load<u8>(stop - 1) === COLON;
+    this.host.set(this.rest.start, isColonLast ? stop - 1 : stop);
+    if (isColonLast && !isAddress(this.host)) this.host.clear();
+    else this.rest.start = min(stop + 1, this.rest.end);
+  }
+
+  /** TAG (RFC 3164, section 4.1.3): `program:`, `program[pid]:` or `program[pid]`; without one it is all message. */
+  private takeTag(): void {
+    const start = this.rest.start;
+    const stop = this.wordEnd();
+    let at = start;
+    while (at < stop && load<u8>(at) !== COLON && load<u8>(at) !== OPEN) at++;
+    if (at === start || at === stop) return;
+    const programEnd = at++;
+    if (load<u8>(programEnd) === OPEN) {
+      while (at < stop && load<u8>(at) !== CLOSE) at++;
+      if (at === stop) return;
+      const pidEnd = at++;
+      if (at < this.rest.end && load<u8>(at) !== COLON && load<u8>(at) !== SPACE) return;
+      this.pid.set(programEnd + 1, pidEnd);
+      this.rest.start = at;
+      this.take(COLON);
+    } else {
+      this.rest.start = at;
+    }
+    this.program.set(start, programEnd);
+  }
+
+  private takeMessage(): bool {
+    this.take(SPACE);
+    this.message.set(this.rest.start, this.rest.end);
+    return true;
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * A table: counters by key and window, of a fixed capacity, in the state region.
+ *
+ *     sources.at(minute).by(address).row()      the row of this address in this window, made when it is new
+ *
+ * A key is a list of parts, kept whole. Rows lie in the order of their first event, so that what a table
+ * emits never depends on a hash. When the table is full, or a key is longer than `keyBytes`, or a search passes
+ * PROBES_MAX rows (someone chose colliding keys), the event is counted in the overflow row of its window
+ * instead: sums stay exact, and `overflowed` of the ledger says how often.
+ *
+ *     header: rows, where an interrupted emission goes on, latest overflow row + 1, 0 (u32 each)
+ *     index: one u32 a slot, row number + 1
+ *     row: window i64 | key bytes u32 | hash u32 | counters, u64 each | key
+ */
+import { count, KIND_TABLE, OVERFLOWED } from './abi';
+import { allocate, allocateState } from './arena';
+import { copyBytes, equalBytes, hashBytes } from './bytes';
+import { aggregated } from './ledger';
+import { Text } from './text';
+
+/** How far a search goes. At the index's load of at most one half, honest keys need a handful. */
+const PROBES_MAX: u32 = 64;
+/** Rows kept back for overflow: one for each window that is open at a time. */
+const OVERFLOW_ROWS: u32 = 4;
+/** Key length that marks an overflow row. */
+const OVERFLOW: u32 = 0xffffffff;
+const HEADER_BYTES: usize = 16;
+const COUNTERS_AT: usize = 16;
+/** A part of a key: tag (u8), length (u16), bytes. */
+const PART_BYTES: usize = 3;
+
+@unmanaged
+export class Table {
+  /** True when the last `row` was made by it. */
+  isNew: bool = false;
+  private base: usize = 0;
+  private index: usize = 0;
+  private rows: usize = 0;
+  private slots: u32 = 0;
+  private capacity: u32 = 0;
+  private keyBytes: usize = 0;
+  private keyAt: usize = 0;
+  private rowBytes: usize = 0;
+  private window: i64 = 0;
+  private key: usize = 0;
+  private keyEnd: usize = 0;
+  private isTooLong: bool = false;
+
+  /** `capacity` keys of up to `keyBytes` bytes (3 more for each part), each with `counters` counters. */
+  constructor(name: string, capacity: u32, keyBytes: u32, counters: u32) {
+    this.capacity = capacity;
+    this.slots = 1 << (33 - clz((capacity - 1) | 1));
+    this.keyBytes = keyBytes;
+    this.keyAt = COUNTERS_AT + 8 * counters;
+    this.rowBytes = (this.keyAt + keyBytes + 7) & ~7;
+    const indexBytes = <usize>this.slots * 4;
+    const bytes = HEADER_BYTES + indexBytes + this.rowBytes * (capacity + OVERFLOW_ROWS);
+    this.base = allocateState(KIND_TABLE, name, capacity, <u32>this.rowBytes, bytes);
+    this.index = this.base + HEADER_BYTES;
+    this.rows = this.index + indexBytes;
+    this.key = allocate(keyBytes + 16);
+  }
+
+  /** Begins a key in a window. */
+  at(window: i64): Table {
+    this.window = window;
+    this.keyEnd = this.key;
+    this.isTooLong = false;
+    return this;
+  }
+
+  /** Adds a part to the key. */
+  by(part: Text): Table {
+    return this.byTagged(0, part);
+  }
+
+  /** Adds a part with a tag of the filter's choice, which makes it differ from the same bytes under another. */
+  byTagged(tag: u8, part: Text): Table {
+    const end = this.keyEnd + PART_BYTES + part.length;
+    if (part.length > 0xffff || end > this.key + this.keyBytes) {
+      this.isTooLong = true;
+      return this;
+    }
+    store<u8>(this.keyEnd, tag);
+    store<u16>(this.keyEnd, <u16>part.length, 1);
+    copyBytes(this.keyEnd + PART_BYTES, part.start, part.length);
+    this.keyEnd = end;
+    return this;
+  }
+
+  /** The row of the key, made when it is new, or the window's overflow row. */
+  row(): usize {
+    aggregated();
+    this.isNew = false;
+    const bytes = <u32>(this.keyEnd - this.key);
+    const hash = <u32>(hashBytes(this.key, bytes, <u64>this.window) >> 16);
+    let slot = hash & (this.slots - 1);
+    for (let probe: u32 = 0; probe < PROBES_MAX && !this.isTooLong; probe++) {
+      const number = load<u32>(this.index + ((<usize>slot) << 2));
+      if (number === 0) {
+        if (this.size() >= this.capacity) break;
+        return this.append(slot, hash, bytes);
+      }
+      const row = this.rowAt(number - 1);
+      if (this.holds(row, hash, bytes)) return row;
+      slot = (slot + 1) & (this.slots - 1);
+    }
+    count(OVERFLOWED, 1);
+    return this.overflowRow();
+  }
+
+  add(row: usize, counter: u32, amount: u64): void {
+    const place = row + COUNTERS_AT + ((<usize>counter) << 3);
+    store<u64>(place, load<u64>(place) + amount);
+  }
+
+  count(row: usize, counter: u32): i64 {
+    return load<i64>(row + COUNTERS_AT + ((<usize>counter) << 3));
+  }
+
+  windowOf(row: usize): i64 {
+    return load<i64>(row);
+  }
+
+  /** True for the row that stands for all keys which found no place. */
+  isOverflow(row: usize): bool {
+    return load<u32>(row, 8) === OVERFLOW;
+  }
+
+  /** Points `out` at a part of the row's key and answers its tag; empty, tag 0, in an overflow row. */
+  part(row: usize, number: u32, out: Text): u8 {
+    out.clear();
+    if (this.isOverflow(row)) return 0;
+    let at = row + this.keyAt;
+    for (let i: u32 = 0; i < number; i++) at += PART_BYTES + load<u16>(at, 1);
+    out.set(at + PART_BYTES, at + PART_BYTES + load<u16>(at, 1));
+    return load<u8>(at);
+  }
+
+  // For windows: rows by number, and forgetting the closed ones.
+
+  /** All rows, overflow rows included. */
+  size(): u32 {
+    return load<u32>(this.base);
+  }
+
+  rowAt(number: u32): usize {
+    return this.rows + <usize>number * this.rowBytes;
+  }
+
+  /** The row at which an interrupted emission goes on. */
+  resumeAt(): u32 {
+    return load<u32>(this.base, 4);
+  }
+
+  setResumeAt(number: u32): void {
+    store<u32>(this.base, number, 4);
+  }
+
+  /** Forgets every row whose window starts before `openFrom`; the others keep their order. */
+  forgetBefore(openFrom: i64): void {
+    const size = this.size();
+    memory.fill(this.index, 0, (<usize>this.slots) << 2);
+    store<u32>(this.base, 0, 8);
+    let kept: u32 = 0;
+    for (let number: u32 = 0; number < size; number++) {
+      const row = this.rowAt(number);
+      if (this.windowOf(row) < openFrom) continue;
+      if (kept !== number) memory.copy(this.rowAt(kept), row, this.rowBytes);
+      if (this.isOverflow(this.rowAt(kept))) this.chain(kept);
+      else this.enter(load<u32>(this.rowAt(kept), 12), kept);
+      kept++;
+    }
+    memory.fill(this.rowAt(kept), 0, this.rowBytes * (size - kept));
+    store<u32>(this.base, kept);
+  }
+
+  private holds(row: usize, hash: u32, bytes: u32): bool {
+    return (
+      load<u32>(row, 12) === hash &&
+      load<u32>(row, 8) === bytes &&
+      load<i64>(row) === this.window &&
+      equalBytes(row + this.keyAt, this.key, bytes)
+    );
+  }
+
+  private append(slot: u32, hash: u32, bytes: u32): usize {
+    const number = this.size();
+    const row = this.rowAt(number);
+    store<i64>(row, this.window);
+    store<u32>(row, bytes, 8);
+    store<u32>(row, hash, 12);
+    memory.copy(row + this.keyAt, this.key, bytes);
+    store<u32>(this.index + ((<usize>slot) << 2), number + 1);
+    store<u32>(this.base, number + 1);
+    this.isNew = true;
+    return row;
+  }
+
+  private enter(hash: u32, number: u32): void {
+    let slot = hash & (this.slots - 1);
+    while (load<u32>(this.index + ((<usize>slot) << 2))) slot = (slot + 1) & (this.slots - 1);
+    store<u32>(this.index + ((<usize>slot) << 2), number + 1);
+  }
+
+  /** Overflow rows are chained from the latest one back, through the field that holds other rows' hash. */
+  private overflowRow(): usize {
+    const latest = load<u32>(this.base, 8);
+    let next = latest;
+    for (let i: u32 = 0; next && i < OVERFLOW_ROWS; i++) {
+      const row = this.rowAt(next - 1);
+      if (this.windowOf(row) === this.window) return row;
+      next = load<u32>(row, 12);
+    }
+    const size = this.size();
+    // More open windows than rows for them: the latest one takes the rest, so that sums stay exact.
+    if (size >= this.capacity + OVERFLOW_ROWS) return this.rowAt(latest - 1);
+    const row = this.rowAt(size);
+    store<i64>(row, this.window);
+    store<u32>(row, OVERFLOW, 8);
+    store<u32>(this.base, size + 1);
+    this.chain(size);
+    return row;
+  }
+
+  private chain(number: u32): void {
+    store<u32>(this.rowAt(number), load<u32>(this.base, 8), 12);
+    store<u32>(this.base, number + 1, 8);
+  }
+}

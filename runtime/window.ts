@@ -1,0 +1,151 @@
+/**
+ * Tumbling windows of event time.
+ *
+ *     const minutes = new Windows('minutes', 60_000, 10_000);
+ *     minutes.close(sources, (row) => { emit a record of the row });
+ *     ... in an event: sources.at(minutes.of(time)).by(address).row()
+ *
+ * The watermark is the latest event time. A window closes when its end and the allowed lateness are at or below
+ * the watermark; each of its rows is then handed to the function, in the order of their first events. When the
+ * host says that the sources are quiet (a tick), its clock closes windows too.
+ *
+ * The watermark follows the stream: an event that is older than the lateness allows is counted as late, moves
+ * the watermark back, and opens its window anew. So a clock that was wrong, or an old file, loses nothing:
+ * a window may be told in more than one record, and consumers add them up.
+ */
+import { count, KIND_WINDOW, LATE } from './abi';
+import { allocateState } from './arena';
+import { beginEventOutput } from './emit';
+import { Table } from './table';
+
+export type Close = (row: usize) => void;
+
+/** Tables that one filter may close windows of. */
+const CLOSINGS_MAX: u32 = 8;
+/** No window is open. */
+const NEVER: i64 = i64.MAX_VALUE;
+
+/** A table and what to do with each of its rows when their window closes. */
+class Closing {
+  constructor(
+    public windows: Windows,
+    public table: Table,
+    public close: Close | null,
+  ) {}
+}
+
+const closings = new StaticArray<Closing | null>(CLOSINGS_MAX);
+let closingCount: u32 = 0;
+
+@unmanaged
+export class Windows {
+  /** Length of a window in milliseconds. */
+  length: i64 = 0;
+  private lateness: i64 = 0;
+  /** Watermark, then the time at which the earliest open window closes. */
+  private state: usize = 0;
+
+  constructor(name: string, lengthMs: i64, latenessMs: i64) {
+    this.length = lengthMs;
+    this.lateness = latenessMs;
+    this.state = allocateState(KIND_WINDOW, name, <u32>lengthMs, <u32>latenessMs, 16);
+    store<i64>(this.state, i64.MIN_VALUE);
+    store<i64>(this.state, NEVER, 8);
+  }
+
+  /** Start of the window that an event time falls into; call it once for each event that is counted. */
+  of(time: i64): i64 {
+    const watermark = load<i64>(this.state);
+    if (watermark === i64.MIN_VALUE || time > watermark) store<i64>(this.state, time);
+    else if (time < watermark - this.lateness) {
+      count(LATE, 1);
+      store<i64>(this.state, time);
+    }
+    const past = time % this.length;
+    const start = time - (past < 0 ? past + this.length : past);
+    const closes = start + this.length + this.lateness;
+    if (closes < load<i64>(this.state, 8)) store<i64>(this.state, closes, 8);
+    return start;
+  }
+
+  /** Hands every row of a closed window of the table to `each`, then forgets it. Call it while the filter starts. */
+  close(table: Table, each: Close): void {
+    this.register(table, each);
+  }
+
+  /** Forgets the rows of closed windows without telling anyone: for tables that only help another one. */
+  forget(table: Table): void {
+    this.register(table, null);
+  }
+
+  private register(table: Table, each: Close | null): void {
+    if (closingCount >= CLOSINGS_MAX) abort('a filter closes at most 8 tables');
+    closings[closingCount++] = new Closing(this, table, each);
+  }
+
+  // For the library.
+
+  isDue(clock: i64): bool {
+    return load<i64>(this.state, 8) <= max(load<i64>(this.state), clock);
+  }
+
+  /** Windows that start before this are closed at `clock`. */
+  openFrom(clock: i64): i64 {
+    const bound = max(load<i64>(this.state), clock);
+    return bound === NEVER ? NEVER : bound - this.length - this.lateness + 1;
+  }
+
+  /** Looks for the earliest window that is still open in its tables. */
+  settle(): void {
+    let earliest = NEVER;
+    for (let i: u32 = 0; i < closingCount; i++) {
+      const closing = closings[i]!;
+      if (closing.windows !== this) continue;
+      const table = closing.table;
+      for (let row: u32 = 0; row < table.size(); row++)
+        earliest = min(earliest, table.windowOf(table.rowAt(row)));
+    }
+    store<i64>(this.state, earliest === NEVER ? NEVER : earliest + this.length + this.lateness, 8);
+  }
+}
+
+/** True when a window waits to be closed. Cheap: it is asked after every event. */
+export function isAnyDue(clock: i64): bool {
+  for (let i: u32 = 0; i < closingCount; i++) if (closings[i]!.windows.isDue(clock)) return true;
+  return false;
+}
+
+/**
+ * Closes every window that is due at `clock` (`i64.MIN_VALUE`: by events alone; `i64.MAX_VALUE`: all). Answers
+ * false when the output is full: the host takes it and calls again, and the next row goes first.
+ */
+export function closeDue(clock: i64): bool {
+  if (!isAnyDue(clock)) return true;
+  for (let i: u32 = 0; i < closingCount; i++) {
+    if (closings[i]!.windows.isDue(clock) && !closeTable(closings[i]!, clock)) return false;
+  }
+  for (let i: u32 = 0; i < closingCount; i++) {
+    const closing = closings[i]!;
+    if (closing.windows.isDue(clock)) closing.table.forgetBefore(closing.windows.openFrom(clock));
+    closing.table.setResumeAt(0);
+  }
+  for (let i: u32 = 0; i < closingCount; i++) closings[i]!.windows.settle();
+  return true;
+}
+
+function closeTable(closing: Closing, clock: i64): bool {
+  const table = closing.table;
+  const each = closing.close;
+  if (!each) return true;
+  const openFrom = closing.windows.openFrom(clock);
+  for (let number = table.resumeAt(); number < table.size(); number++) {
+    const row = table.rowAt(number);
+    if (table.windowOf(row) < openFrom) {
+      table.setResumeAt(number);
+      if (!beginEventOutput()) return false;
+      each(row);
+    }
+  }
+  table.setResumeAt(table.size());
+  return true;
+}
