@@ -1,0 +1,76 @@
+// Tells every login that sshd accepts or refuses, and how many came from each address in each minute, because
+// guessed passwords and stolen keys are how appliances are entered.
+import { NO_TIME, SshLogin, Stream, Syslog, Table, Text, Windows, events } from 'weir/runtime';
+import { key, literal, malformed, receivedAt, select } from 'weir/runtime';
+
+const syslog = new Syslog();
+const login = new SshLogin();
+
+/** OpenSSH 9.8 and newer log from the process of the session. */
+const PROGRAMS = [literal('sshd'), literal('sshd-session')];
+const SUCCESS = literal('success');
+const FAILURE = literal('failure');
+
+const logins = new Stream('logins');
+const sources = new Stream('sources');
+const minutes = new Windows('minutes', 60_000, 10_000);
+// Room for a line of 100 bytes of user name, the most that sshd writes, and an IPv6 address.
+const bySource = new Table('sources', 2048, 64, 4);
+const users = new Table('users', 4096, 152, 0);
+const FAILURES = 0;
+const SUCCESSES = 1;
+const USERS = 2;
+const USERS_LOST = 3;
+const address = new Text();
+
+const OUTCOME = key('outcome');
+const METHOD = key('method');
+const USER = key('user');
+const INVALID_USER = key('invalid_user');
+const SRC_IP = key('src_ip');
+const SRC_PORT = key('src_port');
+const HOST = key('host');
+const COUNT = key('count');
+const WINDOW_MS = key('window_ms');
+const FAILURES_KEY = key('failures');
+const SUCCESSES_KEY = key('successes');
+const USERS_KEY = key('users');
+const USERS_OVERFLOW = key('users_overflow');
+const OVERFLOW = key('overflow');
+
+select(['Failed ', 'Accepted ']);
+
+events((line: Text): void => {
+  if (!syslog.parse(line)) return malformed();
+  if (!isSshd(syslog.program) || !login.find(syslog.message)) return;
+  if (!login.read()) return malformed();
+  const at = syslog.time === NO_TIME ? receivedAt() : syslog.time;
+  logins.open(at).text(OUTCOME, login.isAccepted ? SUCCESS : FAILURE).text(METHOD, login.method);
+  logins.text(USER, login.user).bool(INVALID_USER, login.isInvalidUser).text(SRC_IP, login.address);
+  logins.int(SRC_PORT, login.port).text(HOST, syslog.host).int(COUNT, login.count).close();
+  countSource(minutes.of(at));
+});
+
+minutes.close(bySource, (row: usize): void => {
+  bySource.part(row, 0, address);
+  sources.open(bySource.windowOf(row)).int(WINDOW_MS, minutes.length);
+  if (bySource.isOverflow(row)) sources.nothing(SRC_IP).bool(OVERFLOW, true);
+  else sources.text(SRC_IP, address);
+  sources.int(FAILURES_KEY, bySource.count(row, FAILURES)).int(SUCCESSES_KEY, bySource.count(row, SUCCESSES));
+  sources.int(USERS_KEY, bySource.count(row, USERS));
+  if (bySource.count(row, USERS_LOST)) sources.bool(USERS_OVERFLOW, true);
+  sources.close();
+});
+minutes.forget(users);
+
+function isSshd(program: Text): bool {
+  return program.equals(PROGRAMS[0]) || program.equals(PROGRAMS[1]);
+}
+
+function countSource(minute: i64): void {
+  const source = bySource.at(minute).by(login.address).row();
+  bySource.add(source, login.isAccepted ? SUCCESSES : FAILURES, login.count);
+  const user = users.at(minute).by(login.address).by(login.user).row();
+  if (users.isOverflow(user)) bySource.add(source, USERS_LOST, 1);
+  else if (users.isNew) bySource.add(source, USERS, 1);
+}

@@ -1,0 +1,56 @@
+/**
+ * `weir run`: the host.
+ */
+import { existsSync } from 'node:fs';
+import { type Config, defaultConfig, loadConfig, machineFacts } from '../config.js';
+import { WeirError } from '../errors.js';
+import { startHost } from '../index.js';
+import { type Command, isoTime, parseCommand } from './command.js';
+
+const DEFAULT_CONFIG = 'weir.json';
+
+export const run: Command = {
+  summary: 'read events, run filters, publish to NATS',
+  help: `Usage: weir run [OPTIONS]
+
+Reads the sources of the config, runs its filters over them, and publishes what they emit to NATS JetStream, on
+weir.ev.APPLIANCE.FILTER.STREAM. Runs until SIGINT or SIGTERM, which close all windows, wait for the broker's
+acknowledgements and save how far the files have been read.
+
+  --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs and
+                  syslog on 127.0.0.1:5514 are watched)
+  --until-eof     end when every file and standard input is read to its end, all windows are closed and every
+                  message is acknowledged
+  --now TIME      with --until-eof: the time at which the events are received, for old files whose dates
+                  have no year
+
+Without nats.servers in the config a nats-server of its own is started on loopback; "weir tap" finds it.
+`,
+  async run(args) {
+    const { values } = parseCommand(args, {
+      options: {
+        config: { type: 'string' },
+        'until-eof': { type: 'boolean', default: false },
+        now: { type: 'string' },
+      },
+    });
+    const untilEof = values['until-eof'];
+    if (values.now !== undefined && !untilEof)
+      throw new WeirError('USAGE', '--now: expected --until-eof beside it');
+    const fixedNowMs = values.now === undefined ? undefined : isoTime('--now', values.now);
+    const host = await startHost({
+      config: readConfig(values.config),
+      untilEof,
+      now: () => fixedNowMs ?? Date.now(),
+      print: (line) => process.stderr.write(`weir: ${line}\n`),
+    });
+    const stop = () => host.stop();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+    return host.finished;
+  },
+};
+
+function readConfig(path: string | undefined): Config {
+  if (path !== undefined) return loadConfig(path);
+  return existsSync(DEFAULT_CONFIG) ? loadConfig(DEFAULT_CONFIG) : defaultConfig(machineFacts());
+}

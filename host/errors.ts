@@ -1,0 +1,57 @@
+/**
+ * Every way in which weir refuses or fails, by a stable code.
+ *
+ * A message names the thing, says what was expected and what was found; the table adds what to do about
+ * it. Callers match on `code`, never on text. A command prints one line, never a stack trace.
+ */
+
+/** Code to remedy: what the reader should do, in one clause. */
+export const REMEDIES = {
+  USAGE: 'see --help',
+  CONFIG_UNREADABLE: 'check the path and its permissions',
+  CONFIG_INVALID: 'correct this key; the README shows the shape',
+  FILTER_UNKNOWN: 'name one of the filters listed, or build it first with "npm run build"',
+  MANIFEST_INVALID: 'correct filter.json; filters/ssh-auth/filter.json shows the shape',
+  MODULE_REFUSED: 'rebuild the filter with "weir build" of this version',
+  ABI_MISMATCH: 'rebuild the filter against the runtime of this host',
+  MEMORY_MANIFEST: 'raise the region in filter.json, or make the filter smaller',
+  MEMORY_BUDGET: 'raise limits.memory, or run fewer or smaller filters',
+  FILTER_CONFIG: "correct the filter's config; its manifest says what it takes",
+  FILTER_FAULT: 'the filter is broken; replay the same input with "weir replay" to see where',
+  SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
+  SOURCE_INVALID: 'correct the source in the config',
+  PORT_UNAVAILABLE: 'stop what uses the address, or configure another one',
+  BROKER_MISSING: 'install it ("apt-get install nats-server"), or set nats.servers in the config',
+  BROKER_UNREACHABLE: 'check nats.servers and that the broker runs',
+  BROKER_REFUSED: 'check nats.creds and the permissions of that user',
+  STREAM_REFUSED:
+    'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
+  DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
+  BUILD_FAILED: 'correct the lines that the compiler names',
+} as const;
+
+export type ErrorCode = keyof typeof REMEDIES;
+
+/** An error with a stable code. `message` is one line and ends with the remedy. */
+export class WeirError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, problem: string, options?: { cause?: unknown }) {
+    super(`${problem}; ${REMEDIES[code]}`, options);
+    this.name = 'WeirError';
+    this.code = code;
+  }
+}
+
+/** The one line to show for anything thrown: our errors in full, others with what they say. */
+export function oneLine(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const code = thrown instanceof WeirError ? `${thrown.code}: ` : '';
+  return `${code}${text.replace(/\s*\n\s*/g, ' ')}`;
+}
+
+/** `error.code` of a Node system error (`ENOENT`, ...), or an empty string. */
+export function systemCode(thrown: unknown): string {
+  const code = (thrown as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}

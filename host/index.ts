@@ -1,0 +1,298 @@
+/**
+ * The host: sources, filters, engine and broker put together as the config says, and driven until it stops.
+ *
+ * One thread, one loop: a turn of the engine, then a breath for sockets and acknowledgements. Reading stops while
+ * the queue to the broker is full. Once a second messages are cut, windows of quiet filters are closed by the
+ * clock, and the places up to which everything is acknowledged are saved. A stop closes all windows, waits for
+ * acknowledgements for a bounded time, and saves once more.
+ */
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { type Broker, connectBroker } from './broker.js';
+import { startLocalBroker } from './local-broker.js';
+import type { Config, SourceConfig } from './config.js';
+import { createEngine, type EngineFilter } from './engine.js';
+import { oneLine, WeirError } from './errors.js';
+import { startFilter } from './filter/instance.js';
+import { loadFilter } from './filter/library.js';
+import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
+import { createSaver, loadPositions, type Positions } from './positions.js';
+import { createPublisher, type Publisher } from './publish.js';
+import { createCommandSource } from './source/command.js';
+import { createFileSource } from './source/file.js';
+import type { Cursor, Source } from './source/source.js';
+import { createStdinSource } from './source/stdin.js';
+import { createSyslogSource } from './source/syslog.js';
+import { createWatchSource } from './source/watch.js';
+import { instanceZones } from './timezone.js';
+
+export interface HostOptions {
+  readonly config: Config;
+  /** End when every file and standard input is read to its end. */
+  readonly untilEof: boolean;
+  readonly now: () => number;
+  /** One line for the operator. */
+  readonly print: (line: string) => void;
+}
+
+export interface Host {
+  /** Begins an orderly stop. */
+  stop(): void;
+  /** The exit code, once everything is closed. */
+  readonly finished: Promise<number>;
+}
+
+/** Puts everything together and starts reading. Throws a WeirError when something in the config cannot work. */
+export async function startHost(options: HostOptions): Promise<Host> {
+  const { config, print } = options;
+  prepareFolder(config.data);
+  const filters = startFilters(config);
+  const sources = createSources(config, options.untilEof, print);
+  const broker = await openBroker(config, print);
+  const publisher = createPublisher({ broker: broker.connection, notice: print });
+  try {
+    for (const source of sources.values()) await source.open();
+    const saved = loadPositions(config.data, print);
+    const lanes = filters.map((filter) => openCursors(filter, sources, saved));
+    const loop = createLoop(options, lanes, sources, publisher);
+    return { stop: loop.stop, finished: loop.run().finally(() => closeAll(sources, publisher, broker)) };
+  } catch (error) {
+    await closeAll(sources, publisher, broker);
+    throw error;
+  }
+}
+
+type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly from: readonly string[] };
+
+/** Starts every filter, within the budget for the memories of all of them. */
+function startFilters(config: Config): StartedFilter[] {
+  let memoryBytes = 0;
+  return config.filters.map((entry) => {
+    const { manifest, module } = loadFilter(entry.filter);
+    memoryBytes += manifest.memoryBytes;
+    if (memoryBytes > config.limits.memoryBytes) {
+      throw new WeirError(
+        'MEMORY_BUDGET',
+        `filters.${entry.instance}: expected at most ${config.limits.memoryBytes} bytes for all filters, found ${memoryBytes}`,
+      );
+    }
+    const zones = instanceZones(entry.timezone, `filters.${entry.instance}.timezone`);
+    const filter = startFilter({ manifest, module, config: entry.config, zones });
+    return { instance: entry.instance, filter, format: entry.format, from: entry.from };
+  });
+}
+
+function createSources(
+  config: Config,
+  untilEof: boolean,
+  print: (line: string) => void,
+): Map<string, Source> {
+  const used = new Set(config.filters.flatMap(({ from }) => from));
+  const sources = new Map<string, Source>();
+  for (const entry of config.sources) {
+    if (!used.has(entry.name)) {
+      print(`source ${entry.name}: no filter reads it, so it stays closed`);
+      continue;
+    }
+    const source = createSource(entry, untilEof);
+    source.onNotice((line) => print(`source ${entry.name}: ${line}`));
+    sources.set(entry.name, source);
+  }
+  if (untilEof && !config.sources.some(({ name, kind }) => sources.has(name) && isBounded(kind))) {
+    throw new WeirError(
+      'USAGE',
+      '--until-eof: expected a file or stdin source that a filter reads, found none',
+    );
+  }
+  return sources;
+}
+
+function isBounded(kind: SourceConfig['kind']): boolean {
+  return kind === 'file' || kind === 'stdin';
+}
+
+function createSource(entry: SourceConfig, untilEof: boolean): Source {
+  switch (entry.kind) {
+    case 'file':
+      return createFileSource(entry.name, entry.paths, { untilEof });
+    case 'stdin':
+      return createStdinSource(entry.name);
+    case 'syslog':
+      return createSyslogSource(entry.name, entry);
+    case 'command':
+      return createCommandSource(entry.name, entry.argv);
+    case 'watch':
+      return createWatchSource(entry.name, entry.roots);
+  }
+}
+
+function openCursors(
+  filter: StartedFilter,
+  sources: ReadonlyMap<string, Source>,
+  saved: Positions,
+): EngineFilter {
+  const cursors = new Map<string, Cursor>();
+  for (const name of filter.from) {
+    const source = sources.get(name);
+    if (source) cursors.set(name, source.cursor(saved[filter.instance]?.[name]));
+  }
+  return { ...filter, cursors };
+}
+
+interface Loop {
+  run(): Promise<number>;
+  stop(): void;
+}
+
+function createLoop(
+  { config, untilEof, now, print }: HostOptions,
+  filters: readonly EngineFilter[],
+  sources: ReadonlyMap<string, Source>,
+  publisher: Publisher,
+): Loop {
+  let isStopping = false;
+  let exitCode = 0;
+  let wake = () => {};
+  const engine = createEngine({
+    appliance: config.appliance,
+    epoch: randomBytes(8).toString('hex'),
+    batchBytes: BATCH_BYTES_DEFAULT,
+    filters,
+    send: publisher.offer,
+    onFault: (instance, error) => {
+      exitCode = 1;
+      print(`filter ${instance}: taken out: ${oneLine(error)}`);
+    },
+  });
+  const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
+  const saver = createSaver(
+    config.data,
+    () => currentPositions(filters),
+    () => publisher.whenAcknowledged(publisher.offered()),
+    print,
+  );
+  for (const source of sources.values()) source.onData(() => wake());
+  publisher.onSpace(() => wake());
+
+  /** Waits until something may have changed, or for the next tick. */
+  function rest(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, TICK_MS);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async function read(): Promise<void> {
+    let tickAt = Date.now() + TICK_MS;
+    while (!isStopping) {
+      const isBusy = !publisher.full() && engine.turn(now());
+      if (Date.now() >= tickAt) {
+        tickAt = Date.now() + TICK_MS;
+        if (!untilEof) engine.tick(now());
+        engine.cut();
+        saver.saveWhenAcknowledged();
+      }
+      if (isBusy) await breathe();
+      else if (untilEof && engine.ended(bounded)) return;
+      else await rest();
+    }
+  }
+
+  return {
+    stop() {
+      isStopping = true;
+      wake();
+    },
+    async run() {
+      await read();
+      for (const source of sources.values()) await source.close();
+      // What was received before the sources closed is still in their inboxes; files wait for the next start.
+      const deadline = Date.now() + DRAIN_MS_MAX;
+      while (isStopping && Date.now() < deadline && !publisher.full() && engine.turn(now()));
+      engine.closeWindows(now());
+      engine.cut();
+      const left = await publisher.drain(isStopping ? STOP_MS_MAX : Number.POSITIVE_INFINITY);
+      if (left > 0) {
+        print(
+          `stopped with ${left} messages that the broker has not acknowledged; their events are read again`,
+        );
+        return 1;
+      }
+      saver.saveNow();
+      return exitCode;
+    },
+  };
+}
+
+function currentPositions(filters: readonly EngineFilter[]): Positions {
+  const positions: Record<string, Record<string, unknown>> = {};
+  for (const { instance, cursors } of filters) {
+    const places: Record<string, unknown> = {};
+    for (const [source, cursor] of cursors) {
+      const place = cursor.position();
+      if (place !== undefined) places[source] = place;
+    }
+    positions[instance] = places;
+  }
+  return positions;
+}
+
+function prepareFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new WeirError('DATA_UNWRITABLE', `data: ${folder}: ${oneLine(error)}`);
+  }
+}
+
+interface OpenBroker {
+  readonly connection: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'>;
+  stop(): Promise<void>;
+}
+
+/** The broker of the config, or one of our own. Without its binary the host runs on, with a bounded queue. */
+async function openBroker(config: Config, print: (line: string) => void): Promise<OpenBroker> {
+  const name = `weir-${config.appliance}`;
+  if (config.nats) {
+    const connection = await connectBroker({ ...config.nats, name, wait: 'in-background', notice: print });
+    return { connection, stop: () => connection.close() };
+  }
+  const local = await startLocalBroker({ dataFolder: config.data, notice: print }).catch((error) => {
+    if (!(error instanceof WeirError) || error.code !== 'BROKER_MISSING') throw error;
+    print(oneLine(error));
+    return undefined;
+  });
+  if (!local) return { connection: ABSENT_BROKER, stop: async () => {} };
+  print(`broker: started nats-server at ${local.shownUrl}; "weir tap" listens to it`);
+  const connection = await connectBroker({ servers: [local.url], name, wait: 'in-background', notice: print });
+  return {
+    connection,
+    async stop() {
+      await connection.close();
+      await local.stop();
+    },
+  };
+}
+
+/** No broker is there and none will come: messages stay in the bounded queue. */
+const ABSENT_BROKER: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'> = {
+  connected: () => false,
+  onConnected: () => {},
+  publish: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
+  ensureStream: async () => {},
+};
+
+async function closeAll(
+  sources: ReadonlyMap<string, Source>,
+  publisher: Publisher,
+  broker: OpenBroker,
+): Promise<void> {
+  for (const source of sources.values()) await source.close();
+  await publisher.stop();
+  await broker.stop();
+}

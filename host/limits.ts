@@ -1,0 +1,110 @@
+/**
+ * Every limit of the host, in one place, with its reason. Nothing in weir grows past a number in this file.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** A WebAssembly page. */
+export const PAGE_BYTES = 64 * KiB;
+
+/** A compiled filter; the shipped ones are under 40 KiB. */
+export const MODULE_BYTES_MAX = 512 * KiB;
+/** `filter.json` and `weir.json`: text that people write. */
+export const MANIFEST_BYTES_MAX = 64 * KiB;
+/** A filter's own config, as JSON. */
+export const FILTER_CONFIG_BYTES_MAX = 8 * KiB;
+export const CONFIG_BYTES_MAX = 1 * MiB;
+/** Output region of a filter; a record is at most half of it, so that it fits a NATS message uncompressed. */
+export const OUTPUT_BYTES_MAX = 1 * MiB;
+/** All memory of one filter, whatever its manifest says. */
+export const FILTER_MEMORY_BYTES_MAX = 64 * MiB;
+/** Default of `limits.memory`: the linear memories of all filters together. */
+export const FILTERS_MEMORY_BYTES_DEFAULT = 96 * MiB;
+/** Filters, and sources, of one host. */
+export const FILTERS_MAX = 64;
+export const SOURCES_MAX = 64;
+
+/** How much a batch aims for. A single longer event still travels whole, up to the filter's input region. */
+export const BATCH_BYTES_DEFAULT = 256 * KiB;
+export const BATCH_BYTES_MIN = 64;
+export const BATCH_BYTES_MAX = 16 * MiB;
+
+/** One syslog message, one line of a child process or of stdin; longer ones are cut here, and counted. */
+export const INBOX_EVENT_BYTES_MAX = 64 * KiB;
+/** The inbox of one source that cannot be read again. */
+export const INBOX_BYTES = 4 * MiB;
+
+/** Syslog over TCP: connections at once, and how long one may stay silent. */
+export const SYSLOG_CONNECTIONS_MAX = 256;
+export const SYSLOG_IDLE_MS = 10 * 60_000;
+/** What is asked of the kernel for datagrams that come faster than they are read; it may give less. */
+export const SYSLOG_RECEIVE_BUFFER_BYTES = 4 * MiB;
+
+/** Restarts of a `command` source: first delay, longest delay; a run of this length resets the delay. */
+export const COMMAND_BACKOFF_MS_MIN = 250;
+export const COMMAND_BACKOFF_MS_MAX = 30_000;
+export const COMMAND_HEALTHY_MS = 60_000;
+/** How long a child may take to end after SIGTERM, before SIGKILL. */
+export const COMMAND_STOP_MS = 2_000;
+
+/** What other programs and hosts can cause to be said: one notice in this time, and no longer than this. */
+export const NOTICE_INTERVAL_MS = 1_000;
+export const NOTICE_TEXT_BYTES_MAX = 200;
+
+/** Directories under inotify and remembered entries of one `watch` source. */
+export const WATCH_DIRECTORIES_MAX = 8192;
+export const WATCH_ENTRIES_MAX = 100_000;
+/** Changes of one entry within this time are told as one event. */
+export const WATCH_SETTLE_MS = 50;
+
+/** Files of one `file` source, how often they are looked at, and how often its glob is expanded again. */
+export const FILES_MAX = 4096;
+export const FILE_POLL_MS = 250;
+export const FILE_RESCAN_MS = 5_000;
+/** A rotated file that stays unchanged this long is complete: its writer has gone on to the new one. */
+export const FILE_SETTLED_MS = 5_000;
+
+/** The saved positions of all sources: some 200 bytes a file. */
+export const POSITIONS_BYTES_MAX = 4 * MiB;
+/** How often positions are saved, and quiet filters get a tick. */
+export const TICK_MS = 1_000;
+/** Windows are closed by the clock only this long after the last event of a filter's sources. */
+export const QUIET_MS = 5_000;
+
+/** A message is cut when its records reach this many bytes, or are this old. NATS' own default limit is 1 MiB. */
+export const MESSAGE_BYTES_MAX = 256 * KiB;
+export const MESSAGE_AGE_MS = 1_000;
+/** What a subscriber unpacks at most from one message: a guard against decompression bombs. */
+export const UNPACKED_BYTES_MAX = 8 * MiB;
+/** gzip level of messages: level 1 is about 3 times faster than the default for some 10 % more bytes. */
+export const GZIP_LEVEL = 1;
+
+/** Packed messages that wait for the broker; reading stops while it is full. */
+export const QUEUE_BYTES_MAX = 16 * MiB;
+export const QUEUE_MESSAGES_MAX = 4096;
+/** Messages published and not yet acknowledged. */
+export const IN_FLIGHT_MAX = 64;
+export const ACK_TIMEOUT_MS = 5_000;
+/** One attempt to connect. */
+export const CONNECT_MS_MAX = 5_000;
+export const RECONNECT_MS_MIN = 250;
+export const RECONNECT_MS_MAX = 10_000;
+/** The same trouble is told again after this time. */
+export const NOTICE_EVERY_MS = 30_000;
+/** How long a stop waits for outstanding acknowledgements. */
+export const STOP_MS_MAX = 5_000;
+/** How long a stop goes on reading what inboxes still hold. */
+export const DRAIN_MS_MAX = 1_000;
+/** How long the host waits for a broker that it starts itself. */
+export const BROKER_START_MS_MAX = 10_000;
+
+/** The JetStream stream that the host creates when there is none and it may. */
+/** Tried in this order: an account or a disk may have less. */
+export const STREAM_BYTES_CHOICES = [1024 * MiB, 256 * MiB, 64 * MiB] as const;
+/** Storage of a broker that the host starts itself. */
+export const BROKER_STORE_BYTES_MAX = 1024 * MiB;
+export const BROKER_LOG_BYTES_MAX = 1 * MiB;
+export const STREAM_AGE_MS_MAX = 7 * 24 * 3_600_000;
+/** NATS duplicate window for `Nats-Msg-Id`. */
+export const STREAM_DUPLICATES_MS = 2 * 60_000;

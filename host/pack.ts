@@ -1,0 +1,137 @@
+/**
+ * Pack: a filter's records into messages, one sequence per stream.
+ *
+ * Records are copied as they come out of the filter, into one buffer a stream that is allocated once; nothing is
+ * decoded, except where the config asks for NDJSON. A message is cut when the next record would not fit, or when
+ * the engine says that it is old enough. Within a run of the host (the epoch) a stream's messages are
+ * numbered from 1 without holes, and each says how many raw events were read since the one before it.
+ */
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { GZIP_LEVEL, MESSAGE_BYTES_MAX, UNPACKED_BYTES_MAX } from './limits.js';
+import {
+  CONTENT_CBOR,
+  CONTENT_NDJSON,
+  decodeRecords,
+  eventSubject,
+  HEADER,
+  type Message,
+  messageId,
+  type WireRecord,
+} from './wire.js';
+
+export interface PackOptions {
+  readonly appliance: string;
+  /** The instance's name, as in the config: the subject's token. */
+  readonly instance: string;
+  /** `name@version+hash` of the module. */
+  readonly filter: string;
+  readonly streams: readonly string[];
+  readonly format: 'cbor' | 'ndjson';
+  /** Largest record of the filter; a buffer holds at least one. */
+  readonly recordBytesMax: number;
+  readonly epoch: string;
+  readonly send: (message: Message) => void;
+}
+
+export interface Pack {
+  /** Adds the record in `bytes[start, end)` to a stream, cutting a message first where it would not fit. */
+  add(stream: number, bytes: Uint8Array, start: number, end: number): void;
+  /** Says that `events` raw events have been read; they count towards the next message of every stream. */
+  countEvents(events: number): void;
+  /** Cuts a message of each stream that has records. */
+  cut(): void;
+  readonly totals: { records: number; bytes: number; compressedBytes: number };
+}
+
+interface Buffered {
+  readonly name: string;
+  readonly buffer: Buffer;
+  bytes: number;
+  records: number;
+  events: number;
+  seq: number;
+}
+
+export function createPack(options: PackOptions): Pack {
+  const bufferBytes = Math.max(MESSAGE_BYTES_MAX, options.recordBytesMax);
+  const streams = options.streams.map(
+    (name): Buffered => ({
+      name,
+      buffer: Buffer.allocUnsafe(bufferBytes),
+      bytes: 0,
+      records: 0,
+      events: 0,
+      seq: 0,
+    }),
+  );
+  const totals = { records: 0, bytes: 0, compressedBytes: 0 };
+
+  function cutStream(stream: Buffered): void {
+    if (stream.records === 0) return;
+    stream.seq++;
+    const records = stream.buffer.subarray(0, stream.bytes);
+    const plain = options.format === 'ndjson' ? toNdjson(records) : records;
+    const body = gzipSync(plain, { level: GZIP_LEVEL });
+    totals.compressedBytes += body.length;
+    options.send({
+      subject: eventSubject(options.appliance, options.instance, stream.name),
+      headers: {
+        [HEADER.contentType]: options.format === 'ndjson' ? CONTENT_NDJSON : CONTENT_CBOR,
+        [HEADER.contentEncoding]: 'gzip',
+        [HEADER.messageId]: messageId(
+          options.appliance,
+          options.instance,
+          stream.name,
+          options.epoch,
+          stream.seq,
+        ),
+        [HEADER.appliance]: options.appliance,
+        [HEADER.filter]: options.filter,
+        [HEADER.stream]: stream.name,
+        [HEADER.seq]: String(stream.seq),
+        [HEADER.records]: String(stream.records),
+        [HEADER.events]: String(stream.events),
+      },
+      body,
+    });
+    stream.bytes = 0;
+    stream.records = 0;
+    stream.events = 0;
+  }
+
+  return {
+    totals,
+    add(index, bytes, start, end) {
+      const stream = streams[index] as Buffered;
+      if (stream.bytes + end - start > stream.buffer.length) cutStream(stream);
+      stream.buffer.set(bytes.subarray(start, end), stream.bytes);
+      stream.bytes += end - start;
+      stream.records++;
+      totals.records++;
+      totals.bytes += end - start;
+    },
+    countEvents(events) {
+      for (const stream of streams) stream.events += events;
+    },
+    cut() {
+      for (const stream of streams) cutStream(stream);
+    },
+  };
+}
+
+function toNdjson(records: Uint8Array): Buffer {
+  const lines: string[] = [];
+  decodeRecords(records, CONTENT_CBOR, (record) => lines.push(`${JSON.stringify(record)}\n`));
+  return Buffer.from(lines.join(''));
+}
+
+/** Calls `each` for every record of a message. Throws a plain error for a body that is not what its headers say. */
+export function unpack(
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array,
+  each: (record: WireRecord) => void,
+): void {
+  const isGzip = headers[HEADER.contentEncoding] === 'gzip';
+  const plain = isGzip ? gunzipSync(body, { maxOutputLength: UNPACKED_BYTES_MAX }) : body;
+  decodeRecords(plain, headers[HEADER.contentType] ?? '', each);
+}

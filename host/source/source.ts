@@ -1,0 +1,53 @@
+/**
+ * A source is a named, replayable stream of bytes with positions; an event is one line of it.
+ *
+ * Each filter reads each of its sources through a cursor of its own, so that a slow or restarted filter
+ * never moves another one's place. What can be read again (files) is read where it lies; what cannot (sockets,
+ * pipes, directory watches) goes through an inbox first and is read from there. The engine sees no difference.
+ */
+
+/** A cursor's place as plain JSON, kept across restarts; each kind of source knows its own shape. */
+export type Position = unknown;
+
+/** What a read found. */
+export interface Chunk {
+  /** Bytes written to the start of the target; 0 when there is nothing now. */
+  readonly bytes: number;
+  /** True when no byte will ever follow these: an unterminated last line is then an event. */
+  readonly final: boolean;
+}
+
+/** One filter's reading place in one source. */
+export interface Cursor {
+  /**
+   * Copies bytes from the current place to the start of `target`, without moving the place. Never blocks
+   * for data; a later call sees the same bytes again until `advance`.
+   */
+  read(target: Uint8Array): Chunk;
+  /** Moves the place past the first `bytes` bytes of the last read: whole events, or a part of a long one. */
+  advance(bytes: number): void;
+  /** Says that the bytes of the last read hold no whole event yet: a source of many files then tries another. */
+  pass(): void;
+  /** True while the rest of a line that was longer than a batch is passed over; part of the position. */
+  skipping: boolean;
+  /** True when everything that the source will ever hold has been read; only bounded sources get there. */
+  ended(): boolean;
+  /** The place to come back to after a restart; `undefined` where the source cannot be read again. */
+  position(): Position | undefined;
+  /** Events that this cursor will never see because a bounded buffer had to drop them; only grows. */
+  lostEvents(): number;
+}
+
+export interface Source {
+  readonly name: string;
+  /** Begins to listen, watch or look for files. Throws a `WeirError` when that cannot work. */
+  open(): Promise<void>;
+  /** A new reading place, at `saved` when given and still valid, else at the beginning of what is held. */
+  cursor(saved?: Position): Cursor;
+  /** Calls `wake` whenever bytes may have arrived; the engine then reads. One listener. */
+  onData(wake: () => void): void;
+  /** One line for each thing that a person should know of (a file that cannot be read, a full table). */
+  onNotice(tell: (line: string) => void): void;
+  /** Stops and frees everything: sockets, watches, children, descriptors. What was received stays readable. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,73 @@
+/**
+ * What travels on NATS: subjects, headers, and the decoding of message bodies. Browser-safe: no Node module.
+ * The design's wire format is a contract with every subscriber; a change here is a new version of it.
+ */
+import { Decoder } from 'cbor-x/decode';
+
+/** JetStream stream that holds all events. */
+export const STREAM_NAME = 'WEIR';
+/** Subjects of that stream. */
+export const EVENTS_WILDCARD = 'weir.ev.>';
+
+export const CONTENT_CBOR = 'application/cbor-seq';
+export const CONTENT_NDJSON = 'application/x-ndjson';
+
+export const HEADER = {
+  contentType: 'Content-Type',
+  contentEncoding: 'Content-Encoding',
+  messageId: 'Nats-Msg-Id',
+  appliance: 'Weir-Appliance',
+  filter: 'Weir-Filter',
+  stream: 'Weir-Stream',
+  seq: 'Weir-Seq',
+  records: 'Weir-Records',
+  events: 'Weir-Events',
+} as const;
+
+/** One NATS message, ready to publish. */
+export interface Message {
+  readonly subject: string;
+  /** Header name to value; every value is printable ASCII. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** A record as subscribers see it. */
+export type WireRecord = Record<string, unknown>;
+
+/** Names that become subject tokens: 1 to 63 of letters, digits, `_` and `-`. */
+export const NAME_PATTERN = /^[A-Za-z0-9_-]{1,63}$/;
+
+export function eventSubject(appliance: string, filter: string, stream: string): string {
+  return `weir.ev.${appliance}.${filter}.${stream}`;
+}
+
+export function messageId(
+  appliance: string,
+  filter: string,
+  stream: string,
+  epoch: string,
+  seq: number,
+): string {
+  return `${appliance}/${filter}/${stream}/${epoch}-${seq}`;
+}
+
+const OPTIONS = { useRecords: false, mapsAsObjects: true, int64AsNumber: true };
+const decoder = new Decoder(OPTIONS);
+
+/**
+ * Calls `each` for every record of an unpacked body, in order. Throws a plain error on bytes that are not
+ * what `contentType` says: what comes from the network is hostile.
+ */
+export function decodeRecords(
+  body: Uint8Array,
+  contentType: string,
+  each: (record: WireRecord) => void,
+): void {
+  if (contentType === CONTENT_NDJSON) {
+    for (const line of new TextDecoder().decode(body).split('\n')) if (line !== '') each(JSON.parse(line));
+    return;
+  }
+  if (contentType !== CONTENT_CBOR) throw new Error(`content type ${contentType} is not one of weir's`);
+  if (body.length > 0) decoder.decodeMultiple(body, (record) => each(record as WireRecord));
+}

@@ -1,0 +1,79 @@
+/**
+ * The guest ABI is written down three times (the text, the filter's side, the host's side); here they are compared.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ABI_VERSION, EXPORTS, FRAME_BYTES, LEDGER, MAP, REGISTRY_ENTRY_BYTES } from '../host/filter/abi.js';
+import { installedFilters, loadFilter } from '../host/filter/library.js';
+
+const ROOT = new URL('../..', import.meta.url);
+const guest = readFileSync(fileURLToPath(new URL('runtime/abi.ts', ROOT)), 'utf8');
+const text = readFileSync(fileURLToPath(new URL('runtime/README.md', ROOT)), 'utf8');
+
+/** The constants of `runtime/abi.ts`, each the sum of numbers and of constants before it. */
+function guestConstants(): Map<string, number> {
+  const known = new Map<string, number>();
+  for (const [, name, sum] of guest.matchAll(/^export const ([A-Z_]+): \w+ = ([A-Z_0-9 +]+);$/gm)) {
+    const terms = (sum as string).split('+').map((term) => term.trim());
+    known.set(
+      name as string,
+      terms.reduce((total, term) => total + (known.get(term) ?? Number(term)), 0),
+    );
+  }
+  return known;
+}
+
+const NAMES = {
+  config: 'CONFIG_AT',
+  zones: 'ZONES_AT',
+  state: 'STATE_AT',
+  scratch: 'SCRATCH_AT',
+  input: 'INPUT_AT',
+  output: 'OUTPUT_AT',
+  registry: 'REGISTRY_AT',
+  consumed: 'CONSUMED_AT',
+  emitted: 'EMITTED_AT',
+  ledger: 'LEDGER_AT',
+  bytes: 'MAP_BYTES',
+} as const;
+
+test('the filter and the host have the same map', () => {
+  const constants = guestConstants();
+  for (const [field, name] of Object.entries(NAMES)) {
+    assert.is(constants.get(name), MAP[field as keyof typeof MAP], name);
+  }
+  assert.is(constants.get('ABI_VERSION'), ABI_VERSION);
+  assert.is(constants.get('FRAME_BYTES'), FRAME_BYTES);
+  assert.is(constants.get('REGISTRY_ENTRY_BYTES'), REGISTRY_ENTRY_BYTES);
+  for (const [at, name] of LEDGER.entries()) {
+    assert.is(constants.get(name.toUpperCase()), MAP.ledger + 8 * at, name);
+  }
+});
+
+test('the text names every field of the map at its offset, and every export', () => {
+  for (const [field, offset] of Object.entries(MAP)) {
+    if (field !== 'bytes') assert.match(text, new RegExp(`\\| ${offset} \\| \`${field}\``), field);
+  }
+  assert.match(text, new RegExp(`\\| ${MAP.bytes} \\| end \\|`));
+  for (const name of EXPORTS) assert.match(text, new RegExp(`\\| \`${name}\` \\|`), name);
+  assert.match(text, new RegExp(LEDGER.map((name) => `\`${name}\``).join(',\\s+')));
+});
+
+test('every shipped module imports only memory and abort, and exports the ABI as functions', () => {
+  const names = installedFilters();
+  assert.ok(names.length >= 3, `expected the shipped filters, found ${names}`);
+  for (const name of names) {
+    const module = new WebAssembly.Module(loadFilter(name).module as Uint8Array<ArrayBuffer>);
+    const imports = WebAssembly.Module.imports(module).map(
+      (found) => `${found.kind} ${found.module}.${found.name}`,
+    );
+    assert.equal(imports.sort(), ['function env.abort', 'memory env.memory'], name);
+    const exported = WebAssembly.Module.exports(module);
+    assert.equal(exported.map((found) => found.name).sort(), [...EXPORTS].sort(), name);
+    assert.ok(exported.every((found) => found.kind === 'function'));
+  }
+});
+
+test.run();

@@ -1,0 +1,208 @@
+/**
+ * The inbox against a simple model of it, and its promises one by one.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createInbox } from '../../host/source/inbox.js';
+import type { Cursor } from '../../host/source/source.js';
+import { createRandom, readText } from './reading.js';
+
+const bytesOf = (text: string) => Buffer.from(text, 'latin1');
+
+function readUpTo(cursor: Cursor, bytesMax: number): string {
+  const target = Buffer.alloc(bytesMax);
+  return target.toString('latin1', 0, cursor.read(target).bytes);
+}
+
+test('an event is one line: nobody forges a second one with a newline', () => {
+  const inbox = createInbox({ capacityBytes: 100, eventBytesMax: 50 });
+  inbox.append(bytesOf('a\nsshd: Accepted password for root\n\nb'));
+  assert.is(readText(inbox.cursor()), 'a#012sshd: Accepted password for root#012#012b\n');
+});
+
+test('one line end is taken off, an empty event is left out', () => {
+  const inbox = createInbox({ capacityBytes: 100, eventBytesMax: 50 });
+  for (const text of ['lf\n', 'crlf\r\n', 'cr\r', 'two\n\n', '', '\n', '\r\n']) inbox.append(bytesOf(text));
+  assert.is(readText(inbox.cursor()), 'lf\ncrlf\ncr\r\ntwo#012\n');
+  assert.is(inbox.truncatedEvents(), 0);
+});
+
+test('a longer event is cut at the limit, never inside of an escape, and counted once', () => {
+  const inbox = createInbox({ capacityBytes: 100, eventBytesMax: 8 });
+  for (const text of ['12345678', '123456789', '1234\n', '1234\n6', '12345\n7', '12\n34\n56'])
+    inbox.append(bytesOf(text));
+  assert.is(readText(inbox.cursor()), '12345678\n12345678\n1234\n1234#012\n12345\n12#01234\n');
+  assert.is(inbox.truncatedEvents(), 4);
+  inbox.append(bytesOf('123456789'), 'cut');
+  inbox.append(bytesOf('1'), 'cut');
+  assert.is(inbox.truncatedEvents(), 6);
+});
+
+test('on overflow the oldest events go, and only who had not read them counts them', () => {
+  const inbox = createInbox({ capacityBytes: 12, eventBytesMax: 8 });
+  const [fast, slow] = [inbox.cursor(), inbox.cursor()];
+  for (const text of ['aaa', 'bbb', 'ccc']) inbox.append(bytesOf(text));
+  assert.is(readText(fast), 'aaa\nbbb\nccc\n');
+  inbox.append(bytesOf('dddd'));
+  assert.is(readText(slow), 'ccc\ndddd\n');
+  assert.is(readText(fast), 'dddd\n');
+  assert.equal([fast.lostEvents(), slow.lostEvents()], [0, 2]);
+});
+
+test('a cursor within a dropped event goes on at the start of the next one, without skipping', () => {
+  const inbox = createInbox({ capacityBytes: 20, eventBytesMax: 15 });
+  const cursor = inbox.cursor();
+  inbox.append(bytesOf('0123456789'));
+  inbox.append(bytesOf('abc'));
+  assert.is(readUpTo(cursor, 4), '0123');
+  cursor.skipping = true;
+  cursor.advance(4);
+  inbox.append(bytesOf('defghi'));
+  assert.not(cursor.skipping);
+  assert.is(cursor.lostEvents(), 0, 'its beginning was read');
+  assert.is(readText(cursor), 'abc\ndefghi\n');
+});
+
+test('an advance never goes back to what was dropped since the read', () => {
+  const inbox = createInbox({ capacityBytes: 12, eventBytesMax: 11 });
+  const cursor = inbox.cursor();
+  inbox.append(bytesOf('aa'));
+  inbox.append(bytesOf('bb'));
+  assert.is(readUpTo(cursor, 3), 'aa\n');
+  inbox.append(bytesOf('0123456789'));
+  cursor.advance(3);
+  assert.is(readText(cursor), '0123456789\n');
+});
+
+test('a new cursor begins at the oldest event held', () => {
+  const inbox = createInbox({ capacityBytes: 8, eventBytesMax: 7 });
+  for (const text of ['aaa', 'bbb', 'ccc']) inbox.append(bytesOf(text));
+  const cursor = inbox.cursor();
+  assert.is(readText(cursor), 'bbb\nccc\n');
+  assert.is(cursor.lostEvents(), 0);
+  assert.is(cursor.position(), undefined);
+});
+
+test('after the end a cursor is final with the last byte, and ended once that is read', () => {
+  const inbox = createInbox({ capacityBytes: 8, eventBytesMax: 7 });
+  let wakes = 0;
+  inbox.onData(() => (wakes += 1));
+  const cursor = inbox.cursor();
+  inbox.append(bytesOf('aaa'));
+  assert.equal(cursor.read(Buffer.alloc(8)), { bytes: 4, final: false });
+  inbox.end();
+  assert.is(wakes, 2);
+  assert.equal(cursor.read(Buffer.alloc(3)), { bytes: 3, final: false });
+  assert.equal(cursor.read(Buffer.alloc(4)), { bytes: 4, final: true });
+  assert.not(cursor.ended());
+  cursor.advance(4);
+  assert.ok(cursor.ended());
+});
+
+test('free space is what the slowest cursor leaves', () => {
+  const inbox = createInbox({ capacityBytes: 20, eventBytesMax: 7 });
+  inbox.append(bytesOf('aaa'));
+  assert.is(inbox.freeBytes(), 16, 'kept for a cursor that may come');
+  const [fast, slow] = [inbox.cursor(), inbox.cursor()];
+  inbox.append(bytesOf('bbb'));
+  readText(fast);
+  assert.is(inbox.freeBytes(), 12);
+  readUpTo(slow, 4);
+  slow.advance(4);
+  assert.is(inbox.freeBytes(), 16);
+});
+
+test('who waits for room is called once, first come first served, and only as long as there is room', () => {
+  const inbox = createInbox({ capacityBytes: 16, eventBytesMax: 7 });
+  const cursor = inbox.cursor();
+  const called: string[] = [];
+  const waitThenFill = (name: string) =>
+    inbox.onSpace(() => {
+      called.push(name);
+      inbox.append(bytesOf('1234567'));
+      waitThenFill(name);
+    });
+  inbox.append(bytesOf('1234567'));
+  inbox.append(bytesOf('1234567'));
+  for (const name of ['a', 'b', 'c']) waitThenFill(name);
+  for (let round = 0; round < 4; round += 1) {
+    readUpTo(cursor, 8);
+    cursor.advance(8);
+  }
+  assert.equal(called, ['a', 'b', 'c', 'a']);
+  assert.is(cursor.lostEvents(), 0);
+});
+
+test('an inbox that could not hold one event is refused', () => {
+  assert.throws(
+    () => createInbox({ capacityBytes: 10, eventBytesMax: 10 }),
+    /more than one event of 10 bytes/,
+  );
+});
+
+/** The inbox as a list of lines and, for each cursor, the number of its line and the place in it. */
+interface Model {
+  readonly lines: string[];
+  oldest: number;
+  readonly cursors: { readonly cursor: Cursor; line: number; offset: number; lost: number }[];
+}
+
+function modelAppend(model: Model, line: string, capacityBytes: number): void {
+  model.lines.push(line);
+  const held = () => model.lines.slice(model.oldest).reduce((sum, { length }) => sum + length, 0);
+  while (held() > capacityBytes) {
+    for (const place of model.cursors) {
+      if (place.line !== model.oldest) continue;
+      if (place.offset === 0) place.lost += 1;
+      place.line += 1;
+      place.offset = 0;
+    }
+    model.oldest += 1;
+  }
+}
+
+function modelUnread({ lines }: Model, place: Model['cursors'][number]): string {
+  return lines.slice(place.line).join('').slice(place.offset);
+}
+
+test('whatever is appended and read in whatever order, it does what the model does', () => {
+  for (const seed of [1, 2, 3, 4, 5, 6]) {
+    const random = createRandom(seed);
+    const [capacityBytes, eventBytesMax] = [40 + random(200), 4 + random(35)];
+    const inbox = createInbox({ capacityBytes, eventBytesMax });
+    const model: Model = { lines: [], oldest: 0, cursors: [] };
+    for (let step = 0; step < 5000; step += 1) {
+      const where = `seed ${seed} step ${step}`;
+      if (model.cursors.length < 3 && random(500) === 0) {
+        model.cursors.push({ cursor: inbox.cursor(), line: model.oldest, offset: 0, lost: 0 });
+      }
+      if (random(2) === 0) {
+        const event = Array.from({ length: random(eventBytesMax + 10) }, () =>
+          String.fromCharCode(97 + random(26)),
+        ).join('');
+        inbox.append(bytesOf(event));
+        if (event !== '') modelAppend(model, `${event.slice(0, eventBytesMax)}\n`, capacityBytes);
+      }
+      const place = model.cursors[random(3)];
+      if (place === undefined) continue;
+      const unread = modelUnread(model, place);
+      const read = readUpTo(place.cursor, random(60));
+      assert.is(read, unread.slice(0, read.length), where);
+      assert.is(place.cursor.lostEvents(), place.lost, where);
+      const moved = random(3) === 0 ? 0 : random(read.length + 1);
+      // As the batches do it: whoever stops within an event passes over the rest of it.
+      place.cursor.skipping = moved > 0 && read[moved - 1] !== '\n';
+      place.cursor.advance(moved);
+      place.offset += moved;
+      while (place.line < model.lines.length && place.offset >= (model.lines[place.line] as string).length) {
+        place.offset -= (model.lines[place.line] as string).length;
+        place.line += 1;
+      }
+      if (place.offset === 0) assert.not(place.cursor.skipping, where);
+    }
+    for (const place of model.cursors)
+      assert.is(readText(place.cursor), modelUnread(model, place), `seed ${seed}`);
+  }
+});
+
+test.run();

@@ -1,0 +1,150 @@
+/**
+ * The shape of the source, held by tests: layers, order, lengths, and one owner for each outside thing.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Files of `host/`, lowest layer first; imports point downward or stay within a stage. */
+const LAYERS: readonly (readonly string[])[] = [
+  ['errors.ts', 'limits.ts', 'wire.ts'],
+  ['validate.ts', 'config.ts', 'timezone.ts', 'broker.ts', 'local-broker.ts', 'filter/manifest.ts'],
+  ['source/', 'batch.ts', 'filter/', 'pack.ts', 'positions.ts', 'publish.ts'],
+  ['engine.ts'],
+  ['index.ts'],
+  ['cli/'],
+];
+/** The way of an event: the order of the engine's imports. */
+const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack.js'];
+/** Outside things and the only files that may import them. */
+const OWNERS: Readonly<Record<string, RegExp>> = {
+  nats: /^host\/broker\.ts$/,
+  valibot: /^host\/(validate|config|filter\/manifest)/,
+  'cbor-x': /^host\/wire\.ts$/,
+  'node:zlib': /^host\/pack\.ts$/,
+  assemblyscript: /^host\/filter\/compile\.ts$/,
+};
+const LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 80;
+const FILTER_LINES_MAX = 80;
+
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => join(folder, path))
+    .sort();
+}
+
+function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+/** Import specifiers of a file; `types` are those that vanish when it is compiled. */
+function importsOf(path: string): { specifier: string; isType: boolean }[] {
+  const found = textOf(path).matchAll(/^(?:import|export) (type )?(?:[^'";]* from )?'([^']+)';/gm);
+  return [...found].map(([, type, specifier]) => ({
+    specifier: specifier as string,
+    isType: type !== undefined,
+  }));
+}
+
+function layerOf(hostPath: string): number {
+  const exact = LAYERS.findIndex((layer) => layer.includes(hostPath));
+  if (exact >= 0) return exact;
+  return LAYERS.findIndex((layer) =>
+    layer.some((entry) => entry.endsWith('/') && hostPath.startsWith(entry)),
+  );
+}
+
+test('imports of the host point downward', () => {
+  const wrong: string[] = [];
+  for (const path of sources('host')) {
+    const own = layerOf(relative('host', path));
+    if (own < 0) wrong.push(`${path}: in no layer`);
+    for (const { specifier, isType } of importsOf(path)) {
+      if (!specifier.startsWith('.')) continue;
+      const target = relative(ROOT, resolve(ROOT, dirname(path), specifier)).replace(/\.js$/, '.ts');
+      if (!target.startsWith('host/')) wrong.push(`${path}: imports ${target}, outside of host/`);
+      else if (layerOf(relative('host', target)) > own && !isType)
+        wrong.push(`${path}: imports ${target}, a layer above`);
+    }
+  }
+  assert.equal(wrong, []);
+});
+
+test('the imports of the engine stand in the order of an event', () => {
+  const found = importsOf('host/engine.ts').map(({ specifier }) => specifier);
+  assert.equal(
+    found.filter((specifier) => WAY.includes(specifier)),
+    WAY,
+  );
+});
+
+test('runtime imports nothing from outside, filters import only weir/runtime', () => {
+  for (const path of sources('runtime')) {
+    for (const { specifier } of importsOf(path)) assert.match(specifier, /^\.\/[a-z0-9]+$/, path);
+  }
+  for (const path of sources('filters').filter((found) => found.endsWith('filter.ts'))) {
+    for (const { specifier } of importsOf(path)) assert.is(specifier, 'weir/runtime', path);
+  }
+});
+
+test('each outside thing has one owner', () => {
+  const wrong: string[] = [];
+  for (const path of sources('host')) {
+    const specifiers = [...textOf(path).matchAll(/(?:from |import\()'([^'.][^']*)'/g)].map(
+      ([, found]) => found as string,
+    );
+    for (const specifier of specifiers) {
+      const owned = Object.keys(OWNERS).find(
+        (name) => specifier === name || specifier.startsWith(`${name}/`),
+      );
+      if (owned !== undefined && !OWNERS[owned]?.test(path)) wrong.push(`${path}: imports ${specifier}`);
+    }
+  }
+  assert.equal(wrong, []);
+});
+
+test('files and shipped filters stay short', () => {
+  const lengths = ['host', 'runtime', 'filters', 'test'].flatMap(sources).map((path) => ({
+    path,
+    lines: textOf(path).split('\n').length - 1,
+  }));
+  const isLong = ({ path, lines }: { path: string; lines: number }) =>
+    lines > (/^filters\/[^/]+\/filter\.ts$/.test(path) ? FILTER_LINES_MAX : LINES_MAX);
+  assert.equal(lengths.filter(isLong), []);
+});
+
+test('functions of the host fit a screen or two', () => {
+  const wrong: string[] = [];
+  for (const path of sources('host')) {
+    let start = 0;
+    textOf(path)
+      .split('\n')
+      .forEach((line, at) => {
+        if (/^(export )?(async )?function /.test(line)) start = at + 1;
+        if (line === '}' && start > 0) {
+          if (at + 2 - start > FUNCTION_LINES_MAX) wrong.push(`${path}:${start}: ${at + 2 - start} lines`);
+          start = 0;
+        }
+      });
+  }
+  assert.equal(wrong, []);
+});
+
+test('nothing is left unfinished and nothing runs code from text', () => {
+  const wrong: string[] = [];
+  for (const path of ['host', 'runtime', 'filters'].flatMap(sources)) {
+    const found = /\b(TODO|FIXME|XXX|eval\(|new Function\(|execSync|shell: true|Math\.random)\b/.exec(
+      textOf(path),
+    );
+    if (found) wrong.push(`${path}: ${found[0]}`);
+  }
+  assert.equal(wrong, []);
+});
+
+test.run();
