@@ -139,7 +139,12 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       connection?.subscribe(subject, {
         callback(error, { subject: found, headers, data }) {
           if (error) options.notice(`broker: ${oneLine(error)}`);
-          else each(found, Object.fromEntries([...(headers ?? [])].map(([key, [value]]) => [key, value ?? ''])), data);
+          else
+            each(
+              found,
+              Object.fromEntries([...(headers ?? [])].map(([key, [value]]) => [key, value ?? ''])),
+              data,
+            );
         },
       });
     },
@@ -260,9 +265,14 @@ async function ensureStream(manager: JetStreamManager): Promise<void> {
 }
 
 function isNotFound(error: unknown): boolean {
-  return error instanceof NatsError && (error.api_error?.err_code === 10_059 || error.api_error?.code === 404);
+  return (
+    error instanceof NatsError && (error.api_error?.err_code === 10_059 || error.api_error?.code === 404)
+  );
 }
 
 function streamRefused(error: unknown): WeirError {
-  return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME} cannot be looked at or created: ${oneLine(error)}`);
+  return new WeirError(
+    'STREAM_REFUSED',
+    `stream ${STREAM_NAME} cannot be looked at or created: ${oneLine(error)}`,
+  );
 }

@@ -96,7 +96,7 @@ function createSources(
       continue;
     }
     const source = createSource(entry, untilEof);
-    source.onNotice((line) => print(`source ${entry.name}: ${line}`));
+    source.onNotice(print);
     sources.set(entry.name, source);
   }
   if (untilEof && !config.sources.some(({ name, kind }) => sources.has(name) && isBounded(kind))) {
@@ -269,7 +269,12 @@ async function openBroker(config: Config, print: (line: string) => void): Promis
   });
   if (!local) return { connection: ABSENT_BROKER, stop: async () => {} };
   print(`broker: started nats-server at ${local.shownUrl}; "weir tap" listens to it`);
-  const connection = await connectBroker({ servers: [local.url], name, wait: 'in-background', notice: print });
+  const connection = await connectBroker({
+    servers: [local.url],
+    name,
+    wait: 'in-background',
+    notice: print,
+  });
   return {
     connection,
     async stop() {

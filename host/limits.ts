@@ -57,6 +57,8 @@ export const WATCH_DIRECTORIES_MAX = 8192;
 export const WATCH_ENTRIES_MAX = 100_000;
 /** Changes of one entry within this time are told as one event. */
 export const WATCH_SETTLE_MS = 50;
+/** Everything watched is looked at again this often, because inotify's own queue can overflow. */
+export const WATCH_RESCAN_MS = 5 * 60_000;
 
 /** Files of one `file` source, how often they are looked at, and how often its glob is expanded again. */
 export const FILES_MAX = 4096;

@@ -86,7 +86,8 @@ interface Launched {
 
 /** Port -1: any free one, which the broker then writes into its ports file. */
 async function launch(binary: string, folder: string, port: number, password: string): Promise<Launched> {
-  for (const name of readdirSync(folder).filter((found) => found.endsWith('.ports'))) rmSync(join(folder, name));
+  for (const name of readdirSync(folder).filter((found) => found.endsWith('.ports')))
+    rmSync(join(folder, name));
   const config = join(folder, 'nats-server.conf');
   writeFileSync(config, brokerConfig(folder, port, password), { mode: 0o600 });
   const child = spawn(binary, ['-c', config], { stdio: 'ignore', detached: false });

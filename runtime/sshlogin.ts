@@ -8,14 +8,14 @@
  * address. Nothing of it can stand behind the real address, so that is the last ` from <address> port <port>` with
  * nothing after it but ` ssh2` or ` ssh2: <key type> <fingerprint>`. Other details hold text that the client chose
  * as well: the id of a certificate, the user and host of a hostbased login. sshd writes them for users that exist
- * here, whose names the client did not make up; there the first ` from <address> port <port> ssh2: ` is the real one.
+ * here, whose names the client did not make up; there the first ` from <address> port <port> ssh2: ` is the real
+ * one. Where they stand behind any other name and leave a choice, no address is told rather than a forged one.
  *
- * Address is whatever sshd prints: IPv4, IPv6 with or without a zone, or a name (`UNKNOWN` for no socket).
+ * The address is whatever sshd prints: IPv4, IPv6 with or without a zone, or a name (`UNKNOWN` for no socket).
  */
 import { isAddress, isHostName } from './address';
-import { indexOfByte } from './bytes';
-import { Text, literal } from './text';
-import { digits } from './time';
+import { indexOf, indexOfByte } from './bytes';
+import { literal, Text } from './text';
 
 const ACCEPTED = literal('Accepted ');
 const FAILED = literal('Failed ');
@@ -33,9 +33,9 @@ const DETAILS = literal(': ');
 const PREAUTH = literal(' [preauth]');
 const SPACE: u8 = 0x20;
 const CLOSE: u8 = 0x5d;
-const PORT_MAX: i32 = 65_535;
-/** More repetitions than this are not believed. */
-const REPEATED_DIGITS_MAX: usize = 6;
+const PORT_MAX: i64 = 65_535;
+/** Counts with more digits than this are not believed. */
+const COUNT_DIGITS_MAX: usize = 6;
 
 @unmanaged
 export class SshLogin {
@@ -45,13 +45,15 @@ export class SshLogin {
   user: Text = new Text();
   /** sshd knows no such user. */
   isInvalidUser: bool = false;
+  /** Empty where the line leaves a choice. */
   address: Text = new Text();
-  port: i32 = 0;
+  port: i64 = 0;
   /** How many results the line stands for. */
-  count: i32 = 1;
+  count: i64 = 1;
   /** From the user to the end of the message. */
   private rest: Text = new Text();
   private part: Text = new Text();
+  private host: Text = new Text();
 
   /** True when the message is the result of an authentication; `read` then reads who and from where. */
   find(message: Text): bool {
@@ -77,28 +79,31 @@ export class SshLogin {
   /** `message repeated 5 times: [ ... ]` around the message. */
   private takeRepetition(): void {
     this.count = 1;
-    this.part.set(this.rest.start, this.rest.end);
-    if (!this.part.take(REPEATED)) return;
-    const count = this.takeNumber(REPEATED_DIGITS_MAX);
-    if (count < 1 || !this.part.take(TIMES) || this.part.at(this.part.length - 1) !== CLOSE) return;
-    if (this.part.at(0) === SPACE) this.part.skip(1);
+    const inner = this.part.set(this.rest.start, this.rest.end);
+    if (!inner.take(REPEATED)) return;
+    const count = inner.takeNumber(COUNT_DIGITS_MAX);
+    if (count < 1 || !inner.take(TIMES) || inner.at(inner.length - 1) !== CLOSE) return;
+    if (inner.at(0) === SPACE) inner.skip(1);
     this.count = count;
-    this.rest.set(this.part.start, this.part.end - 1);
+    this.rest.set(inner.start, inner.end - 1);
   }
 
   /** The address in front of details that may hold anything. */
   private readWithDetails(): bool {
-    let from = this.rest.start;
-    let end = this.rest.end;
-    while (from < end) {
-      this.part.set(from, end);
-      const found = this.isInvalidUser ? this.part.lastIndexOf(FROM) : this.part.indexOf(FROM);
-      if (found < 0) return false;
-      const at = from + found;
-      if (this.readAt(at, true)) return true;
-      // The space behind one `from` may be the space before the next.
-      if (this.isInvalidUser) end = at + FROM.length - 1;
-      else from = at + FROM.length - 1;
+    if (!this.readFirst(this.rest.start)) return false;
+    const userEnd = this.user.end;
+    if (this.isInvalidUser && this.readFirst(userEnd + 1)) {
+      this.user.end = userEnd;
+      this.address.clear();
+      this.port = 0;
+    }
+    return true;
+  }
+
+  private readFirst(start: usize): bool {
+    for (let at = start; at < this.rest.end; at++) {
+      at = indexOf(at, this.rest.end, FROM.start, FROM.length);
+      if (at < this.rest.end && this.readAt(at, true)) return true;
     }
     return false;
   }
@@ -106,42 +111,29 @@ export class SshLogin {
   /** Reads ` from <address> port <port>` there, when what follows is what sshd writes. */
   private readAt(at: usize, withDetails: bool): bool {
     const start = at + FROM.length;
-    this.address.set(start, indexOfByte(start, this.rest.end, SPACE));
-    if (!isAddress(this.address) && !isHostName(this.address)) return false;
-    this.part.set(this.address.end, this.rest.end);
-    if (!this.part.take(PORT)) return false;
-    this.port = this.takeNumber(5);
-    if (this.port < 0 || this.port > PORT_MAX) return false;
+    const end = this.rest.end;
+    const address = this.host.set(start, indexOfByte(start, end, SPACE));
+    if (!isAddress(address) && !isHostName(address)) return false;
+    const tail = this.part.set(address.end, end);
+    if (!tail.take(PORT)) return false;
+    const port = tail.takeNumber(5);
+    if (port < 0 || port > PORT_MAX) return false;
+    const isWhole =
+      tail.isEmpty() || (tail.take(PROTOCOL) && tail.takeNumber(1) > 0 && isEnd(tail, withDetails));
+    if (!isWhole) return false;
     this.user.set(this.rest.start, at);
-    if (this.part.isEmpty()) return true;
-    if (!this.part.take(PROTOCOL) || this.takeNumber(1) < 0) return false;
-    if (this.part.isEmpty()) return true;
-    return this.part.take(DETAILS) && (withDetails || isKey(this.part));
-  }
-
-  /** Up to `most` digits off the front of the part, or -1. */
-  private takeNumber(most: usize): i32 {
-    let count: usize = 0;
-    while (count < most && this.part.at(count) - 0x30 < 10) count++;
-    if (!count) return -1;
-    this.part.skip(count);
-    return digits(this.part.start - count, count);
+    this.address.set(address.start, address.end);
+    this.port = port;
+    return true;
   }
 }
 
-/** `<key type> <fingerprint>`: two words, the first in upper case, neither with more than base64 and colons. */
-function isKey(details: Text): bool {
-  let at = details.start;
-  for (; at < details.end && load<u8>(at) !== SPACE; at++) {
-    const byte = load<u8>(at);
-    if (byte - 0x41 > 25 && byte - 0x30 > 9 && byte !== 0x2d) return false;
-  }
-  if (at === details.start || at >= details.end - 1) return false;
-  for (at++; at < details.end; at++) {
-    const byte = load<u8>(at);
-    const letter: u8 = (byte | 0x20) - 0x61;
-    // Digits and the colon are neighbours: 0x30 to 0x3a.
-    if (letter > 25 && byte - 0x30 > 10 && byte !== 0x2b && byte !== 0x2f && byte !== 0x3d) return false;
-  }
-  return true;
+/** Nothing, or details: `<key type> <fingerprint>`, or whatever there may be. */
+function isEnd(tail: Text, withDetails: bool): bool {
+  if (tail.isEmpty()) return true;
+  if (!tail.take(DETAILS)) return false;
+  if (withDetails) return true;
+  if (!tail.takeWord() || tail.at(0) !== SPACE) return false;
+  tail.skip(1);
+  return tail.takeWord() && tail.isEmpty();
 }

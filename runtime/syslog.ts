@@ -155,7 +155,8 @@ export class Syslog {
   private takeField(field: Text, most: usize): bool {
     const start = this.rest.start;
     const stop = this.wordEnd();
-    if (stop === start || stop - start > most || stop === this.rest.end || load<u8>(stop) !== SPACE) return false;
+    if (stop === start || stop - start > most || stop === this.rest.end || load<u8>(stop) !== SPACE)
+      return false;
     if (stop - start > 1 || load<u8>(start) !== HYPHEN) field.set(start, stop);
     this.rest.start = stop + 1;
     return true;
@@ -171,7 +172,8 @@ export class Syslog {
   /** A message with a byte order mark must be UTF-8; one without may hold anything (section 6.4). */
   private isMessageValid(): bool {
     const end = this.message.end;
-    if (this.message.length < 3 || (load<u32>(this.message.start) & 0xffffff) !== BYTE_ORDER_MARK) return true;
+    if (this.message.length < 3 || (load<u32>(this.message.start) & 0xffffff) !== BYTE_ORDER_MARK)
+      return true;
     for (let at = this.message.start; at < end; ) {
       const length = sequenceAt(at, end);
       if (length < 0) return false;
@@ -210,10 +212,15 @@ export class Syslog {
   /** The word before the tag. A word with a colon behind it is the tag already, unless it is an address. */
   private takeHost(): void {
     const stop = indexOfByte(this.rest.start, this.rest.end, SPACE);
-    const isColonLast = load<u8>(stop - 1) === COLON;
-    this.host.set(this.rest.start, isColonLast ? stop - 1 : stop);
-    if (isColonLast && !isAddress(this.host)) this.host.clear();
-    else this.rest.start = min(stop + 1, this.rest.end);
+    this.host.set(this.rest.start, stop);
+    if (load<u8>(stop - 1) === COLON && !isAddress(this.host)) {
+      this.host.end--;
+      if (!isAddress(this.host)) {
+        this.host.clear();
+        return;
+      }
+    }
+    this.rest.start = min(stop + 1, this.rest.end);
   }
 
   /** TAG (RFC 3164, section 4.1.3): `program:`, `program[pid]:` or `program[pid]`; without one it is all message. */

@@ -9,9 +9,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 const POLL_MS = 5;
 
 /** Waits until `condition` holds; fails by name when it does not within `deadlineMs`. */
-export async function until(condition: () => boolean, deadlineMs: number, what: string): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs: number,
+  what: string,
+): Promise<void> {
   const givenUpMs = performance.now() + deadlineMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > givenUpMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
     await pause(POLL_MS);
   }

@@ -6,15 +6,16 @@ import { key, literal, malformed, receivedAt, select } from 'weir/runtime';
 const syslog = new Syslog();
 const login = new SshLogin();
 
-/** OpenSSH 9.8 and newer log from the process of the session. */
-const PROGRAMS = [literal('sshd'), literal('sshd-session')];
+const SSHD = literal('sshd');
+/** Since OpenSSH 9.8 a program of its own. */
+const SSHD_SESSION = literal('sshd-session');
 const SUCCESS = literal('success');
 const FAILURE = literal('failure');
 
 const logins = new Stream('logins');
 const sources = new Stream('sources');
 const minutes = new Windows('minutes', 60_000, 10_000);
-// Room for a line of 100 bytes of user name, the most that sshd writes, and an IPv6 address.
+// Keys have room for an IPv6 address and a name of 100 bytes, the most that sshd writes.
 const bySource = new Table('sources', 2048, 64, 4);
 const users = new Table('users', 4096, 152, 0);
 const FAILURES = 0;
@@ -42,30 +43,30 @@ select(['Failed ', 'Accepted ']);
 
 events((line: Text): void => {
   if (!syslog.parse(line)) return malformed();
-  if (!isSshd(syslog.program) || !login.find(syslog.message)) return;
+  if (!syslog.program.equals(SSHD) && !syslog.program.equals(SSHD_SESSION)) return;
+  if (!login.find(syslog.message)) return;
   if (!login.read()) return malformed();
   const at = syslog.time === NO_TIME ? receivedAt() : syslog.time;
-  logins.open(at).text(OUTCOME, login.isAccepted ? SUCCESS : FAILURE).text(METHOD, login.method);
-  logins.text(USER, login.user).bool(INVALID_USER, login.isInvalidUser).text(SRC_IP, login.address);
-  logins.int(SRC_PORT, login.port).text(HOST, syslog.host).int(COUNT, login.count).close();
+  logins.open(at).text(OUTCOME, login.isAccepted ? SUCCESS : FAILURE);
+  logins.text(METHOD, login.method).text(USER, login.user).bool(INVALID_USER, login.isInvalidUser);
+  if (login.address.isEmpty()) logins.nothing(SRC_IP).nothing(SRC_PORT);
+  else logins.text(SRC_IP, login.address).int(SRC_PORT, login.port);
+  logins.text(HOST, syslog.host).int(COUNT, login.count).close();
   countSource(minutes.of(at));
 });
 
 minutes.close(bySource, (row: usize): void => {
   bySource.part(row, 0, address);
   sources.open(bySource.windowOf(row)).int(WINDOW_MS, minutes.length);
-  if (bySource.isOverflow(row)) sources.nothing(SRC_IP).bool(OVERFLOW, true);
+  if (address.isEmpty()) sources.nothing(SRC_IP);
   else sources.text(SRC_IP, address);
+  if (bySource.isOverflow(row)) sources.bool(OVERFLOW, true);
   sources.int(FAILURES_KEY, bySource.count(row, FAILURES)).int(SUCCESSES_KEY, bySource.count(row, SUCCESSES));
   sources.int(USERS_KEY, bySource.count(row, USERS));
   if (bySource.count(row, USERS_LOST)) sources.bool(USERS_OVERFLOW, true);
   sources.close();
 });
 minutes.forget(users);
-
-function isSshd(program: Text): bool {
-  return program.equals(PROGRAMS[0]) || program.equals(PROGRAMS[1]);
-}
 
 function countSource(minute: i64): void {
   const source = bySource.at(minute).by(login.address).row();

@@ -12,6 +12,7 @@
 import { WeirError } from '../errors.js';
 import { FILE_POLL_MS, FILE_RESCAN_MS, FILE_SETTLED_MS, FILES_MAX } from '../limits.js';
 import { expand, isPattern } from './glob.js';
+import { createNotices } from './notices.js';
 import type { Chunk, Cursor, Position, Source } from './source.js';
 import { closeTail, lookAgain, openRotated, openTail, readTail, type Tail } from './tail.js';
 
@@ -49,8 +50,9 @@ export function createFileSource(
   const tails: Tail[] = [];
   const cursors = new Set<FileCursor>();
   const told = new Set<string>();
+  const notices = createNotices(name);
+  const tell = notices.say;
   let wake = () => {};
-  let tell: (line: string) => void = () => {};
   let poller: NodeJS.Timeout | undefined;
   let rescanAtMs = 0;
 
@@ -166,9 +168,7 @@ export function createFileSource(
     onData(listener) {
       wake = listener;
     },
-    onNotice(listener) {
-      tell = listener;
-    },
+    onNotice: (listener) => notices.onNotice(listener),
     async close() {
       clearInterval(poller);
     },

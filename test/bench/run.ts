@@ -16,6 +16,7 @@ import { benchFile, SEED } from './data.js';
 import { countSimple, loginsSimple, readOnly, selectSimple, selectTuned } from './plain.js';
 import { publishJob } from './publish.js';
 import { memoryJob } from './memory.js';
+import { SELECT } from './select.js';
 
 const REPEATS = 3;
 const WINDOW_MS = 3_600_000;
@@ -29,6 +30,8 @@ export interface Row {
 }
 
 /** Best time in seconds, and what the job answered. */
+export type Best = typeof best;
+
 async function best<T>(job: () => T | Promise<T>): Promise<{ seconds: number; result: T }> {
   let result = await job();
   let seconds = Number.POSITIVE_INFINITY;
@@ -74,14 +77,6 @@ function ratio(seconds: number, weirSeconds: number): string {
   return `${(seconds / weirSeconds).toFixed(1)}x`;
 }
 
-const SELECT = {
-  where: [
-    { field: 'action', equals: 'login_failed' },
-    { field: 'program', equals: 'sshd' },
-  ],
-  keep: ['ts', 'user', 'src_ip', 'host'],
-};
-
 async function selectJob(): Promise<Row> {
   const path = benchFile('ndjson');
   const weir = await best(async () => {
@@ -114,10 +109,14 @@ async function countJob(): Promise<Row> {
   const path = benchFile('ndjson');
   const weir = await best(async () => {
     const counts = new Map<string, number>();
-    await weirJob('json-select', { count_by: ['program', 'host'], window: '1h' }, path, (_stream, output, start, end) =>
-      decodeRecords(output.subarray(start, end), CONTENT_CBOR, ({ ts, program, host, count }) => {
-        counts.set(`${ts} ${program} ${host}`, count as number);
-      }),
+    await weirJob(
+      'json-select',
+      { count_by: ['program', 'host'], window: '1h' },
+      path,
+      (_stream, output, start, end) =>
+        decodeRecords(output.subarray(start, end), CONTENT_CBOR, ({ ts, program, host, count }) => {
+          counts.set(`${ts} ${program} ${host}`, count as number);
+        }),
     );
     return counts;
   });
@@ -164,7 +163,9 @@ const JOBS: Readonly<Record<string, () => Promise<Row>>> = {
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(JOBS, name));
 if (unknown.length > 0) {
-  process.stderr.write(`bench: expected some of ${Object.keys(JOBS).join(', ')}, found ${unknown.join(', ')}\n`);
+  process.stderr.write(
+    `bench: expected some of ${Object.keys(JOBS).join(', ')}, found ${unknown.join(', ')}\n`,
+  );
   process.exit(2);
 }
 const processor = cpus()[0]?.model ?? arch();

@@ -1,6 +1,18 @@
 // For tests: what the syslog reader finds in every line. Values of structured data that the config names as
 // "id/name" are told under that key.
-import { NO_TIME, Key, Stream, Syslog, Text, config, events, isAddress, key, keyOf, malformed } from 'weir/runtime';
+import {
+  NO_TIME,
+  Key,
+  Stream,
+  Syslog,
+  Text,
+  config,
+  events,
+  isAddress,
+  key,
+  keyOf,
+  malformed,
+} from 'weir/runtime';
 import { literal, parseTime, receivedAt } from 'weir/runtime';
 
 const SLASH: u8 = 0x2f;
@@ -54,7 +66,8 @@ events((line: Text): void => {
   put(MESSAGE, syslog.message);
   const time = parseTime(syslog.message);
   if (time !== NO_TIME) fields.int(MESSAGE_TIME, time);
-  for (let i = 0; i < keys.length; i++) if (syslog.param(ids[i], names[i], value)) fields.text(keys[i], value);
+  for (let i = 0; i < keys.length; i++)
+    if (syslog.param(ids[i], names[i], value)) fields.text(keys[i], value);
   fields.close();
 });
 

@@ -1,0 +1,114 @@
+/**
+ * A real `nats-server` for tests, on a free port of loopback, with a store of its own.
+ *
+ * Without the binary a test file skips itself, with a line that says so; in CI it fails instead.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, type NatsConnection } from 'nats';
+import { unpack } from '../host/pack.js';
+import type { WireRecord } from '../host/wire.js';
+import { until } from './help.js';
+
+export interface TestBroker {
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts again at the same port with the same store. */
+  restart(): Promise<void>;
+}
+
+export interface StoredMessage {
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+const READY_MS_MAX = 10_000;
+
+/** True when tests with a broker can run. Throws in CI when they cannot. */
+export function brokerAvailable(): boolean {
+  if (spawnSync('nats-server', ['--version']).status === 0) return true;
+  if (process.env.CI) throw new Error('nats-server is not installed, and CI must not skip its tests');
+  console.log('note: nats-server is not installed; tests with a broker are skipped');
+  return false;
+}
+
+/** `config` is added to the server's configuration file. */
+export async function startTestBroker(config = ''): Promise<TestBroker> {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-broker-'));
+  const file = join(folder, 'nats.conf');
+  let port = -1;
+  let child: ChildProcess;
+  let ended: Promise<unknown>;
+
+  async function start(): Promise<void> {
+    const store = `jetstream { store_dir: "${join(folder, 'store')}" }`;
+    writeFileSync(file, `listen: "127.0.0.1:${port}"\nports_file_dir: "${folder}"\n${store}\n${config}\n`);
+    child = spawn('nats-server', ['-c', file], { stdio: 'ignore' });
+    ended = new Promise((resolve) => child.once('exit', resolve));
+    const ports = join(folder, `nats-server_${child.pid}.ports`);
+    await until(() => portIn(ports) !== undefined, READY_MS_MAX, 'nats-server listens');
+    port = portIn(ports) as number;
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    child.kill(signal);
+    await ended;
+  }
+
+  await start();
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    async stop() {
+      await end('SIGTERM');
+      rmSync(folder, { recursive: true, force: true });
+    },
+    kill: () => end('SIGKILL'),
+    restart: start,
+  };
+}
+
+function portIn(file: string): number | undefined {
+  try {
+    const { nats } = JSON.parse(readFileSync(file, 'utf8')) as { nats: string[] };
+    return Number(new URL(nats[0] as string).port);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every message of the stream WEIR on a subject, in the order of the stream. */
+export async function readStream(url: string, subject: string): Promise<StoredMessage[]> {
+  const connection: NatsConnection = await connect({ servers: url });
+  try {
+    const manager = await connection.jetstreamManager();
+    const { state } = await manager.streams.info('WEIR');
+    const found: StoredMessage[] = [];
+    for (let seq = state.first_seq; seq <= state.last_seq && state.messages > 0; seq++) {
+      const stored = await manager.streams.getMessage('WEIR', { seq });
+      const headers = Object.fromEntries([...stored.header].map(([name, [value]]) => [name, value ?? '']));
+      const message = { subject: stored.subject, headers, body: stored.data };
+      if (matches(stored.subject, subject)) found.push(message);
+    }
+    return found;
+  } finally {
+    await connection.close();
+  }
+}
+
+function matches(subject: string, pattern: string): boolean {
+  if (pattern.endsWith('>')) return subject.startsWith(pattern.slice(0, -1));
+  return subject === pattern;
+}
+
+export function recordsOf(messages: readonly StoredMessage[]): WireRecord[] {
+  const records: WireRecord[] = [];
+  for (const { headers, body } of messages) unpack(headers, body, (record) => records.push(record));
+  return records;
+}
