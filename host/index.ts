@@ -55,12 +55,28 @@ export async function startHost(options: HostOptions): Promise<Host> {
     for (const source of sources.values()) await source.open();
     const saved = loadPositions(config.data, print);
     const lanes = filters.map((filter) => openCursors(filter, sources, saved));
+    print(summary(config, filters, sources));
     const loop = createLoop(options, lanes, sources, publisher);
     return { stop: loop.stop, finished: loop.run().finally(() => closeAll(sources, publisher, broker)) };
   } catch (error) {
     await closeAll(sources, publisher, broker);
     throw error;
   }
+}
+
+/** What runs now, and where its memory goes: every term of the sum with its owner. */
+function summary(
+  config: Config,
+  filters: readonly StartedFilter[],
+  sources: ReadonlyMap<string, Source>,
+): string {
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const terms = filters.map(
+    ({ instance, filter }) => `${instance} ${mebibytes(filter.manifest.memoryBytes)}`,
+  );
+  const sum = filters.reduce((total, { filter }) => total + filter.manifest.memoryBytes, 0);
+  const budget = `${mebibytes(sum)} of ${mebibytes(config.limits.memoryBytes)}`;
+  return `${config.appliance}: reading ${[...sources.keys()].join(', ')}; filters ${terms.join(' + ')} = ${budget}`;
 }
 
 type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly from: readonly string[] };

@@ -5,7 +5,7 @@ export { isAddress } from './address';
 export { Config, config } from './config';
 export { Key, key, keyOf, Stream } from './emit';
 export { EventTime } from './eventtime';
-export { FieldList } from './fieldlist';
+export { FieldList, fieldsFrom, fieldsNamed } from './fieldlist';
 export { Json } from './json';
 export { putField, putJson } from './jsonemit';
 export { Field, MISSING, NUMBER, STRING } from './jsonvalue';

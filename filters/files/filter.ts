@@ -1,29 +1,25 @@
 // Tells what changes in watched directories: counts by directory and operation, and every new or changed
 // executable at once, because that is how a patient attacker stays.
-import {
-  EventTime,
-  events,
-  Json,
-  key,
-  literal,
-  malformed,
-  putField,
-  Stream,
-  Table,
-  Text,
-  Windows,
-} from 'weir/runtime';
+import { EventTime, Json, Stream, Table, Text, Windows } from 'weir/runtime';
+import { events, fieldsNamed, key, literal, malformed } from 'weir/runtime';
 
 const json = new Json();
 const time = new EventTime(json);
 const op = json.field(literal('op'));
 const path = json.field(literal('path'));
-const from = json.field(literal('from'));
 const type = json.field(literal('type'));
-const size = json.field(literal('size'));
 const mode = json.field(literal('mode'));
-const uid = json.field(literal('uid'));
-const gid = json.field(literal('gid'));
+const details = fieldsNamed(json, [
+  'op',
+  'path',
+  'path_hex',
+  'from',
+  'from_hex',
+  'size',
+  'mode',
+  'uid',
+  'gid',
+]);
 
 const OPERATIONS = [literal('create'), literal('modify'), literal('delete'), literal('rename')];
 const COUNTERS = [key('created'), key('modified'), key('deleted'), key('renamed')];
@@ -35,13 +31,6 @@ const changes = new Stream('changes');
 const directories = new Table('directories', 4096, 200, OPERATIONS.length);
 const minutes = new Windows('minutes', 60_000, 10_000);
 
-const OP = key('op');
-const PATH = key('path');
-const FROM = key('from');
-const SIZE = key('size');
-const MODE = key('mode');
-const UID = key('uid');
-const GID = key('gid');
 const EXECUTABLE = key('executable');
 const WINDOW_MS = key('window_ms');
 const DIR = key('dir');
@@ -51,7 +40,7 @@ const directory = new Text();
 events((line: Text): void => {
   if (!json.parse(line)) return malformed();
   const operation = indexOfOperation(op.text());
-  if (operation < 0) return malformed();
+  if (operation < 0 || path.raw.isEmpty()) return malformed();
   const at = time.of();
   if (operation !== DELETE && type.text().equals(FILE) && isExecutable(mode.text())) emitExecutable(at);
   const row = directories.at(minutes.of(at)).by(directoryOf(path.text())).row();
@@ -68,12 +57,8 @@ minutes.close(directories, (row: usize): void => {
 });
 
 function emitExecutable(at: i64): void {
-  changes.open(at).text(OP, op.text()).text(PATH, path.text());
-  putField(changes, FROM, from);
-  putField(changes, SIZE, size);
-  putField(changes, MODE, mode);
-  putField(changes, UID, uid);
-  putField(changes, GID, gid);
+  changes.open(at);
+  details.put(changes);
   changes.bool(EXECUTABLE, true).close();
 }
 

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ledgerAddsUp, runFilter, seeded, stream } from '../../test/filter.js';
 
+const sample = readFileSync(new URL('../../../filters/json-select/samples/vpn.ndjson', import.meta.url));
 const lines = (...events: unknown[]) => events.map((event) => JSON.stringify(event));
 
 test('where selects by all clauses, keep chooses the fields', () => {
@@ -29,6 +31,30 @@ test('where selects by all clauses, keep chooses the fields', () => {
   ]);
   assert.equal(result.ledger.kept, 2);
   assert.ok(ledgerAddsUp(result));
+});
+
+test('the sample: selecting and counting at once', () => {
+  const config = {
+    where: [
+      { field: 'program', equals: 'charon' },
+      { field: 'action', in: ['up', 'down'] },
+    ],
+    keep: ['user', 'src_ip'],
+    count_by: ['user'],
+    window: '60s',
+  };
+  const result = runFilter('json-select', sample, { config });
+  const minute = Date.parse('2026-01-01T00:00:00Z');
+  assert.equal(stream(result, 'selected'), [
+    { ts: minute, user: 'ann', src_ip: '198.51.100.7' },
+    { ts: minute + 30_250, user: 'böb', src_ip: '2001:db8::9' },
+    { ts: minute + 65_000, user: 'ann', src_ip: '198.51.100.7' },
+  ]);
+  assert.equal(stream(result, 'counts'), [
+    { ts: minute, window_ms: 60_000, user: 'ann', count: 1 },
+    { ts: minute, window_ms: 60_000, user: 'böb', count: 1 },
+    { ts: minute + 60_000, window_ms: 60_000, user: 'ann', count: 1 },
+  ]);
 });
 
 test('without keep the whole line is kept', () => {

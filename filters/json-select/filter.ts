@@ -4,7 +4,7 @@ import {
   config,
   EventTime,
   events,
-  FieldList,
+  fieldsFrom,
   Json,
   Key,
   key,
@@ -29,8 +29,8 @@ if (settings.has('window') && !isCounting) settings.get('window').refuse('"count
 const json = new Json();
 const time = new EventTime(json);
 const where = new Where(json, settings.get('where'));
-const keep = new FieldList(json, settings.get('keep'), 32, []);
-const groups = new FieldList(json, settings.get('count_by'), 3, ['ts', 'window_ms', 'overflow', 'count']);
+const keep = fieldsFrom(json, settings.get('keep'), 32, []);
+const groups = fieldsFrom(json, settings.get('count_by'), 3, ['ts', 'window_ms', 'overflow', 'count']);
 
 const selected = new Stream('selected');
 const counts = new Stream('counts');

@@ -38,14 +38,20 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     if (values.now !== undefined && !untilEof)
       throw new WeirError('USAGE', '--now: expected --until-eof beside it');
     const fixedNowMs = values.now === undefined ? undefined : isoTime('--now', values.now);
+    // A signal may come before the host stands.
+    let isStopping = false;
+    let stop = () => {
+      isStopping = true;
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop());
     const host = await startHost({
       config: readConfig(values.config),
       untilEof,
       now: () => fixedNowMs ?? Date.now(),
       print: (line) => process.stderr.write(`weir: ${line}\n`),
     });
-    const stop = () => host.stop();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+    stop = host.stop;
+    if (isStopping) host.stop();
     return host.finished;
   },
 };
