@@ -86,6 +86,7 @@ test('an unknown operation, and an event without a path, is malformed', () => {
     event({ op: 'explode', path: '/a' }),
     '{}',
     'junk',
+    event({ op: 'create', path: '' }),
     event({ op: 'create', path: '/a' }),
   ]);
   assert.is(result.ledger.malformed, 4);
