@@ -1,32 +1,38 @@
 /**
- * The broker: the one place that speaks to NATS. It logs in, keeps the connection, publishes to JetStream, makes
+ * The broker: the one place that speaks to NATS. It logs in, keeps a connection, publishes to JetStream, makes
  * sure that a stream takes the events, and subscribes.
  *
  * A broker that is away costs nothing but time: connecting goes on with growing, jittered delays for as long as the
- * host runs. What it refuses (credentials, permissions) is told as an error of ours. No secret is ever in a message.
- * What arrives is hostile input and is handed on as bytes.
+ * host runs. What it refuses (credentials, permissions, the stream) is told as an error of ours. Nothing waits
+ * without an end. No secret is ever in a message. What arrives is hostile input and is handed on as bytes.
+ *
+ * Each connection is a new one: the client's own way of reconnecting keeps what was published while it was away and
+ * the credentials of the start, and here the publisher holds the messages, and files may have changed since.
  */
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   connect,
   type ConnectionOptions,
   credsAuthenticator,
   headers as createHeaders,
-  type JetStreamClient,
   type JetStreamManager,
   type NatsConnection,
   NatsError,
   nanos,
-  RetentionPolicy,
-  DiscardPolicy,
-  StorageType,
+  type Subscription,
 } from 'nats';
 import { oneLine, WeirError } from './errors.js';
-import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
+import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, NOTICE_EVERY_MS, PING_MS } from './limits.js';
+import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import { STREAM_AGE_MS_MAX, STREAM_BYTES_CHOICES, STREAM_DUPLICATES_MS } from './limits.js';
 import { EVENTS_WILDCARD, type Message, STREAM_NAME } from './wire.js';
 
 export interface BrokerOptions {
+  /** URLs, with or without user and password, or a token. Tried from a random one on. */
   readonly servers: readonly string[];
   /** Path of a NATS credentials file. */
   readonly creds?: string;
@@ -38,241 +44,354 @@ export interface BrokerOptions {
   readonly notice: (line: string) => void;
 }
 
+/** Of a header with several values, the first one. */
 export type MessageHandler = (
   subject: string,
   headers: Readonly<Record<string, string>>,
   body: Uint8Array,
 ) => void;
 
+/** What JetStream says of a message that it holds. */
+export interface Stored {
+  /** The stream held a message of the same id already; this one was left out. */
+  readonly duplicate: boolean;
+  readonly sequence: number;
+}
+
 export interface Broker {
   connected(): boolean;
   /** Calls the listener each time a connection stands. One listener. */
   onConnected(listener: () => void): void;
-  /** Resolves when JetStream has stored the message; rejects when it has not said so, whatever the reason. */
-  publish(message: Message): Promise<void>;
+  /**
+   * Resolves when JetStream holds the message; rejects when it has not said so in time, whatever the reason: with
+   * STREAM_REFUSED when no stream takes the subject.
+   */
+  publish(message: Message): Promise<Stored>;
   /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
   ensureStream(): Promise<void>;
-  subscribe(subject: string, each: MessageHandler): void;
-  /** Resolves when the broker has seen everything sent so far. */
+  /** Listens on this connection and on all that follow it. */
+  subscribe(subject: string, each: MessageHandler): { unsubscribe(): void };
+  /** Resolves when the broker has seen everything sent so far, after `ACK_TIMEOUT_MS` at the latest. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Connects. Throws BROKER_REFUSED, or BROKER_UNREACHABLE when it is not to wait. */
 export async function connectBroker(options: BrokerOptions): Promise<Broker> {
-  const settings = connectionOptions(options);
-  const shown = options.servers.map(withoutSecrets).join(', ');
-  const outstanding = new Set<(error: Error) => void>();
+  const servers = options.servers.map(parseServer);
+  const shown = servers.map((server) => server.shown).join(', ');
+  const trouble = seldom(options.notice);
+  const closing = new AbortController();
+  const subscriptions = new Set<{ listen(connection: NatsConnection): void }>();
   let connection: NatsConnection | undefined;
-  let jetstream: JetStreamClient | undefined;
-  let isConnected = false;
-  let isClosed = false;
-  let retry: NodeJS.Timeout | undefined;
+  let attempts = 0;
   let tellConnected = () => {};
 
-  async function attempt(): Promise<void> {
-    connection = await connect(settings);
-    if (isClosed) return connection.close();
-    jetstream = connection.jetstream({ timeout: ACK_TIMEOUT_MS });
-    isConnected = true;
-    void follow(connection);
+  async function open(): Promise<void> {
+    const opened = await dial(servers, options, closing.signal);
+    if (closing.signal.aborted) return opened.close();
+    const sinceMs = performance.now();
+    connection = opened;
+    for (const subscription of subscriptions) subscription.listen(opened);
+    void opened.closed().then((error) => {
+      connection = undefined;
+      if (closing.signal.aborted) return;
+      // A broker that takes a connection only to drop it is not asked more and more often.
+      if (performance.now() - sinceMs > RECONNECT_MS_MAX) attempts = 0;
+      options.notice(`broker: lost ${shown}${error ? ` (${reason(error)})` : ''}; connecting again`);
+      void keepTrying();
+    });
     tellConnected();
   }
 
-  /** Tries until a connection stands; from then on the client itself reconnects. */
-  function retryLater(attempts: number): void {
-    retry = setTimeout(() => {
-      attempt().catch((error) => {
-        if (isRefusal(error)) options.notice(refusal(shown, error).message);
-        if (!isClosed) retryLater(attempts + 1);
-      });
-    }, backoffMs(attempts));
-  }
-
-  async function follow(nats: NatsConnection): Promise<void> {
-    for await (const { type, data } of nats.status()) {
-      if (type === 'disconnect') {
-        isConnected = false;
-        for (const reject of outstanding) reject(new Error('the connection was lost'));
-        if (!isClosed) options.notice(`broker: lost ${shown}; connecting again`);
-      } else if (type === 'reconnect') {
-        isConnected = true;
-        options.notice(`broker: connected to ${shown} again`);
-        tellConnected();
-      } else if (type === 'error') options.notice(`broker: ${shown}: ${String(data).slice(0, 200)}`);
+  async function keepTrying(): Promise<void> {
+    while (!closing.signal.aborted && connection === undefined) {
+      try {
+        await pause(backoffMs(attempts++), undefined, { signal: closing.signal });
+        await open();
+        if (connection) options.notice(`broker: connected to ${shown}`);
+      } catch (error) {
+        if (error instanceof WeirError) trouble(error.message);
+      }
     }
   }
 
   try {
-    await attempt();
+    await open();
   } catch (error) {
-    if (isRefusal(error)) throw refusal(shown, error);
-    if (options.wait === 'fail-fast') {
-      throw new WeirError('BROKER_UNREACHABLE', `broker: ${shown}: ${oneLine(error)}`);
-    }
-    options.notice(`broker: ${shown} is not there yet (${oneLine(error)}); messages wait for it`);
-    retryLater(0);
+    if (error instanceof WeirError) throw error;
+    const problem = `broker: ${shown}: ${reason(error)}`;
+    if (options.wait === 'fail-fast') throw new WeirError('BROKER_UNREACHABLE', problem);
+    options.notice(`${problem}; messages wait for it`);
+    void keepTrying();
+  }
+
+  function connected(): NatsConnection {
+    if (!connection) throw new WeirError('BROKER_UNREACHABLE', `broker: ${shown}: not connected`);
+    return connection;
   }
 
   return {
-    connected: () => isConnected,
+    connected: () => connection !== undefined,
     onConnected(listener) {
       tellConnected = listener;
-      if (isConnected) listener();
+      if (connection) listener();
     },
-    publish(message) {
-      const client = jetstream;
-      if (!client || !isConnected) return Promise.reject(new Error('not connected'));
-      return new Promise<void>((resolve, reject) => {
-        outstanding.add(reject);
-        client
-          .publish(message.subject, message.body, { headers: toHeaders(message.headers) })
-          .then(() => resolve(), reject)
-          .finally(() => outstanding.delete(reject));
-      });
+    async publish({ subject, headers, body }) {
+      const jetstream = connected().jetstream({ timeout: ACK_TIMEOUT_MS });
+      const fields = createHeaders();
+      for (const [name, value] of Object.entries(headers)) fields.set(name, value);
+      try {
+        const { duplicate, seq } = await jetstream.publish(subject, body, { headers: fields });
+        return { duplicate, sequence: seq };
+      } catch (error) {
+        throw publishProblem(subject, error);
+      }
     },
     async ensureStream() {
-      if (!connection) throw new WeirError('BROKER_UNREACHABLE', `broker: ${shown}: not connected`);
-      await ensureStream(await connection.jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS }));
+      const manager = connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
+      await ensureStream(await manager);
     },
     subscribe(subject, each) {
-      connection?.subscribe(subject, {
-        callback(error, { subject: found, headers, data }) {
-          if (error) options.notice(`broker: ${oneLine(error)}`);
-          else
-            each(
-              found,
-              Object.fromEntries([...(headers ?? [])].map(([key, [value]]) => [key, value ?? ''])),
-              data,
-            );
+      const subscription = subscriptionTo(subject, each, trouble);
+      subscriptions.add(subscription);
+      if (connection) subscription.listen(connection);
+      return {
+        unsubscribe() {
+          subscriptions.delete(subscription);
+          subscription.end();
         },
-      });
+      };
     },
     async flush() {
-      await connection?.flush();
+      await Promise.race([connected().flush(), pause(ACK_TIMEOUT_MS, undefined, { ref: false })]);
     },
     async close() {
-      isClosed = true;
-      isConnected = false;
-      clearTimeout(retry);
+      closing.abort();
       await connection?.close();
     },
   };
 }
 
-function connectionOptions(options: BrokerOptions): ConnectionOptions {
-  const { servers, creds, tls, name } = options;
+interface Server {
+  /** Without secrets. */
+  readonly shown: string;
+  readonly host: string;
+  readonly port: number;
+  /** Login, and TLS where the URL asks for it. */
+  readonly settings: Pick<ConnectionOptions, 'user' | 'pass' | 'token' | 'tls'>;
+}
+
+function parseServer(text: string): Server {
+  try {
+    const url = new URL(text.includes('://') ? text : `nats://${text}`);
+    const [user, pass] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
+    if (!['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') throw new Error('not a NATS URL');
+    const port = Number(url.port || 4222);
+    const login = user === '' ? {} : pass === '' ? { token: user } : { user, pass };
+    return {
+      shown: `${url.protocol}//${url.hostname}:${port}`,
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port,
+      settings: url.protocol === 'tls:' ? { ...login, tls: {} } : login,
+    };
+  } catch {
+    // What was found stays unsaid: it may hold a password.
+    const expected = 'expected a URL such as "nats://127.0.0.1:4222", found something else';
+    throw new WeirError('BROKER_UNREACHABLE', `broker: ${expected}`);
+  }
+}
+
+/** One attempt at every server, from a random one on. A refusal is worth more than a server that is away. */
+async function dial(servers: readonly Server[], options: BrokerOptions, signal: AbortSignal) {
+  const settings = connectionOptions(options);
+  const first = randomInt(servers.length);
+  let problem: unknown;
+  for (let at = 0; at < servers.length; at++) {
+    const server = servers[(first + at) % servers.length] as Server;
+    try {
+      await greeting(server, signal);
+      return await connect({ ...server.settings, ...settings, servers: server.shown });
+    } catch (error) {
+      if (!(problem instanceof WeirError)) problem = refusal(server, error) ?? error;
+    }
+  }
+  throw problem;
+}
+
+/**
+ * Waits for the first bytes that a NATS server sends of its own accord. The client never lets go of a socket on
+ * which nothing comes, so that a broker that hangs would cost a descriptor with each attempt.
+ */
+async function greeting({ host, port }: Server, signal: AbortSignal): Promise<void> {
+  const socket = createConnection({ host, port });
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS_MAX)]);
+  try {
+    const [first] = (await once(socket, 'data', { signal: limit })) as [Buffer];
+    if (!first.toString('latin1').startsWith('INFO '))
+      throw new Error('what answers there is no NATS broker');
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Reads the files anew for each attempt: an operator may have replaced them. */
+function connectionOptions({ creds, tls, name }: BrokerOptions): ConnectionOptions {
   return {
-    servers: servers.map(withoutSecrets),
-    ...loginOf(servers),
-    ...(creds === undefined ? {} : { authenticator: credsAuthenticator(readCreds(creds)) }),
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            ...(tls.ca === undefined ? {} : { caFile: tls.ca }),
-            ...(tls.cert === undefined ? {} : { certFile: tls.cert }),
-            ...(tls.key === undefined ? {} : { keyFile: tls.key }),
-          },
-        }),
     name,
+    ...(creds === undefined ? {} : { authenticator: readCreds(creds) }),
+    ...(tls === undefined ? {} : { tls: readTls(tls) }),
     timeout: CONNECT_MS_MAX,
-    maxReconnectAttempts: -1,
-    reconnectDelayHandler: () => backoffMs(Math.floor(Math.random() * 6)),
-    // An operator may be changing the credentials; the connection is tried again like any other.
-    ignoreAuthErrorAbort: true,
+    reconnect: false,
+    pingInterval: PING_MS,
+    noAsyncTraces: true,
   };
 }
 
-/** User and password of a URL, which the client takes apart from the address. */
-function loginOf(servers: readonly string[]): { user?: string; pass?: string } {
-  const { username, password } = new URL(servers[0] as string);
-  return username ? { user: decodeURIComponent(username), pass: decodeURIComponent(password) } : {};
+function readCreds(path: string) {
+  const authenticator = credsAuthenticator(readKey('nats.creds', path));
+  try {
+    authenticator('a trial');
+    return authenticator;
+  } catch {
+    // The client's own errors may quote the file.
+    const problem = 'expected a NATS credentials file, found something else';
+    throw new WeirError('BROKER_REFUSED', `nats.creds: ${path}: ${problem}`);
+  }
 }
 
-function withoutSecrets(server: string): string {
-  const url = new URL(server);
-  url.username = '';
-  url.password = '';
-  return url.toString();
+function readTls(paths: NonNullable<BrokerOptions['tls']>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(paths).map(([name, path]) => [name, readKey(`nats.tls.${name}`, path).toString()]),
+  );
 }
 
-function readCreds(path: string): Uint8Array {
+function readKey(key: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new WeirError('BROKER_REFUSED', `nats.creds: ${path}: ${oneLine(error)}`);
+    throw new WeirError('BROKER_REFUSED', `${key}: ${path}: ${oneLine(error)}`);
   }
 }
 
 /** Exponential, with up to half of it random, so that a fleet does not come back all at once. */
 function backoffMs(attempts: number): number {
-  const whole = Math.min(RECONNECT_MS_MIN * 2 ** attempts, RECONNECT_MS_MAX);
-  return whole / 2 + (Math.random() * whole) / 2;
+  const whole = Math.min(RECONNECT_MS_MIN * 2 ** Math.min(attempts, 16), RECONNECT_MS_MAX);
+  return Math.ceil(whole / 2) + randomInt(Math.ceil(whole / 2));
 }
 
-function isRefusal(error: unknown): boolean {
-  if (error instanceof WeirError) return error.code === 'BROKER_REFUSED';
-  return error instanceof NatsError && (error.isAuthError() || error.code === 'BAD_CREDS');
+/** The first line of trouble, and the next one only when `NOTICE_EVERY_MS` has gone by. */
+function seldom(notice: (line: string) => void): (line: string) => void {
+  let quietUntilMs = 0;
+  return (line) => {
+    if (performance.now() < quietUntilMs) return;
+    quietUntilMs = performance.now() + NOTICE_EVERY_MS;
+    notice(line);
+  };
 }
 
-function refusal(shown: string, error: unknown): WeirError {
-  if (error instanceof WeirError) return error;
-  return new WeirError('BROKER_REFUSED', `broker: ${shown} refuses the credentials: ${oneLine(error)}`);
+function refusal({ shown }: Server, error: unknown): WeirError | undefined {
+  if (!(error instanceof NatsError && error.isAuthError())) return undefined;
+  return new WeirError('BROKER_REFUSED', `broker: ${shown} refuses the credentials: ${reason(error)}`);
 }
 
-function toHeaders(fields: Readonly<Record<string, string>>) {
-  const made = createHeaders();
-  for (const [name, value] of Object.entries(fields)) made.set(name, value);
-  return made;
+/** The client's codes in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  '503': 'JetStream is not enabled on this broker',
+  ABORT_ERR: 'no answer in time',
+  ECONNREFUSED: 'nothing listens there',
+  MAX_PAYLOAD_EXCEEDED: 'the message is larger than the broker takes (max_payload)',
+  SERVER_OPT_NA: 'the broker has no TLS',
+  TIMEOUT: 'no answer in time',
+};
+
+function reason(error: unknown): string {
+  if (error instanceof NatsError && error.api_error) return error.api_error.description;
+  return REASONS[String((error as { code?: unknown } | null)?.code)] ?? oneLine(error);
+}
+
+function publishProblem(subject: string, error: unknown): Error {
+  if (!(error instanceof NatsError)) return error as Error;
+  if (error.code === '503') return new WeirError('STREAM_REFUSED', `no stream takes ${subject}`);
+  if (error.isPermissionError()) return new WeirError('BROKER_REFUSED', `no permission for ${subject}`);
+  return new Error(`${subject}: ${reason(error)}`);
+}
+
+function subscriptionTo(subject: string, each: MessageHandler, trouble: (line: string) => void) {
+  let live: Subscription | undefined;
+  return {
+    listen(connection: NatsConnection): void {
+      live = connection.subscribe(subject, {
+        callback(error, { subject: found, headers, data }) {
+          try {
+            if (error) throw error;
+            const fields = [...(headers ?? [])].map(([name, [value]]) => [name, value ?? '']);
+            each(found, Object.fromEntries(fields), data);
+          } catch (problem) {
+            trouble(`broker: ${subject}: ${oneLine(problem)}`);
+          }
+        },
+      });
+    },
+    end: () => live?.unsubscribe(),
+  };
 }
 
 /** Leaves a stream that takes the events as it is; creates one with limits where there is none. */
 async function ensureStream(manager: JetStreamManager): Promise<void> {
   try {
-    const { config } = await manager.streams.info(STREAM_NAME);
-    if (config.subjects?.some((subject) => subject === EVENTS_WILDCARD || subject === 'weir.>')) return;
-    throw new WeirError(
-      'STREAM_REFUSED',
-      `stream ${STREAM_NAME}: expected it to take ${EVENTS_WILDCARD}, found ${config.subjects?.join(', ')}`,
-    );
+    if (await hasStream(manager, STREAM_NAME)) return;
+    let problem: unknown;
+    for (const max_bytes of STREAM_BYTES_CHOICES) {
+      problem = await manager.streams.add({ ...STREAM, max_bytes }).catch((error: unknown) => error);
+      if (!TOO_LARGE.includes(apiCode(problem))) break;
+    }
+    if (apiCode(problem) === OVERLAP) await needOtherStream(manager);
+    else if (problem instanceof Error) throw problem;
   } catch (error) {
     if (error instanceof WeirError) throw error;
-    if (!isNotFound(error)) throw streamRefused(error);
+    throw streamRefused(`cannot be looked at or created: ${reason(error)}`);
   }
-  let problem: unknown;
-  for (const bytes of STREAM_BYTES_CHOICES) {
-    try {
-      await manager.streams.add({
-        name: STREAM_NAME,
-        subjects: [EVENTS_WILDCARD],
-        storage: StorageType.File,
-        retention: RetentionPolicy.Limits,
-        discard: DiscardPolicy.Old,
-        max_bytes: bytes,
-        max_age: nanos(STREAM_AGE_MS_MAX),
-        duplicate_window: nanos(STREAM_DUPLICATES_MS),
-        allow_direct: true,
-      });
-      return;
-    } catch (error) {
-      problem = error;
-      // Less than the account has: a smaller stream may fit. Anything else stays refused.
-      if (!/insufficient|resource|maximum bytes/i.test(oneLine(error))) break;
-    }
-  }
-  throw streamRefused(problem);
 }
 
-function isNotFound(error: unknown): boolean {
-  return (
-    error instanceof NatsError && (error.api_error?.err_code === 10_059 || error.api_error?.code === 404)
-  );
+/** Storage in files and dropping the oldest message are what JetStream does unless told otherwise. */
+const STREAM = {
+  name: STREAM_NAME,
+  subjects: [EVENTS_WILDCARD],
+  max_age: nanos(STREAM_AGE_MS_MAX),
+  duplicate_window: nanos(STREAM_DUPLICATES_MS),
+  allow_direct: true,
+};
+/** The patterns of NATS that take all of these subjects. */
+const TAKES_EVENTS = /^(>|(weir|\*)\.>|(weir|\*)\.(ev|\*)\.>)$/;
+/** JetStream's own numbers of errors. */
+const [NOT_FOUND, OVERLAP] = [10_059, 10_065];
+const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];
+
+function streamRefused(problem: string): WeirError {
+  return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME}: ${problem}`);
 }
 
-function streamRefused(error: unknown): WeirError {
-  return new WeirError(
-    'STREAM_REFUSED',
-    `stream ${STREAM_NAME} cannot be looked at or created: ${oneLine(error)}`,
-  );
+function apiCode(error: unknown): number {
+  return (error instanceof NatsError && error.api_error?.err_code) || 0;
+}
+
+/** Whether there is a stream of this name. Throws STREAM_REFUSED when it does not take all events. */
+async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
+  try {
+    const { config } = await manager.streams.info(name);
+    if (config.subjects?.some((subject) => TAKES_EVENTS.test(subject))) return true;
+    const found = config.subjects?.join(', ') || 'no subjects';
+    throw streamRefused(`expected stream ${name} to take ${EVENTS_WILDCARD}, found ${found}`);
+  } catch (error) {
+    if (apiCode(error) === NOT_FOUND) return false;
+    throw error;
+  }
+}
+
+/** A stream of another name has these subjects: good, if it has all of them. */
+async function needOtherStream(manager: JetStreamManager): Promise<void> {
+  const name = await manager.streams.find(EVENTS_WILDCARD).catch(() => undefined);
+  if (name !== undefined && (await hasStream(manager, name))) return;
+  throw streamRefused(`several other streams take parts of ${EVENTS_WILDCARD}`);
 }

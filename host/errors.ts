@@ -27,6 +27,8 @@ export const REMEDIES = {
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
+  // Two hosts with one broker and one set of positions would end each other's broker and mix up their places.
+  DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
   BUILD_FAILED: 'correct the lines that the compiler names',
 } as const;
 

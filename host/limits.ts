@@ -15,6 +15,10 @@ export const MANIFEST_BYTES_MAX = 64 * KiB;
 /** A filter's own config, as JSON. */
 export const FILTER_CONFIG_BYTES_MAX = 8 * KiB;
 export const CONFIG_BYTES_MAX = 1 * MiB;
+/** Items of one list in the config: paths, folders, a program's arguments. A person writes them. */
+export const CONFIG_LIST_MAX = 256;
+/** Addresses of one broker cluster. */
+export const SERVERS_MAX = 16;
 /** Output region of a filter; a record is at most half of it, so that it fits a NATS message uncompressed. */
 export const OUTPUT_BYTES_MAX = 1 * MiB;
 /** All memory of one filter, whatever its manifest says. */
@@ -92,6 +96,8 @@ export const ACK_TIMEOUT_MS = 5_000;
 export const CONNECT_MS_MAX = 5_000;
 export const RECONNECT_MS_MIN = 250;
 export const RECONNECT_MS_MAX = 10_000;
+/** A connection is asked for a sign of life this often; twice none, and it is given up. */
+export const PING_MS = 20_000;
 /** The same trouble is told again after this time. */
 export const NOTICE_EVERY_MS = 30_000;
 /** How long a stop waits for outstanding acknowledgements. */
@@ -107,6 +113,10 @@ export const STREAM_BYTES_CHOICES = [1024 * MiB, 256 * MiB, 64 * MiB] as const;
 /** Storage of a broker that the host starts itself. */
 export const BROKER_STORE_BYTES_MAX = 1024 * MiB;
 export const BROKER_LOG_BYTES_MAX = 1 * MiB;
+/** nats-server 2.9 rotates its log at that size but never removes one, so that the host has to look this often. */
+export const BROKER_LOG_LOOK_MS = 10_000;
+/** How long a broker of the host's own may take to end after SIGTERM, before SIGKILL. */
+export const BROKER_STOP_MS_MAX = 5_000;
 export const STREAM_AGE_MS_MAX = 7 * 24 * 3_600_000;
 /** NATS duplicate window for `Nats-Msg-Id`. */
 export const STREAM_DUPLICATES_MS = 2 * 60_000;

@@ -3,17 +3,22 @@
  * folder.
  *
  * It takes only clients that have the password, which is made anew at each start and stands in files that only this
- * user can read. It ends with the host; one that a killed host has left behind is ended at the next start, and one
- * that dies is started again at the same port.
+ * user can read, never on a command line. One that dies is started again at the same port. It ends with the host;
+ * one that a killed host has left behind is ended at the next start, one whose host still runs is left alone.
+ * Storage and log are bounded.
+ *
+ *     <data>/broker.json           the URL with the password, while the host runs: "weir tap" reads it
+ *     <data>/broker/               mode 0700: configuration, log, pid and port of nats-server, and jetstream/
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { accessSync, chmodSync, constants, mkdirSync, readdirSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { oneLine, WeirError } from './errors.js';
-import { BROKER_LOG_BYTES_MAX, BROKER_START_MS_MAX, BROKER_STORE_BYTES_MAX } from './limits.js';
-import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
+import { BROKER_LOG_BYTES_MAX, BROKER_LOG_LOOK_MS, BROKER_START_MS_MAX } from './limits.js';
+import { BROKER_STOP_MS_MAX, BROKER_STORE_BYTES_MAX, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 
 export interface LocalBroker {
   /** With user and password. */
@@ -28,39 +33,50 @@ export interface LocalBrokerOptions {
 }
 
 const USER = 'weir';
-const STOP_MS_MAX = 5_000;
 const POLL_MS = 20;
 
-/** Starts the broker and waits until it listens. Throws BROKER_MISSING or BROKER_UNREACHABLE. */
+/** Starts the broker and waits until it listens. Throws BROKER_MISSING, BROKER_UNREACHABLE or DATA_IN_USE. */
 export async function startLocalBroker({ dataFolder, notice }: LocalBrokerOptions): Promise<LocalBroker> {
   const binary = findOnPath('nats-server');
   if (binary === undefined) throw new WeirError('BROKER_MISSING', 'no nats-server on PATH');
-  const folder = join(dataFolder, 'broker');
+  const folder = resolve(dataFolder, 'broker');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
   await endLeftBehind(folder);
   const password = randomBytes(24).toString('base64url');
-  let child = await launch(binary, folder, -1, password);
-  const { port } = child;
+  const stopping = new AbortController();
+  let running = await launch(binary, folder, -1, password);
+  const { port } = running;
   const url = `nats://${USER}:${password}@127.0.0.1:${port}`;
   const addressFile = join(dataFolder, 'broker.json');
-  writeFileSync(addressFile, `${JSON.stringify({ url })}\n`, { mode: 0o600 });
-  let isStopping = false;
+  writePrivate(addressFile, `${JSON.stringify({ url })}\n`);
+  const logWatch = setInterval(() => removeOldLogs(folder), BROKER_LOG_LOOK_MS).unref();
 
   /** Starts it again whenever it ends on its own. */
   async function keep(): Promise<void> {
-    for (let delayMs = RECONNECT_MS_MIN; ; delayMs = Math.min(delayMs * 2, RECONNECT_MS_MAX)) {
-      const startedMs = Date.now();
-      const code = await child.ended;
-      if (isStopping) return;
-      if (Date.now() - startedMs > RECONNECT_MS_MAX) delayMs = RECONNECT_MS_MIN;
-      notice(`broker: nats-server ended (${code}); starting it again in ${delayMs} ms`);
-      await sleep(delayMs);
-      if (isStopping) return;
-      const again = await launch(binary as string, folder, port, password).catch((error) => {
-        notice(`broker: ${oneLine(error)}`);
-        return undefined;
-      });
-      if (again) child = again;
+    let delayMs = RECONNECT_MS_MIN;
+    for (;;) {
+      const startedMs = performance.now();
+      const how = await running.ended;
+      if (stopping.signal.aborted) return;
+      if (performance.now() - startedMs > RECONNECT_MS_MAX) delayMs = RECONNECT_MS_MIN;
+      notice(`broker: nats-server ended (${how}); starting it again`);
+      for (let isUp = false; !isUp; delayMs = Math.min(delayMs * 2, RECONNECT_MS_MAX)) {
+        await pause(delayMs, undefined, { signal: stopping.signal }).catch(() => {});
+        if (stopping.signal.aborted) return;
+        isUp = await launchAgain();
+      }
+    }
+  }
+
+  async function launchAgain(): Promise<boolean> {
+    try {
+      running = await launch(binary as string, folder, port, password);
+      if (stopping.signal.aborted) await end(running);
+      return true;
+    } catch (error) {
+      notice(`broker: ${oneLine(error)}`);
+      return false;
     }
   }
 
@@ -69,57 +85,69 @@ export async function startLocalBroker({ dataFolder, notice }: LocalBrokerOption
     url,
     shownUrl: `nats://127.0.0.1:${port}`,
     async stop() {
-      isStopping = true;
-      await end(child.process, child.ended);
+      stopping.abort();
+      clearInterval(logWatch);
+      await end(running);
       await kept;
       rmSync(addressFile, { force: true });
     },
   };
 }
 
-interface Launched {
-  readonly process: ChildProcess;
+interface Running {
+  readonly child: ChildProcess;
   readonly port: number;
   /** Resolves with the exit code or the signal. */
   readonly ended: Promise<string>;
 }
 
 /** Port -1: any free one, which the broker then writes into its ports file. */
-async function launch(binary: string, folder: string, port: number, password: string): Promise<Launched> {
-  for (const name of readdirSync(folder).filter((found) => found.endsWith('.ports')))
-    rmSync(join(folder, name));
-  const config = join(folder, 'nats-server.conf');
-  writeFileSync(config, brokerConfig(folder, port, password), { mode: 0o600 });
-  const child = spawn(binary, ['-c', config], { stdio: 'ignore', detached: false });
-  const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+async function launch(binary: string, folder: string, port: number, password: string): Promise<Running> {
+  for (const name of readdirSync(folder)) if (name.endsWith('.ports')) rmSync(join(folder, name));
+  const config = configFile(folder);
+  const log = join(folder, LOG);
+  writePrivate(config, brokerConfig(folder, port, password));
+  writeFileSync(log, '', { flag: 'a', mode: 0o600 });
+  removeOldLogs(folder);
+  // In a process group of its own: Ctrl-C in a terminal is for the host, which needs its broker to the last message.
+  const child = spawn(binary, ['-c', config], { stdio: 'ignore', detached: true });
+  const killWithHost = () => child.kill('SIGKILL');
+  process.once('exit', killWithHost);
+  let isUp = true;
+  const ended = new Promise<string>((tell) => {
+    child.once('error', (error) => tell(error.message));
+    child.once('exit', (code, signal) => tell(signal ?? `exit code ${code}`));
+  }).finally(() => {
+    isUp = false;
+    process.off('exit', killWithHost);
   });
-  let why: string | undefined;
-  void ended.then((reason) => {
-    why = reason;
-  });
-  const deadline = Date.now() + BROKER_START_MS_MAX;
-  while (why === undefined && Date.now() < deadline) {
+  const deadlineMs = performance.now() + BROKER_START_MS_MAX;
+  while (isUp && performance.now() < deadlineMs) {
     const found = listeningPort(join(folder, `nats-server_${child.pid}.ports`));
-    if (found !== undefined) return { process: child, port: found, ended };
-    await Promise.race([sleep(POLL_MS), ended]);
+    if (found !== undefined) return { child, port: found, ended };
+    await Promise.race([pause(POLL_MS), ended]);
   }
+  const why = isUp
+    ? `not ready after ${BROKER_START_MS_MAX} ms`
+    : (lastTrouble(log, child.pid) ?? (await ended));
   child.kill('SIGKILL');
-  const log = join(folder, 'nats-server.log');
-  throw new WeirError(
-    'BROKER_UNREACHABLE',
-    `nats-server does not start (${why ?? `not ready after ${BROKER_START_MS_MAX} ms`}), see ${log}`,
-  );
+  throw new WeirError('BROKER_UNREACHABLE', `nats-server does not start: ${why}; its log is ${log}`);
+}
+
+const LOG = 'nats-server.log';
+const WRITTEN_BY = /^# Written at each start by weir, process (\d+)\.$/m;
+
+function configFile(folder: string): string {
+  return join(folder, 'nats-server.conf');
 }
 
 function brokerConfig(folder: string, port: number, password: string): string {
   const quoted = (value: string) => JSON.stringify(value);
-  return `# Written by weir at each start.
+  return `# Written at each start by weir, process ${process.pid}.
 listen: "127.0.0.1:${port}"
 ports_file_dir: ${quoted(folder)}
 pid_file: ${quoted(join(folder, 'nats-server.pid'))}
-log_file: ${quoted(join(folder, 'nats-server.log'))}
+log_file: ${quoted(join(folder, LOG))}
 logfile_size_limit: ${BROKER_LOG_BYTES_MAX}
 authorization { user: ${quoted(USER)}, password: ${quoted(password)} }
 jetstream {
@@ -128,6 +156,12 @@ jetstream {
   max_file_store: ${BROKER_STORE_BYTES_MAX}
 }
 `;
+}
+
+/** A new file that only this user can read, whatever stood there before. */
+function writePrivate(path: string, text: string): void {
+  rmSync(path, { force: true });
+  writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
 }
 
 function listeningPort(portsFile: string): number | undefined {
@@ -141,14 +175,32 @@ function listeningPort(portsFile: string): number | undefined {
   }
 }
 
+/** Keeps the newest log that nats-server has put aside. */
+function removeOldLogs(folder: string): void {
+  try {
+    const asides = readdirSync(folder).filter((name) => name.startsWith(`${LOG}.`));
+    for (const name of asides.sort().slice(0, -1)) rmSync(join(folder, name), { force: true });
+  } catch {
+    // A folder that someone took away holds no logs.
+  }
+}
+
+/** The last error of this process in the log. */
+function lastTrouble(log: string, pid: number | undefined): string | undefined {
+  const lines = textOf(log)
+    .split('\n')
+    .filter((line) => line.startsWith(`[${pid}]`));
+  return lines.findLast((line) => /\[(FTL|ERR)\]/.test(line))?.replace(/^.*\[(FTL|ERR)\] /, '');
+}
+
 function findOnPath(name: string): string | undefined {
-  const paths = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  return paths
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders
     .map((folder) => join(folder, name))
     .find((path) => {
       try {
         accessSync(path, constants.X_OK);
-        return true;
+        return statSync(path).isFile();
       } catch {
         return false;
       }
@@ -157,30 +209,33 @@ function findOnPath(name: string): string | undefined {
 
 /** Ends the broker of a host that was killed: only a process that runs with our own config file. */
 async function endLeftBehind(folder: string): Promise<void> {
-  const config = join(folder, 'nats-server.conf');
-  const isOurs = (pid: number) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(config);
-    } catch {
-      return false;
-    }
-  };
-  let pid: number;
-  try {
-    pid = Number(readFileSync(join(folder, 'nats-server.pid'), 'utf8'));
-  } catch {
-    return;
+  const pid = Number(textOf(join(folder, 'nats-server.pid')));
+  const isOurs = () => textOf(`/proc/${pid}/cmdline`).split('\0').includes(configFile(folder));
+  if (!Number.isInteger(pid) || pid <= 1 || !isOurs()) return;
+  const host = WRITTEN_BY.exec(textOf(configFile(folder)))?.[1];
+  // proc(5): the parent is the second field after the name, which is in parentheses. Orphans get another parent.
+  const parent = textOf(`/proc/${pid}/stat`).replace(/^.*\)/s, '').trim().split(' ')[1];
+  if (host !== undefined && parent === host) {
+    throw new WeirError('DATA_IN_USE', `process ${host} runs a broker in ${folder}`);
   }
-  if (!Number.isInteger(pid) || pid <= 1 || !isOurs(pid)) return;
-  process.kill(pid, 'SIGTERM');
-  const deadline = Date.now() + STOP_MS_MAX;
-  while (isOurs(pid) && Date.now() < deadline) await sleep(POLL_MS);
-  if (isOurs(pid)) process.kill(pid, 'SIGKILL');
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const deadlineMs = performance.now() + BROKER_STOP_MS_MAX;
+    if (isOurs()) process.kill(pid, signal);
+    while (isOurs() && performance.now() < deadlineMs) await pause(POLL_MS);
+  }
 }
 
-async function end(child: ChildProcess, ended: Promise<string>): Promise<void> {
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+async function end({ child, ended }: Running): Promise<void> {
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
+  const timer = setTimeout(() => child.kill('SIGKILL'), BROKER_STOP_MS_MAX);
   await ended;
   clearTimeout(timer);
 }

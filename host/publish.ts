@@ -1,14 +1,20 @@
 /**
- * Publish: messages on their way to the broker, in order, many in flight, none forgotten before it is stored.
+ * Publish: messages on their way to the broker, bounded, in order, and none forgotten before it is stored.
  *
- * A bounded queue. Its first part is in flight; what is acknowledged leaves it. While the broker is away the queue
- * holds; while it is full the engine does not read. After a failure nothing new is sent until every message in
- * flight is settled; then all that are not acknowledged are sent again, oldest first. A connection delivers in
- * order and loses only its end, so the messages of a subject are stored in order, and those that were stored
- * already are recognised by their `Nats-Msg-Id`.
+ * Each subject has a lane with one message in flight; up to `IN_FLIGHT_MAX` lanes are in flight at once, and take
+ * turns. What keeps the order within a subject is this alone: a message is sent only when the one before it is
+ * stored. It holds whatever the way to the stream does. Two in flight on one subject would hold only while
+ * nothing between here and the stream loses one message and lets the next one through, which a change of the
+ * stream's leader, a leaf connection that comes back, or a store that is nearly full all do. The price is one message
+ * a round trip for each subject: thousands a second on loopback, twenty where the broker is 50 ms away.
+ *
+ * A message that is not acknowledged is sent again, as it was, after a growing delay; if the broker had stored
+ * it, it knows its `Nats-Msg-Id` for as long as the stream's duplicate window lasts. A subject that is refused holds
+ * up itself only. While the broker is away everything waits; while the queue is full the engine does not read.
  */
+import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
-import { oneLine } from './errors.js';
+import { oneLine, WeirError } from './errors.js';
 import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import type { Message } from './wire.js';
@@ -26,137 +32,183 @@ export interface Publisher {
   full(): boolean;
   /** Calls the listener when the queue is no longer full. One listener. */
   onSpace(listener: () => void): void;
-  /** Messages taken, and messages acknowledged in order, since the start. */
+  /** Messages taken since the start. */
   offered(): number;
+  /** All messages up to this one, in the order of `offer`, are stored. */
   acknowledged(): number;
-  /** Resolves when that many messages are acknowledged. */
+  /** Resolves when `acknowledged` has come that far. */
   whenAcknowledged(count: number): Promise<void>;
   /** Waits until the queue is empty, at most `deadlineMs`; answers how many messages are left. */
   drain(deadlineMs: number): Promise<number>;
+  statistics(): PublisherStatistics;
   stop(): void;
 }
 
+export interface PublisherStatistics {
+  /** Stored messages and the bytes of their bodies. */
+  readonly messages: number;
+  readonly bytes: number;
+  /** Messages sent once more. */
+  readonly retries: number;
+}
+
 interface Entry {
+  /** The message's number, from 1, over all subjects. */
+  readonly number: number;
   readonly message: Message;
-  isAcknowledged: boolean;
+}
+
+/** The messages of one subject that are not stored yet, oldest first. */
+interface Lane {
+  readonly entries: Entry[];
+  /** Since the last message of the lane was stored. */
+  failures: number;
+  state: 'ready' | 'in flight' | 'resting';
+  timer: NodeJS.Timeout | undefined;
 }
 
 export function createPublisher({ broker, notice, retryMs = RECONNECT_MS_MIN }: PublisherOptions): Publisher {
-  const queue: Entry[] = [];
-  const waiting: { count: number; resolve: () => void }[] = [];
+  const lanes = new Map<string, Lane>();
+  /** Lanes that may send, the one that has waited longest first. */
+  const ready = new Set<Lane>();
+  /** Numbers of the messages that are not stored, ascending. */
+  const outstanding = new Set<number>();
+  const waiting = new Set<{ readonly count: number; readonly resolve: () => void }>();
+  let offered = 0;
   let queueBytes = 0;
-  let next = 0;
   let inFlight = 0;
-  let failures = 0;
-  let acknowledged = 0;
-  let noticeAtMs = 0;
-  let state: 'waiting' | 'sending' | 'failing' = 'waiting';
-  let isPreparing = false;
+  let storedBytes = 0;
+  let retries = 0;
+  let quietUntilMs = 0;
+  let stream: 'unknown' | 'asked' | 'known' = 'unknown';
   let isStopped = false;
-  let retry: NodeJS.Timeout | undefined;
   let tellSpace = () => {};
 
-  const isFull = () => queueBytes >= QUEUE_BYTES_MAX || queue.length >= QUEUE_MESSAGES_MAX;
+  const isFull = () => queueBytes >= QUEUE_BYTES_MAX || outstanding.size >= QUEUE_MESSAGES_MAX;
+  const acknowledged = () => (outstanding.values().next().value ?? offered + 1) - 1;
 
   function send(): void {
-    while (state === 'sending' && broker.connected() && inFlight < IN_FLIGHT_MAX && next < queue.length) {
-      const entry = queue[next++] as Entry;
-      if (entry.isAcknowledged) continue;
+    if (ready.size === 0 || isStopped || !broker.connected()) return;
+    if (stream !== 'known') return void askForStream();
+    for (const lane of ready) {
+      if (inFlight >= IN_FLIGHT_MAX) return;
+      ready.delete(lane);
+      lane.state = 'in flight';
       inFlight++;
+      if (lane.failures > 0) retries++;
+      const entry = lane.entries[0] as Entry;
       broker.publish(entry.message).then(
-        () => settle(entry, undefined),
-        (error) => settle(entry, error),
+        () => stored(lane, entry),
+        (error) => failed(lane, error),
       );
     }
   }
 
-  function settle(entry: Entry, error: unknown): void {
-    inFlight--;
-    if (error === undefined) {
-      entry.isAcknowledged = true;
-      forgetAcknowledged();
-    } else if (state === 'sending') {
-      state = 'failing';
-      failures++;
-      tellFailure(error);
-    }
-    if (state === 'failing' && inFlight === 0) sendAgain();
-    else send();
-  }
-
-  function forgetAcknowledged(): void {
-    const wasFull = isFull();
-    while (queue[0]?.isAcknowledged) {
-      const { message } = queue.shift() as Entry;
-      queueBytes -= message.body.length;
-      next--;
-      acknowledged++;
-      failures = 0;
-    }
-    while (waiting[0] && waiting[0].count <= acknowledged) waiting.shift()?.resolve();
-    if (wasFull && !isFull()) tellSpace();
-  }
-
-  /** All messages in flight are settled: begins again at the oldest that is not acknowledged. */
-  function sendAgain(): void {
-    const delayMs = Math.min(retryMs * 2 ** Math.min(failures - 1, 10), RECONNECT_MS_MAX);
-    clearTimeout(retry);
-    retry = setTimeout(() => void prepare(), delayMs / 2 + (Math.random() * delayMs) / 2);
-  }
-
-  /** Makes sure that there is a stream, and begins to send. Without the right to look, publishing is tried. */
-  async function prepare(): Promise<void> {
-    if (isPreparing || isStopped || inFlight > 0 || !broker.connected()) return;
-    isPreparing = true;
-    state = 'waiting';
-    await broker.ensureStream().catch(tellFailure);
-    isPreparing = false;
-    if (isStopped) return;
-    state = 'sending';
-    next = 0;
+  /** Makes sure that there is a stream. Without the right to look at it, publishing is tried all the same. */
+  async function askForStream(): Promise<void> {
+    if (stream === 'asked') return;
+    stream = 'asked';
+    await broker.ensureStream().catch(tellTrouble);
+    stream = 'known';
     send();
   }
 
-  function tellFailure(error: unknown): void {
-    if (!broker.connected() || Date.now() < noticeAtMs) return;
-    noticeAtMs = Date.now() + NOTICE_EVERY_MS;
-    const waits = queue.length === 1 ? '1 message waits' : `${queue.length} messages wait`;
+  function stored(lane: Lane, { number, message }: Entry): void {
+    const wasFull = isFull();
+    inFlight--;
+    lane.failures = 0;
+    lane.entries.shift();
+    outstanding.delete(number);
+    queueBytes -= message.body.length;
+    storedBytes += message.body.length;
+    if (lane.entries.length > 0) makeReady(lane);
+    else lanes.delete(message.subject);
+    for (const waiter of waiting) {
+      if (waiter.count > acknowledged()) continue;
+      waiting.delete(waiter);
+      waiter.resolve();
+    }
+    if (wasFull && !isFull()) tellSpace();
+    send();
+  }
+
+  function failed(lane: Lane, error: unknown): void {
+    inFlight--;
+    lane.failures++;
+    if (isStopped) return;
+    if (error instanceof WeirError && error.code === 'STREAM_REFUSED' && stream === 'known')
+      stream = 'unknown';
+    tellTrouble(error);
+    // Without a connection there is nothing to wait for but the next one, which is a new beginning for every lane.
+    const delayMs = broker.connected() ? restMs(lane.failures, retryMs) : 0;
+    lane.state = 'resting';
+    lane.timer = setTimeout(() => makeReady(lane), delayMs);
+    send();
+  }
+
+  function makeReady(lane: Lane): void {
+    clearTimeout(lane.timer);
+    lane.state = 'ready';
+    ready.add(lane);
+    send();
+  }
+
+  function tellTrouble(error: unknown): void {
+    // That the connection was lost is told by the broker.
+    if (isStopped || !broker.connected() || performance.now() < quietUntilMs) return;
+    quietUntilMs = performance.now() + NOTICE_EVERY_MS;
+    const waits = outstanding.size === 1 ? '1 message waits' : `${outstanding.size} messages wait`;
     notice(`broker: ${oneLine(error)}; ${waits}`);
   }
 
+  function whenAcknowledged(count: number): Promise<void> {
+    if (count <= acknowledged()) return Promise.resolve();
+    return new Promise((resolve) => waiting.add({ count, resolve }));
+  }
+
   broker.onConnected(() => {
-    if (inFlight === 0) void prepare();
+    if (isStopped) return;
+    void askForStream();
+    for (const lane of lanes.values()) if (lane.state === 'resting') makeReady(lane);
   });
 
   return {
     offer(message) {
-      queue.push({ message, isAcknowledged: false });
+      const entry = { number: ++offered, message };
+      outstanding.add(entry.number);
       queueBytes += message.body.length;
-      send();
+      const lane = lanes.get(message.subject);
+      if (lane) return void lane.entries.push(entry);
+      const opened: Lane = { entries: [entry], failures: 0, state: 'ready', timer: undefined };
+      lanes.set(message.subject, opened);
+      makeReady(opened);
     },
     full: isFull,
     onSpace(listener) {
       tellSpace = listener;
     },
-    offered: () => acknowledged + queue.length,
-    acknowledged: () => acknowledged,
-    whenAcknowledged(count) {
-      if (count <= acknowledged) return Promise.resolve();
-      return new Promise((resolve) => waiting.push({ count, resolve }));
-    },
+    offered: () => offered,
+    acknowledged,
+    whenAcknowledged,
     async drain(deadlineMs) {
       let timer: NodeJS.Timeout | undefined;
       const deadline = new Promise<void>((resolve) => {
         if (Number.isFinite(deadlineMs)) timer = setTimeout(resolve, deadlineMs);
       });
-      await Promise.race([this.whenAcknowledged(acknowledged + queue.length), deadline]);
+      await Promise.race([whenAcknowledged(offered), deadline]);
       clearTimeout(timer);
-      return queue.length;
+      return outstanding.size;
     },
+    statistics: () => ({ messages: offered - outstanding.size, bytes: storedBytes, retries }),
     stop() {
       isStopped = true;
-      state = 'waiting';
-      clearTimeout(retry);
+      for (const lane of lanes.values()) clearTimeout(lane.timer);
     },
   };
+}
+
+/** Doubles with each failure; up to half of it is random. */
+function restMs(failures: number, firstMs: number): number {
+  const whole = Math.min(firstMs * 2 ** Math.min(failures - 1, 16), RECONNECT_MS_MAX);
+  return Math.ceil(whole / 2) + randomInt(Math.ceil(whole / 2) + 1);
 }

@@ -2,7 +2,7 @@
  * Time zones for filters: a filter has no zone database, so the host gives it the instants at which its zone's
  * offset changes. They come from the data that Node carries, and are part of the filter's recorded input.
  */
-import { WeirError } from './errors.js';
+import { mismatch, refusal } from './validate.js';
 
 /** From this instant on (ms since 1970) local time minus UTC is `offsetMs`. */
 export interface Transition {
@@ -13,22 +13,21 @@ export interface Transition {
 /** The years that filters know. */
 const FROM_MS = Date.UTC(1970, 0, 1);
 const TO_MS = Date.UTC(2100, 0, 1);
-/** No zone changes its offset and back within this time. */
-const STEP_MS = 7 * 24 * 3_600_000;
+/** No zone changes its offset and back within this time; the shortest was a week less an hour (Brazil, 2000). */
+const STEP_MS = 6 * 24 * 3_600_000;
 const TRANSITIONS_MAX = 512;
 
 /** The transitions of a configured zone; `where` names the option. Throws CONFIG_INVALID for an unknown zone. */
 export function instanceZones(timezone: string, where: string): readonly Transition[] {
   if (!isTimezone(timezone)) {
-    throw new WeirError(
-      'CONFIG_INVALID',
-      `${where}: expected a zone such as "Europe/Berlin", found "${timezone}"`,
-    );
+    throw refusal('CONFIG_INVALID', where, mismatch('a zone such as "Europe/Berlin"', timezone));
   }
   return zoneTransitions(timezone, FROM_MS, TO_MS);
 }
 
+/** A name of the IANA database, or UTC. Newer versions of Node also take offsets, which name no zone. */
 export function isTimezone(timezone: string): boolean {
+  if (!/^[A-Za-z]/.test(timezone)) return false;
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: timezone });
     return true;
@@ -37,25 +36,30 @@ export function isTimezone(timezone: string): boolean {
   }
 }
 
-/** The offset at `fromMs`, and each change of it up to `toMs`, found to the second. */
+/** The offset at `fromMs`, and each change of it up to and with `toMs`, to the second; at most 512 entries. */
 export function zoneTransitions(timezone: string, fromMs: number, toMs: number): readonly Transition[] {
   const offsetAt = offsetReader(timezone);
   let last: Transition = { fromMs, offsetMs: offsetAt(fromMs) };
   const transitions = [last];
   if (timezone === 'UTC') return transitions;
-  for (let at = fromMs; at < toMs && transitions.length < TRANSITIONS_MAX; at += STEP_MS) {
-    const offsetMs = offsetAt(at + STEP_MS);
-    if (offsetMs === last.offsetMs) continue;
-    last = { fromMs: firstWith(offsetAt, last.offsetMs, at, at + STEP_MS), offsetMs };
+  let at = fromMs;
+  while (at < toMs && transitions.length < TRANSITIONS_MAX) {
+    const until = Math.min(at + STEP_MS, toMs);
+    if (offsetAt(until) === last.offsetMs) {
+      at = until;
+      continue;
+    }
+    at = firstWithout(offsetAt, last.offsetMs, at, until);
+    last = { fromMs: at, offsetMs: offsetAt(at) };
     transitions.push(last);
   }
   return transitions;
 }
 
 /** The first second in (from, to] at which the offset is no longer `before`. */
-function firstWith(offsetAt: (ms: number) => number, before: number, from: number, to: number): number {
-  let low = from / 1000;
-  let high = to / 1000;
+function firstWithout(offsetAt: (ms: number) => number, before: number, from: number, to: number): number {
+  let low = Math.floor(from / 1000);
+  let high = Math.floor(to / 1000);
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (offsetAt(middle * 1000) === before) low = middle;
@@ -64,21 +68,18 @@ function firstWith(offsetAt: (ms: number) => number, before: number, from: numbe
   return high * 1000;
 }
 
+/** The offset is read from the end of a formatted time: "GMT+05:53:28", "GMT-03:00", or just "GMT". */
 function offsetReader(timezone: string): (ms: number) => number {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: timezone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
     hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
+    hourCycle: 'h23',
+    timeZoneName: 'longOffset',
   });
   return (ms) => {
-    const part: Record<string, number> = {};
-    for (const { type, value } of format.formatToParts(ms)) part[type] = Number(value);
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = part;
-    return Date.UTC(year, month - 1, day, hour, minute, second) - ms;
+    const [, sign, hours = 0, minutes = 0, seconds = 0] =
+      /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(format.format(ms)) ?? [];
+    const offsetMs = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
+    return sign === '-' ? -offsetMs : offsetMs;
   };
 }

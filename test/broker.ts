@@ -50,6 +50,7 @@ export async function startTestBroker(config = ''): Promise<TestBroker> {
     const store = `jetstream { store_dir: "${join(folder, 'store')}" }`;
     writeFileSync(file, `listen: "127.0.0.1:${port}"\nports_file_dir: "${folder}"\n${store}\n${config}\n`);
     child = spawn('nats-server', ['-c', file], { stdio: 'ignore' });
+    child.unref();
     ended = new Promise((resolve) => child.once('exit', resolve));
     const ports = join(folder, `nats-server_${child.pid}.ports`);
     await until(() => portIn(ports) !== undefined, READY_MS_MAX, 'nats-server listens');
@@ -57,16 +58,21 @@ export async function startTestBroker(config = ''): Promise<TestBroker> {
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
+    child.ref();
     child.kill(signal);
     await ended;
   }
 
+  // A test that fails before it stops the broker neither hangs nor leaves it behind.
+  const killWithTest = () => child.kill('SIGKILL');
+  process.once('exit', killWithTest);
   await start();
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
     async stop() {
       await end('SIGTERM');
+      process.off('exit', killWithTest);
       rmSync(folder, { recursive: true, force: true });
     },
     kill: () => end('SIGKILL'),

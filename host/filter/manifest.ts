@@ -1,12 +1,24 @@
 /**
  * The manifest of a filter, `filter.json`: who it is, why it exists, its streams, and the memory it gets.
+ *
+ * What it says of purpose and selection is for auditors and never empty; what it says of memory is exact, and decided
+ * before the filter's module is looked at. Unknown keys are errors.
  */
-import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
-import { oneLine, WeirError } from '../errors.js';
 import { FILTER_MEMORY_BYTES_MAX, MANIFEST_BYTES_MAX, OUTPUT_BYTES_MAX, PAGE_BYTES } from '../limits.js';
-import { check, object, readSize, text, textAs } from '../validate.js';
-import { NAME_PATTERN } from '../wire.js';
+import {
+  check,
+  mismatch,
+  name,
+  named,
+  pathOf,
+  object,
+  readJson,
+  readSize,
+  refusal,
+  text,
+  textAs,
+} from '../validate.js';
 
 /** Bytes of each region, in the order of the memory. */
 export interface MemoryRegions {
@@ -32,30 +44,27 @@ export interface Manifest {
   readonly memoryBytes: number;
 }
 
+/** The guest ABI of this host. */
+const ABI = 1;
 const STREAMS_MAX = 16;
+const VERSION_CHARACTERS_MAX = 64;
 const REGION_BYTES_MIN = 4096;
-const SEMVER = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]{1,32})?$/;
+/** Semantic Versioning 2.0.0 without build metadata: a message's header adds the module's hash in its place. */
+const VERSION =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(\.(0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*)?$/;
 
-function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {
-  const expected = `a size from ${least} B to ${most} B in multiples of 16 B, such as "64KiB"`;
-  return textAs(expected, (value) => {
-    const bytes = readSize(value);
-    return bytes !== undefined && bytes % 16 === 0 && bytes >= least && bytes <= most ? bytes : undefined;
-  });
-}
-
-const name = text('a name of 1 to 63 letters, digits, _ and -', (value) => NAME_PATTERN.test(value));
 const sentence = text('a sentence');
 const Manifest = object({
-  name,
-  version: text('a version such as "1.0.0"', (value) => SEMVER.test(value)),
-  abi: v.number('a whole number'),
+  name: name(),
+  version: text('a version such as "1.0.0"', isVersion),
+  abi: v.literal(ABI, `${ABI}, the ABI of this host`),
   purpose: sentence,
   selects: sentence,
   excludes: sentence,
   streams: v.pipe(
-    v.record(name, sentence, 'an object of stream names and descriptions'),
-    v.check((streams) => inRange(Object.keys(streams).length, 1, STREAMS_MAX), `1 to ${STREAMS_MAX} streams`),
+    named('streams', sentence, 1, STREAMS_MAX),
+    v.rawCheck(checkOrder),
+    v.transform((streams): Readonly<Record<string, string>> => Object.fromEntries(streams)),
   ),
   memory: object({
     static: region(1024),
@@ -68,16 +77,8 @@ const Manifest = object({
 
 /** Reads and checks a manifest. Throws MANIFEST_INVALID with the path of the wrong key. */
 export function loadManifest(path: string): Manifest {
-  let value: unknown;
-  try {
-    const { size } = statSync(path);
-    if (size > MANIFEST_BYTES_MAX)
-      throw new Error(`expected up to ${MANIFEST_BYTES_MAX} bytes, found ${size}`);
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new WeirError('MANIFEST_INVALID', `${path}: ${oneLine(error)}`);
-  }
-  return parseManifest(value, path);
+  const codes = { unreadable: 'MANIFEST_INVALID', invalid: 'MANIFEST_INVALID' } as const;
+  return parseManifest(readJson(path, MANIFEST_BYTES_MAX, codes), path);
 }
 
 /** Checks a manifest; `where` names it in errors. */
@@ -86,14 +87,30 @@ export function parseManifest(value: unknown, where: string): Manifest {
   const sum = Object.values(manifest.memory).reduce((total, bytes) => total + bytes, 0);
   const memoryBytes = Math.ceil(sum / PAGE_BYTES) * PAGE_BYTES;
   if (memoryBytes > FILTER_MEMORY_BYTES_MAX) {
-    throw new WeirError(
-      'MANIFEST_INVALID',
-      `${where}: memory: expected at most ${FILTER_MEMORY_BYTES_MAX} bytes in all, found ${memoryBytes}`,
-    );
+    const problem = `memory: expected at most ${FILTER_MEMORY_BYTES_MAX} bytes in all, found ${memoryBytes}`;
+    throw refusal('MANIFEST_INVALID', where, problem);
   }
   return { ...manifest, memoryBytes };
 }
 
-function inRange(value: number, least: number, most: number): boolean {
-  return value >= least && value <= most;
+function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {
+  const expected = `a size from ${least} B to ${most} B in multiples of 16 B, such as "64KiB"`;
+  return textAs(expected, (value) => {
+    const bytes = readSize(value);
+    return bytes !== undefined && bytes % 16 === 0 && bytes >= least && bytes <= most ? bytes : undefined;
+  });
+}
+
+function isVersion(value: string): boolean {
+  return value.length <= VERSION_CHARACTERS_MAX && VERSION.test(value);
+}
+
+/** JavaScript objects put keys that are numbers first; the module numbers its streams as they are written. */
+function checkOrder({ dataset, addIssue }: v.RawCheckContext<readonly (readonly [string, string])[]>): void {
+  if (!dataset.typed) return;
+  for (const [stream] of dataset.value) {
+    if (/^\d+$/.test(stream)) {
+      addIssue({ message: mismatch('a name that is not a number', stream), path: pathOf(stream) });
+    }
+  }
 }

@@ -57,7 +57,7 @@ export async function memoryJob(): Promise<Row> {
 async function sampleResidentMiB(folder: string): Promise<number[]> {
   const child = spawn(process.execPath, [MAIN, 'run', '--until-eof'], {
     cwd: folder,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: 'ignore',
   });
   const samples: number[] = [];
   const timer = setInterval(() => {
