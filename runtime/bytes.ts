@@ -89,11 +89,7 @@ export function hashBytes(start: usize, bytes: usize, seed: u64): u64 {
   const end = start + bytes;
   let at = start;
   for (; at + 8 <= end; at += 8) hash = mix(hash ^ load<u64>(at));
-  if (at < end) {
-    let tail: u64 = 0;
-    for (let i: usize = 0; at + i < end; i++) tail |= (<u64>load<u8>(at + i)) << (i << 3);
-    hash = mix(hash ^ tail);
-  }
+  if (at < end) hash = mix(hash ^ (load<u64>(at) & (((<u64>1) << ((end - at) << 3)) - 1)));
   return hash;
 }
 

@@ -17,6 +17,10 @@ const COLON: u8 = 0x3a;
 const PIPE: u8 = 0x7c;
 const OPEN_BRACE: u8 = 0x7b;
 const CLOSE_BRACE: u8 = 0x7d;
+/** Pointers to wanted keys; most keys of a line meet an empty one. */
+const ENDINGS: usize = 64;
+/** Looked at in one step: about a quarter of a line, so that few branches depend on where its keys lie. */
+const CHUNK_BYTES: usize = 64;
 
 /** A wanted key: its last 8 bytes with the opening quote, a mask of how many of them count, name, field. */
 @unmanaged
@@ -30,9 +34,8 @@ class Wanted {
 
 @unmanaged
 export class FlatJson {
-  private wanted: Wanted | null = null;
-  /** One bit for each hash of the two bytes before the closing quote of a wanted key. */
-  private endings: u64 = 0;
+  /** Wanted keys by the hash of the two bytes before their closing quote: ENDINGS pointers. */
+  private wanted: usize = allocate(sizeof<usize>() * ENDINGS);
   /** A key that this way could mistake: every line takes the long one. */
   private isImpossible: bool = false;
 
@@ -53,9 +56,9 @@ export class FlatJson {
     made.tail = load<u64>(end - 8) & made.mask;
     made.name.set(name.start, name.end);
     made.field = field;
-    made.next = this.wanted;
-    this.wanted = made;
-    this.endings |= endingBit(end);
+    const first = this.wanted + endingAt(end);
+    made.next = changetype<Wanted | null>(load<usize>(first));
+    store<usize>(first, changetype<usize>(made));
   }
 
   /** Fills the fields of the line; false when it needs the long way. `start` is at its `{`. */
@@ -64,48 +67,37 @@ export class FlatJson {
     while (load<u8>(end - 1) <= 0x20) end--;
     if (this.isImpossible || load<u8>(end - 1) !== CLOSE_BRACE) return false;
     end--;
-    const endings = this.endings;
-    const quote = i8x16.splat(QUOTE);
-    let parity = i8x16.splat(0);
-    for (let base = start + 1; base < end; base += 16) {
-      const block = v128.load(base);
-      // `[ \\ ]` and `{ | }` are the same three codes apart from one bit.
-      const folded = i8x16.sub(v128.or(block, i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
-      let special = i8x16.bitmask(i8x16.lt_u(folded, i8x16.splat(3)));
-      let quotes = i8x16.eq(block, quote);
-      let keys = i8x16.bitmask(v128.and(quotes, i8x16.eq(v128.load(base + 1), i8x16.splat(COLON))));
-      if (base + 16 > end) {
-        const inside = (1 << (end - base)) - 1;
-        special &= inside;
-        keys &= inside;
-        quotes = upTo(quotes, end - base);
-      }
-      parity = v128.xor(parity, quotes);
+    let quotes = 0;
+    for (let base = start + 1; base < end; base += CHUNK_BYTES) {
+      const inside = end - base < CHUNK_BYTES ? ((<u64>1) << (end - base)) - 1 : <u64>-1;
+      const special = specialAt(base) & inside;
       if (special && !arePipes(base, special)) return false;
-      for (; keys; keys &= keys - 1) {
-        const stop = base + ctz(keys);
-        if (endings & endingBit(stop) && !this.take(stop, end)) return false;
+      quotes += <i32>popcnt(quotesAt(base) & inside);
+      for (let keys = keyEndsAt(base) & inside; keys; keys &= keys - 1) {
+        const stop = base + <usize>ctz(keys);
+        const wanted = load<usize>(this.wanted + endingAt(stop));
+        if (wanted && !take(changetype<Wanted>(wanted), stop, end)) return false;
       }
     }
-    return !(popcnt(i8x16.bitmask(parity)) & 1);
+    return !(quotes & 1);
   }
+}
 
-  /** Takes the value behind the key that ends at `stop`, when it is wanted; false when it is no plain value. */
-  private take(stop: usize, end: usize): bool {
-    const tail = load<u64>(stop - 8);
-    let wanted = this.wanted;
-    while (wanted && !((tail & wanted.mask) === wanted.tail && isWhole(wanted.name, stop)))
-      wanted = wanted.next;
-    if (!wanted) return true;
-    const field = wanted.field;
-    const value = skipSpace(stop + 2, end);
-    if (value >= end) return false;
-    if (load<u8>(value) !== QUOTE) return field.setScalar(value, end);
-    const close = indexOfByte(value + 1, end, QUOTE);
-    field.kind = STRING;
-    field.raw.set(value + 1, close);
-    return close < end;
-  }
+/** Takes the value behind the key that ends at `stop`, when it is wanted; false when it is no plain value. */
+function take(first: Wanted, stop: usize, end: usize): bool {
+  const tail = load<u64>(stop - 8);
+  let wanted: Wanted | null = first;
+  while (wanted && !((tail & wanted.mask) === wanted.tail && isWhole(wanted.name, stop)))
+    wanted = wanted.next;
+  if (!wanted) return true;
+  const field = wanted.field;
+  const value = skipSpace(stop + 2, end);
+  if (value >= end) return false;
+  if (load<u8>(value) !== QUOTE) return field.setScalar(value, end);
+  const close = indexOfByte(value + 1, end, QUOTE);
+  field.kind = STRING;
+  field.raw.set(value + 1, close);
+  return close < end;
 }
 
 /** The rest of a name whose last bytes agree; names of up to 7 bytes have been compared whole, with their quote. */
@@ -115,18 +107,48 @@ function isWhole(name: Text, stop: usize): bool {
   return load<u8>(start - 1) === QUOTE && equalBytes(start, name.start, name.length);
 }
 
-/** One of 64 bits, by the two bytes before `stop`. */
-function endingBit(stop: usize): u64 {
-  return (<u64>1) << ((<u64>load<u16>(stop - 2) * 0x9e37) >> 8);
+/** Offset of a pointer in the table of wanted keys, by the two bytes before `stop`. */
+function endingAt(stop: usize): usize {
+  return (((<usize>load<u16>(stop - 2) * 0x9e37) >> 8) % ENDINGS) << alignof<usize>();
 }
 
-function arePipes(base: usize, special: i32): bool {
-  for (let rest = special; rest; rest &= rest - 1) if (load<u8>(base + ctz(rest)) !== PIPE) return false;
+function arePipes(base: usize, special: u64): bool {
+  for (let rest = special; rest; rest &= rest - 1) {
+    if (load<u8>(base + <usize>ctz(rest)) !== PIPE) return false;
+  }
   return true;
 }
 
-/** The first `bytes` lanes of a mask; the others zero. */
-function upTo(mask: v128, bytes: usize): v128 {
-  const lanes = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  return v128.and(mask, i8x16.lt_u(lanes, i8x16.splat(<i8>bytes)));
+// One bit for each of the 64 bytes at `base`.
+
+function quotesAt(base: usize): u64 {
+  return bits(isQuote(base), isQuote(base + 16), isQuote(base + 32), isQuote(base + 48));
+}
+
+function keyEndsAt(base: usize): u64 {
+  return bits(isKeyEnd(base), isKeyEnd(base + 16), isKeyEnd(base + 32), isKeyEnd(base + 48));
+}
+
+function specialAt(base: usize): u64 {
+  return bits(isSpecial(base), isSpecial(base + 16), isSpecial(base + 32), isSpecial(base + 48));
+}
+
+function bits(a: v128, b: v128, c: v128, d: v128): u64 {
+  const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
+  const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
+  return <u64>low | ((<u64>high) << 32);
+}
+
+function isQuote(base: usize): v128 {
+  return i8x16.eq(v128.load(base), i8x16.splat(QUOTE));
+}
+
+function isKeyEnd(base: usize): v128 {
+  return v128.and(isQuote(base), i8x16.eq(v128.load(base, 1), i8x16.splat(COLON)));
+}
+
+/** A bracket, a backslash or a pipe: `[ \ ]` and `{ | }` are the same three codes apart from one bit. */
+function isSpecial(base: usize): v128 {
+  const folded = i8x16.sub(v128.or(v128.load(base), i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
+  return i8x16.lt_u(folded, i8x16.splat(3));
 }

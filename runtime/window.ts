@@ -44,6 +44,9 @@ export class Windows {
   private lateness: i64 = 0;
   /** Watermark, then the time at which the earliest open window closes. */
   private state: usize = 0;
+  /** The window of the last event; most events fall into the same one, and a division costs more than a look. */
+  private start: i64 = 0;
+  private end: i64 = 0;
 
   constructor(name: string, lengthMs: i64, latenessMs: i64) {
     this.length = lengthMs;
@@ -61,11 +64,10 @@ export class Windows {
       count(LATE, 1);
       store<i64>(this.state, time);
     }
-    const past = time % this.length;
-    const start = time - (past < 0 ? past + this.length : past);
-    const closes = start + this.length + this.lateness;
+    if (time < this.start || time >= this.end) this.moveTo(time);
+    const closes = this.end + this.lateness;
     if (closes < load<i64>(this.state, 8)) store<i64>(this.state, closes, 8);
-    return start;
+    return this.start;
   }
 
   /** Hands every row of a closed window of the table to `each`, then forgets it. Call it while the filter starts. */
@@ -81,6 +83,12 @@ export class Windows {
   private register(table: Table, each: Close | null): void {
     if (closingCount >= CLOSINGS_MAX) abort('a filter closes at most 8 tables');
     closings[closingCount++] = new Closing(this, table, each);
+  }
+
+  private moveTo(time: i64): void {
+    const past = time % this.length;
+    this.start = time - (past < 0 ? past + this.length : past);
+    this.end = this.start + this.length;
   }
 
   // For the library.
