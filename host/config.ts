@@ -17,8 +17,12 @@ import {
   FILTER_CONFIG_BYTES_MAX,
   FILTERS_MAX,
   FILTERS_MEMORY_BYTES_DEFAULT,
+  CPU_SHARE_MIN,
   SERVERS_MAX,
   SOURCES_MAX,
+  SPOOL_BYTES_DEFAULT,
+  SPOOL_BYTES_MAX,
+  SPOOL_BYTES_MIN,
 } from './limits.js';
 import { isTimezone } from './timezone.js';
 import {
@@ -45,7 +49,16 @@ export interface Config {
   readonly nats?: NatsConfig;
   readonly sources: readonly SourceConfig[];
   readonly filters: readonly FilterConfig[];
-  readonly limits: { readonly memoryBytes: number };
+  readonly limits: LimitsConfig;
+}
+
+export interface LimitsConfig {
+  /** Memories of all filters together. */
+  readonly memoryBytes: number;
+  /** Messages that wait for the broker. */
+  readonly spoolBytes: number;
+  /** The host's share of one core; absent: as much as it can use. */
+  readonly cpu?: number;
 }
 
 export interface NatsConfig {
@@ -112,7 +125,7 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
       format: format ?? 'cbor',
       config: config ?? {},
     })),
-    limits: { memoryBytes: parsed.limits?.memory ?? FILTERS_MEMORY_BYTES_DEFAULT },
+    limits: limitsOf(parsed.limits),
   };
 }
 
@@ -134,8 +147,24 @@ export function defaultConfig(facts: MachineFacts): Config {
       { instance: 'ssh-auth', filter: 'ssh-auth', from, ...shared },
       { instance: 'files', filter: 'files', from: ['etc'], ...shared },
     ],
-    limits: { memoryBytes: FILTERS_MEMORY_BYTES_DEFAULT },
+    limits: limitsOf({}),
   };
+}
+
+function limitsOf({
+  memory,
+  spool,
+  cpu,
+}: {
+  memory?: number;
+  spool?: number;
+  cpu?: number;
+} = {}): LimitsConfig {
+  const sizes = {
+    memoryBytes: memory ?? FILTERS_MEMORY_BYTES_DEFAULT,
+    spoolBytes: spool ?? SPOOL_BYTES_DEFAULT,
+  };
+  return cpu === undefined ? sizes : { ...sizes, cpu };
 }
 
 export function machineFacts(): MachineFacts {
@@ -191,13 +220,18 @@ function configSchema(folder: string) {
     format: v.exactOptional(v.picklist(['cbor', 'ndjson'], '"cbor" or "ndjson"')),
     config: v.exactOptional(v.pipe(plainObject('an object'), v.rawCheck(checkSize))),
   });
+  const limits = object({
+    memory: v.exactOptional(textAs('a size such as "96MiB"', readSize)),
+    spool: v.exactOptional(textAs('a size from 1MiB to 1GiB, such as "64MiB"', readSpool)),
+    cpu: v.exactOptional(v.custom<number>(isShare, 'a fraction of one core from 0.01 to 1, such as 0.25')),
+  });
   const whole = object({
     appliance: v.exactOptional(name()),
     data: optionalPath,
     nats: v.exactOptional(nats),
     sources: named('sources', sourceSchema(path), 1, SOURCES_MAX),
     filters: named('filters', filter, 1, FILTERS_MAX),
-    limits: v.exactOptional(object({ memory: v.exactOptional(textAs('a size such as "96MiB"', readSize)) })),
+    limits: v.exactOptional(limits),
   });
   return v.pipe(
     whole,
@@ -267,6 +301,15 @@ function checkSize({ dataset, addIssue }: v.RawCheckContext<object>): void {
   if (typeof bytes === 'string' || bytes > FILTER_CONFIG_BYTES_MAX) {
     addIssue({ message: `expected a config of up to ${FILTER_CONFIG_BYTES_MAX} bytes, found ${bytes}` });
   }
+}
+
+function readSpool(value: string): number | undefined {
+  const bytes = readSize(value);
+  return bytes !== undefined && bytes >= SPOOL_BYTES_MIN && bytes <= SPOOL_BYTES_MAX ? bytes : undefined;
+}
+
+function isShare(value: unknown): boolean {
+  return typeof value === 'number' && value >= CPU_SHARE_MIN && value <= 1;
 }
 
 /** What a program can be given: the kernel ends an argument at NUL. */

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import { type Broker, connectBroker } from './broker.js';
 import { startLocalBroker } from './local-broker.js';
 import type { Config, SourceConfig } from './config.js';
@@ -17,6 +17,7 @@ import { oneLine, WeirError } from './errors.js';
 import { startFilter } from './filter/instance.js';
 import { loadFilter } from './filter/library.js';
 import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
+import { createPace } from './pace.js';
 import { createSaver, loadPositions, type Positions } from './positions.js';
 import { createPublisher, type Publisher } from './publish.js';
 import { createCommandSource } from './source/command.js';
@@ -50,7 +51,11 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const filters = startFilters(config);
   const sources = createSources(config, options.untilEof, print);
   const broker = await openBroker(config, print);
-  const publisher = createPublisher({ broker: broker.connection, notice: print });
+  const publisher = createPublisher({
+    broker: broker.connection,
+    notice: print,
+    bytesMax: config.limits.spoolBytes,
+  });
   try {
     for (const source of sources.values()) await source.open();
     const saved = loadPositions(config.data, print);
@@ -75,7 +80,9 @@ function summary(
     ({ instance, filter }) => `${instance} ${mebibytes(filter.manifest.memoryBytes)}`,
   );
   const sum = filters.reduce((total, { filter }) => total + filter.manifest.memoryBytes, 0);
-  const budget = `${mebibytes(sum)} of ${mebibytes(config.limits.memoryBytes)}`;
+  const { memoryBytes, cpu } = config.limits;
+  const share = cpu === undefined ? '' : `; at most ${cpu} of a core`;
+  const budget = `${mebibytes(sum)} of ${mebibytes(memoryBytes)}${share}`;
   return `${config.appliance}: reading ${[...sources.keys()].join(', ')}; filters ${terms.join(' + ')} = ${budget}`;
 }
 
@@ -188,6 +195,7 @@ function createLoop(
     () => publisher.whenAcknowledged(publisher.offered()),
     print,
   );
+  const pace = createPace(config.limits.cpu);
   for (const source of sources.values()) source.onData(() => wake());
   publisher.onSpace(() => wake());
 
@@ -205,14 +213,16 @@ function createLoop(
   async function read(): Promise<void> {
     let tickAt = Date.now() + TICK_MS;
     while (!isStopping) {
-      const isBusy = !publisher.full() && engine.turn(now());
+      const restMs = pace.restMs();
+      const isBusy = restMs === 0 && !publisher.full() && engine.turn(now());
       if (Date.now() >= tickAt) {
         tickAt = Date.now() + TICK_MS;
         if (!untilEof) engine.tick(now());
         engine.cut();
         saver.saveWhenAcknowledged();
       }
-      if (isBusy) await breathe();
+      if (restMs > 0) await pause(restMs);
+      else if (isBusy) await breathe();
       else if (untilEof && engine.ended(bounded)) return;
       else await rest();
     }

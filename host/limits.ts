@@ -71,6 +71,12 @@ export const FILE_RESCAN_MS = 5_000;
 /** A rotated file that stays unchanged this long is complete: its writer has gone on to the new one. */
 export const FILE_SETTLED_MS = 5_000;
 
+/** Least share of a core that can be asked for: with less, nothing would ever be read to its end. */
+export const CPU_SHARE_MIN = 0.01;
+/** Processor time that a quiet host saves up for a burst, where it has a share; and its longest rest at a time. */
+export const PACE_BURST_MS = 250;
+export const PACE_REST_MS_MAX = 100;
+
 /** The saved positions of all sources: some 200 bytes a file. */
 export const POSITIONS_BYTES_MAX = 4 * MiB;
 /** How often positions are saved, and quiet filters get a tick. */
@@ -86,8 +92,11 @@ export const UNPACKED_BYTES_MAX = 8 * MiB;
 /** gzip level of messages: level 1 is about 3 times faster than the default for some 10 % more bytes. */
 export const GZIP_LEVEL = 1;
 
-/** Packed messages that wait for the broker; reading stops while it is full. */
-export const QUEUE_BYTES_MAX = 16 * MiB;
+/** Default of `limits.spool`: packed messages that wait for the broker; reading stops while it is full. */
+export const SPOOL_BYTES_DEFAULT = 16 * MiB;
+/** It takes a few messages of every stream, and has to fit memory. */
+export const SPOOL_BYTES_MIN = 1 * MiB;
+export const SPOOL_BYTES_MAX = 1024 * MiB;
 export const QUEUE_MESSAGES_MAX = 4096;
 /** Messages published and not yet acknowledged. */
 export const IN_FLIGHT_MAX = 64;

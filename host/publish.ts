@@ -15,13 +15,15 @@
 import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
 import { oneLine, WeirError } from './errors.js';
-import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX } from './limits.js';
+import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import type { Message } from './wire.js';
 
 export interface PublisherOptions {
   readonly broker: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'>;
   readonly notice: (line: string) => void;
+  /** Bodies that may wait. */
+  readonly bytesMax?: number;
   /** First delay after a failure; for tests. */
   readonly retryMs?: number;
 }
@@ -67,7 +69,8 @@ interface Lane {
   timer: NodeJS.Timeout | undefined;
 }
 
-export function createPublisher({ broker, notice, retryMs = RECONNECT_MS_MIN }: PublisherOptions): Publisher {
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { broker, notice, bytesMax = SPOOL_BYTES_DEFAULT, retryMs = RECONNECT_MS_MIN } = options;
   const lanes = new Map<string, Lane>();
   /** Lanes that may send, the one that has waited longest first. */
   const ready = new Set<Lane>();
@@ -84,7 +87,7 @@ export function createPublisher({ broker, notice, retryMs = RECONNECT_MS_MIN }: 
   let isStopped = false;
   let tellSpace = () => {};
 
-  const isFull = () => queueBytes >= QUEUE_BYTES_MAX || outstanding.size >= QUEUE_MESSAGES_MAX;
+  const isFull = () => queueBytes >= bytesMax || outstanding.size >= QUEUE_MESSAGES_MAX;
   const acknowledged = () => (outstanding.values().next().value ?? offered + 1) - 1;
 
   function send(): void {

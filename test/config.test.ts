@@ -12,6 +12,7 @@ import {
   FILTERS_MEMORY_BYTES_DEFAULT,
   SERVERS_MAX,
   SOURCES_MAX,
+  SPOOL_BYTES_DEFAULT,
 } from '../host/limits.js';
 import { seeded } from './filter.js';
 
@@ -23,7 +24,7 @@ const FACTS: MachineFacts = {
   exists: () => false,
 };
 
-/** The example of the design, without the limits that this version does not have. */
+/** The example of the design. */
 const DESIGN = `{ "appliance": "fw-01",
   "data": "/var/lib/weir",
   "nats": { "servers": ["nats://127.0.0.1:4222"], "creds": "/etc/weir/fw-01.creds" },
@@ -40,7 +41,7 @@ const DESIGN = `{ "appliance": "fw-01",
                                          { "field": "action", "in": ["up", "down"] } ],
                               "keep": ["ts", "user", "src_ip"],
                               "count_by": ["user"], "window": "60s" } } },
-  "limits": { "memory": "96MiB" } }`;
+  "limits": { "memory": "96MiB", "cpu": 0.25, "spool": "64MiB" } }`;
 
 const SOURCES = { auth: { file: '/var/log/auth.log' } };
 const FILTERS = { 'ssh-auth': { from: ['auth'] } };
@@ -98,7 +99,7 @@ test('the example of the design means what it says', () => {
         config: JSON.parse(DESIGN).filters.vpn.config,
       },
     ],
-    limits: { memoryBytes: 96 * 1024 * 1024 },
+    limits: { memoryBytes: 96 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024, cpu: 0.25 },
   });
 });
 
@@ -107,7 +108,10 @@ test('what is left out has a default', () => {
   assert.is(config.appliance, 'fw-example-com');
   assert.is(config.data, '/home/weir/.local/state/weir');
   assert.is(config.nats, undefined);
-  assert.is(config.limits.memoryBytes, FILTERS_MEMORY_BYTES_DEFAULT);
+  assert.equal(config.limits, {
+    memoryBytes: FILTERS_MEMORY_BYTES_DEFAULT,
+    spoolBytes: SPOOL_BYTES_DEFAULT,
+  });
 });
 
 test('relative paths are relative to the folder of the config', () => {
@@ -181,7 +185,7 @@ const REFUSED = `
 {"limits":{"memory":"9MB"}}
   limits.memory: expected a size such as "96MiB", found "9MB" (a string)
 {"limits":[]}
-  limits: expected an object with the keys memory, found [] (a list)
+  limits: expected an object with the keys memory, spool, cpu, found [] (a list)
 {"nats":{"servers":["ws://h:80"]}}
   nats.servers.0: expected a URL such as "nats://127.0.0.1:4222", found "ws://h:80" (a string)
 {"nats":{}}
@@ -196,12 +200,18 @@ test('an error names the file, the key, what was expected and what was found', (
   }
 });
 
-test('options of later releases are refused instead of doing nothing', () => {
-  assert.is(problem({ limits: { cpu: 0.25 } }), 'limits.cpu: expected one of the keys memory, found "cpu"');
-  assert.is(
-    problem({ limits: { spool: '64MiB' } }),
-    'limits.spool: expected one of the keys memory, found "spool"',
-  );
+test('a share of the processor and a spool are within their bounds', () => {
+  for (const cpu of [0.01, 0.25, 1]) assert.is(parse({ limits: { cpu } }).limits.cpu, cpu);
+  for (const cpu of [0, -1, 1.5, '0.25', null]) {
+    assert.match(
+      problem({ limits: { cpu } }),
+      /^limits\.cpu: expected a fraction of one core from 0\.01 to 1/,
+    );
+  }
+  for (const spool of ['1MiB', '64MiB', '1GiB']) parse({ limits: { spool } });
+  for (const spool of ['1023KiB', '2GiB', '64MB', 64]) {
+    assert.match(problem({ limits: { spool } }), /^limits\.spool: expected a size from 1MiB to 1GiB/);
+  }
 });
 
 test('names that cannot be a subject token are refused', () => {

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { connect } from 'nats';
 import { type Broker, connectBroker, type Stored } from '../host/broker.js';
 import { WeirError } from '../host/errors.js';
-import { IN_FLIGHT_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX } from '../host/limits.js';
+import { IN_FLIGHT_MAX, QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from '../host/limits.js';
 import { createPublisher, type Publisher } from '../host/publish.js';
 import { HEADER, type Message } from '../host/wire.js';
 import { brokerAvailable, readStream, startTestBroker } from './broker.js';
@@ -175,7 +175,7 @@ test('the queue is full by bytes and by number, and tells when there is space', 
   const attempts: Attempt[] = [];
   const fake = fakeBroker((attempt) => attempts.push(attempt));
   for (const [bodyBytes, count] of [
-    [1 << 20, QUEUE_BYTES_MAX >> 20],
+    [1 << 20, SPOOL_BYTES_DEFAULT >> 20],
     [0, QUEUE_MESSAGES_MAX],
   ] as const) {
     const publisher = silentPublisher(fake.broker);

@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts', 'limits.ts', 'wire.ts'],
   ['validate.ts', 'config.ts', 'timezone.ts', 'broker.ts', 'local-broker.ts', 'filter/manifest.ts'],
-  ['source/', 'batch.ts', 'filter/', 'pack.ts', 'positions.ts', 'publish.ts'],
+  ['source/', 'batch.ts', 'filter/', 'pack.ts', 'positions.ts', 'publish.ts', 'pace.ts'],
   ['engine.ts'],
   ['index.ts'],
   ['cli/'],
