@@ -24,6 +24,7 @@ import {
 import { allocate, register } from './arena';
 import { copyBytes } from './bytes';
 import { literal, Text } from './text';
+import { NO_TIME, receivedAt } from './time';
 import { cutAt, validBytes, writeValid } from './utf8';
 
 /** Longest text value in a record. */
@@ -90,7 +91,7 @@ export class Stream {
     this.index = register(KIND_STREAM, name, 0, 0, 0, 0);
   }
 
-  /** Begins a record with its event time, in milliseconds since 1970. */
+  /** Begins a record with its event time, in milliseconds since 1970; without one, with the time received. */
   open(ts: i64): Stream {
     recordStart = at;
     streamIndex = this.index;
@@ -99,7 +100,7 @@ export class Stream {
     isOver = false;
     at += FRAME_BYTES + 1;
     if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
-    return this.int(TS, ts);
+    return this.int(TS, ts === NO_TIME ? receivedAt() : ts);
   }
 
   int(name: Key, value: i64): Stream {
