@@ -72,7 +72,8 @@ export class Config {
       const nameEnd = valueEnd(at, this.end);
       const name = String.UTF8.decodeUnsafe(at + 1, nameEnd - at - 2);
       if (!names.includes(name)) {
-        abort(this.path + ': expected only ' + names.join(', ') + '; found "' + name + '"');
+        const expected = names.length ? 'only ' + names.join(', ') : 'no keys';
+        abort(this.path + ': expected ' + expected + '; found "' + name + '"');
       }
       at = skipSpace(valueEnd(skipSpace(skipSpace(nameEnd, this.end) + 1, this.end), this.end), this.end) + 1;
     }
@@ -141,10 +142,18 @@ export class Config {
 /** Longest duration of a config. */
 const DURATION_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
+let isRead: bool = false;
+
 /** The filter's config; an empty object when there is none. */
 export function config(): Config {
+  isRead = true;
   const start = regionStart(CONFIG_AT);
   return made('config', start, start + regionBytes(CONFIG_AT));
+}
+
+/** Refuses what a filter without settings was given: no key silently does nothing. */
+export function refuseUnread(): void {
+  if (!isRead) config().only([]);
 }
 
 function unitMs(unit: string): i64 {

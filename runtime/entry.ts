@@ -1,9 +1,10 @@
 /**
  * What a filter exports: the second entry file of every compilation, after the filter's own. The order matters:
- * `weir_start` runs the filter's top level first, and this file's last line then ends the init phase.
+ * `weir_start` runs the filter's top level first, and this file's last lines then end the init phase.
  */
 import { ABI_VERSION } from './abi';
 import { becomeStatic } from './arena';
+import { refuseUnread } from './config';
 import { runBatch, runTick } from './lines';
 
 export function weir_abi(): i32 {
@@ -22,4 +23,5 @@ export function weir_tick(nowMs: i64, flags: i32): i32 {
   return runTick(nowMs, flags);
 }
 
+refuseUnread();
 becomeStatic();

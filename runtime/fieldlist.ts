@@ -51,13 +51,14 @@ export function fieldsNamed(json: Json, names: string[]): FieldList {
   return new FieldList(json, texts);
 }
 
-/** The fields that a list of the config names, up to `most`, none of them reserved; a missing list is empty. */
+/** The fields that a list of the config names, up to `most`, each once, none of them reserved; a missing list is empty. */
 export function fieldsFrom(json: Json, list: Config, most: i32, reserved: string[]): FieldList {
   const size = list.size();
   if (size > most) list.refuse('up to ' + most.toString() + ' field names');
   const texts = new StaticArray<Text>(size);
   for (let i = 0; i < size; i++) {
     texts[i] = list.item(i).text();
+    for (let j = 0; j < i; j++) if (texts[i].equals(texts[j])) list.item(i).refuse('each field once');
     for (let j = 0; j < reserved.length; j++) {
       if (!texts[i].equals(literal(reserved[j]))) continue;
       list.item(i).refuse('a field name other than ' + reserved.join(', '));

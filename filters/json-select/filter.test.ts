@@ -240,6 +240,8 @@ test('a config that cannot work is refused with its path', () => {
   refused({ count_by: ['a', 'b', 'c', 'd'] }, /config\.count_by: expected up to 3/);
   refused({ count_by: ['a'], window: '1y' }, /config\.window: expected a duration/);
   refused({ count_by: ['ts'] }, /config\.count_by\[0\]: expected a field name other than/);
+  refused({ where: [], keep: ['a', 'b', 'a'] }, /config\.keep\[2\]: expected each field once, found "a"/);
+  refused({ count_by: ['a', 'a'] }, /config\.count_by\[1\]: expected each field once, found "a"/);
   refused({ keep: ['a'], count_by: ['b'] }, /config\.keep: expected "where" beside it/);
 });
 

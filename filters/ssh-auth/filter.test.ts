@@ -44,6 +44,14 @@ function loginOf(message: string): WireRecord | undefined {
 const sum = (records: readonly WireRecord[], field: string) =>
   records.reduce((total, record) => total + (record[field] as number), 0);
 
+test('a config is refused, because this filter has no settings', () => {
+  assert.throws(
+    () => runFilter('ssh-auth', [], { config: { users: 1 } }),
+    /config: expected no keys; found "users"/,
+  );
+  assert.equal(runFilter('ssh-auth', [], { config: {} }).records, []);
+});
+
 test('a refused password is told with who, from where, and on which host', () => {
   assert.equal(loginOf('Failed password for invalid user bob from 203.0.113.9 port 40022 ssh2'), {
     ts: Date.parse('2026-01-30T10:00:00Z'),
