@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WeirError } from '../errors.js';
 import { compileFilter } from '../filter/compile.js';
-import { SHIPPED_FILTERS } from '../filter/library.js';
-import { loadManifest } from '../filter/manifest.js';
+import { loadManifestOf, SHIPPED_FILTERS } from '../filter/library.js';
 import { type Command, parseCommand } from './command.js';
 
 const PACKAGE_FOLDER = fileURLToPath(new URL('../../..', import.meta.url));
@@ -28,7 +27,7 @@ dependency). Exit code 1 when a filter does not compile; the compiler's messages
       if (!known.includes(name)) {
         throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known.join(', ')}`);
       }
-      loadManifest(join(sources, name, 'filter.json'));
+      loadManifestOf(name, sources);
       const target = join(SHIPPED_FILTERS, name);
       await compileFilter(PACKAGE_FOLDER, join(sources, name), join(target, 'filter.wasm'));
       copyFileSync(join(sources, name, 'filter.json'), join(target, 'filter.json'));

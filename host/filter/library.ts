@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemCode, WeirError } from '../errors.js';
 import { MODULE_BYTES_MAX } from '../limits.js';
+import { mismatch, refusal } from '../validate.js';
 import { NAME_PATTERN } from '../wire.js';
 import { loadManifest, type Manifest } from './manifest.js';
 
@@ -24,7 +25,7 @@ export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): Inst
     const known = installedFilters(folder).join(', ') || 'none';
     throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known}`);
   }
-  const manifest = loadManifest(join(folder, name, 'filter.json'));
+  const manifest = loadManifestOf(name, folder);
   const { size } = statSync(modulePath);
   if (size > MODULE_BYTES_MAX) {
     throw new WeirError(
@@ -33,6 +34,15 @@ export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): Inst
     );
   }
   return { manifest, module: readFileSync(modulePath) };
+}
+
+/** Reads the manifest of a filter by its name. A copied one would sign messages with the name of another filter. */
+export function loadManifestOf(name: string, folder: string): Manifest {
+  const path = join(folder, name, 'filter.json');
+  const manifest = loadManifest(path);
+  if (manifest.name === name) return manifest;
+  const problem = mismatch(`"${name}", as its folder is called`, manifest.name);
+  throw refusal('MANIFEST_INVALID', path, `name: ${problem}`);
 }
 
 export function installedFilters(folder: string = SHIPPED_FILTERS): string[] {
