@@ -7,11 +7,11 @@
  * acknowledgements for a bounded time, and saves once more.
  */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync } from 'node:fs';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import { type Broker, connectBroker } from './broker.js';
 import { startLocalBroker } from './local-broker.js';
 import type { Config, SourceConfig } from './config.js';
+import { takeDataFolder } from './datafolder.js';
 import { createEngine, type EngineFilter } from './engine.js';
 import { oneLine, WeirError } from './errors.js';
 import { startFilter } from './filter/instance.js';
@@ -46,8 +46,18 @@ export interface Host {
 
 /** Puts everything together and starts reading. Throws a WeirError when something in the config cannot work. */
 export async function startHost(options: HostOptions): Promise<Host> {
+  const giveBack = takeDataFolder(options.config.data);
+  try {
+    const { stop, finished } = await start(options);
+    return { stop, finished: finished.finally(giveBack) };
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
+}
+
+async function start(options: HostOptions): Promise<Host> {
   const { config, print } = options;
-  prepareFolder(config.data);
   const filters = startFilters(config);
   const sources = createSources(config, options.untilEof, print);
   const broker = await openBroker(config, print);
@@ -267,15 +277,6 @@ function currentPositions(filters: readonly EngineFilter[]): Positions {
   return positions;
 }
 
-function prepareFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    accessSync(folder, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new WeirError('DATA_UNWRITABLE', `data: ${folder}: ${oneLine(error)}`);
-  }
-}
-
 interface OpenBroker {
   readonly connection: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'>;
   stop(): Promise<void>;
@@ -290,11 +291,11 @@ async function openBroker(config: Config, print: (line: string) => void): Promis
   }
   const local = await startLocalBroker({ dataFolder: config.data, notice: print }).catch((error) => {
     if (!(error instanceof WeirError) || error.code !== 'BROKER_MISSING') throw error;
-    print(oneLine(error));
+    print(`${oneLine(error)}; until then messages wait, up to a limit`);
     return undefined;
   });
   if (!local) return { connection: ABSENT_BROKER, stop: async () => {} };
-  print(`broker: started nats-server at ${local.shownUrl}; "weir tap" listens to it`);
+  print(`broker: started nats-server at ${local.shownUrl}; "weir tap --data ${config.data}" listens to it`);
   const connection = await connectBroker({
     servers: [local.url],
     name,

@@ -35,8 +35,20 @@ export interface LocalBrokerOptions {
 const USER = 'weir';
 const POLL_MS = 20;
 
-/** Starts the broker and waits until it listens. Throws BROKER_MISSING, BROKER_UNREACHABLE or DATA_IN_USE. */
-export async function startLocalBroker({ dataFolder, notice }: LocalBrokerOptions): Promise<LocalBroker> {
+/**
+ * Starts the broker and waits until it listens. Throws BROKER_MISSING, BROKER_UNREACHABLE, DATA_IN_USE or
+ * DATA_UNWRITABLE.
+ */
+export async function startLocalBroker(options: LocalBrokerOptions): Promise<LocalBroker> {
+  try {
+    return await startBroker(options);
+  } catch (error) {
+    if (error instanceof WeirError) throw error;
+    throw new WeirError('DATA_UNWRITABLE', `data: ${options.dataFolder}: ${oneLine(error)}`);
+  }
+}
+
+async function startBroker({ dataFolder, notice }: LocalBrokerOptions): Promise<LocalBroker> {
   const binary = findOnPath('nats-server');
   if (binary === undefined) throw new WeirError('BROKER_MISSING', 'no nats-server on PATH');
   const folder = resolve(dataFolder, 'broker');
@@ -49,7 +61,12 @@ export async function startLocalBroker({ dataFolder, notice }: LocalBrokerOption
   const { port } = running;
   const url = `nats://${USER}:${password}@127.0.0.1:${port}`;
   const addressFile = join(dataFolder, 'broker.json');
-  writePrivate(addressFile, `${JSON.stringify({ url })}\n`);
+  try {
+    writePrivate(addressFile, `${JSON.stringify({ url })}\n`);
+  } catch (error) {
+    await end(running);
+    throw error;
+  }
   const logWatch = setInterval(() => removeOldLogs(folder), BROKER_LOG_LOOK_MS).unref();
 
   /** Starts it again whenever it ends on its own. */

@@ -12,7 +12,15 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Files of `host/`, lowest layer first; imports point downward or stay within a stage. */
 const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts', 'limits.ts', 'wire.ts'],
-  ['validate.ts', 'config.ts', 'timezone.ts', 'broker.ts', 'local-broker.ts', 'filter/manifest.ts'],
+  [
+    'validate.ts',
+    'config.ts',
+    'timezone.ts',
+    'broker.ts',
+    'local-broker.ts',
+    'datafolder.ts',
+    'filter/manifest.ts',
+  ],
   ['source/', 'batch.ts', 'filter/', 'pack.ts', 'positions.ts', 'publish.ts', 'pace.ts'],
   ['engine.ts'],
   ['index.ts'],

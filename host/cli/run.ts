@@ -24,7 +24,8 @@ acknowledgements and save how far the files have been read.
   --now TIME      with --until-eof: the time at which the events are received, for old files whose dates
                   have no year
 
-Without nats.servers in the config a nats-server of its own is started on loopback; "weir tap" finds it.
+Without nats.servers in the config a nats-server of its own is started on loopback; "weir tap" finds it, with
+--data where the config sets "data".
 `,
   async run(args) {
     const { values } = parseCommand(args, {

@@ -1,0 +1,54 @@
+/**
+ * The data folder: made where it is missing, checked, and taken by one host at a time.
+ *
+ * Two hosts with one set of positions would overwrite each other's places. The file that says whose the folder is
+ * holds the process and the time at which it began, so that a host that was killed does not block the next one,
+ * whatever process has its number by then.
+ *
+ *     <data>/host.pid              process id and start time, while the host runs
+ */
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { oneLine, WeirError } from './errors.js';
+
+/** Takes the folder; answers what gives it back. Throws DATA_UNWRITABLE or DATA_IN_USE. */
+export function takeDataFolder(folder: string): () => void {
+  const path = join(folder, 'host.pid');
+  const self = `${process.pid} ${startTime(process.pid)}\n`;
+  try {
+    makeFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    const [owner = '', since] = textOf(path).split(/\s/);
+    if (since !== undefined && startTime(Number(owner)) === since)
+      throw new WeirError('DATA_IN_USE', `data: process ${owner} runs with ${folder}`);
+    rmSync(path, { force: true });
+    writeFileSync(path, self, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if (error instanceof WeirError) throw error;
+    throw new WeirError('DATA_UNWRITABLE', `data: ${folder}: ${oneLine(error)}`);
+  }
+  return () => {
+    if (textOf(path) === self) rmSync(path, { force: true });
+  };
+}
+
+/** One folder after the other: `recursive` never returns where a parent takes no folders, as in /proc. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o700 });
+}
+
+/** proc(5): the 20th field after the name, which is in parentheses. `none` for a process that is not there. */
+function startTime(pid: number): string {
+  const fields = textOf(`/proc/${pid}/stat`).replace(/^.*\)/s, '').trim().split(' ');
+  return fields[19] ?? 'none';
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
