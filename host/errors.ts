@@ -10,24 +10,23 @@ export const REMEDIES = {
   USAGE: 'see --help',
   CONFIG_UNREADABLE: 'check the path and its permissions',
   CONFIG_INVALID: 'correct this key; the README shows the shape',
-  FILTER_UNKNOWN: 'name one of the filters listed, or build it first with "npm run build"',
+  FILTER_UNKNOWN: 'name one of these, or write filters/NAME/filter.ts and run "weir build NAME"',
   MANIFEST_INVALID: 'correct filter.json; filters/ssh-auth/filter.json shows the shape',
   MODULE_REFUSED: 'rebuild the filter with "weir build" of this version',
   ABI_MISMATCH: 'rebuild the filter against the runtime of this host',
   MEMORY_MANIFEST: 'raise the region in filter.json, or make the filter smaller',
   MEMORY_BUDGET: 'raise limits.memory, or run fewer or smaller filters',
-  FILTER_CONFIG: "correct the filter's config; its manifest says what it takes",
+  FILTER_CONFIG: 'correct this key of the filter\'s "config"',
   FILTER_FAULT: 'the filter is broken; replay the same input with "weir replay" to see where',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
   SOURCE_INVALID: 'correct the source in the config',
   PORT_UNAVAILABLE: 'stop what uses the address, or configure another one',
   BROKER_MISSING: 'install it ("apt-get install nats-server"), or set nats.servers in the config',
   BROKER_UNREACHABLE: 'check nats.servers and that the broker runs',
-  BROKER_REFUSED: 'check nats.creds and the permissions of that user',
+  BROKER_REFUSED: 'check nats.creds, nats.tls and the permissions of that user',
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
-  // Two hosts with one broker and one set of positions would end each other's broker and mix up their places.
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
   BUILD_FAILED: 'correct the lines that the compiler names',
 } as const;
@@ -37,11 +36,14 @@ export type ErrorCode = keyof typeof REMEDIES;
 /** An error with a stable code. `message` is one line and ends with the remedy. */
 export class WeirError extends Error {
   readonly code: ErrorCode;
+  /** The message without the remedy, for an error that says the same under another code. */
+  readonly problem: string;
 
   constructor(code: ErrorCode, problem: string, options?: { cause?: unknown }) {
     super(`${problem}; ${REMEDIES[code]}`, options);
     this.name = 'WeirError';
     this.code = code;
+    this.problem = problem;
   }
 }
 

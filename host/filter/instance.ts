@@ -162,7 +162,7 @@ function instantiate(name: string, module: WebAssembly.Module, imports: WebAssem
   } catch (cause) {
     throw new WeirError(
       'MEMORY_MANIFEST',
-      `filter ${name} wants more memory than its manifest: ${oneLine(cause)}`,
+      `filter ${name}: its module wants more memory than the manifest gives: ${oneLine(cause)}`,
     );
   }
 }
@@ -206,16 +206,17 @@ function align(address: number): number {
   return (address + 15) & ~15;
 }
 
-/** Runs the filter's own initialisation; what it refuses now is its config or its manifest. */
+/** Runs the filter's own initialisation. It may refuse its config, or a region of memory; the rest is a fault. */
 function start(name: string, exports: Exports): void {
   try {
     exports.weir_start();
   } catch (cause) {
-    const why =
-      cause instanceof WeirError
-        ? cause.message.replace(/; [^;]*$/, '')
-        : `filter ${name}: ${oneLine(cause)}`;
-    throw new WeirError('FILTER_CONFIG', why, { cause });
+    const problem =
+      cause instanceof WeirError ? cause.problem : `filter ${name}: stopped at its start: ${oneLine(cause)}`;
+    const [, refused] = /^filter [^:]*: (config|memory)\b/.exec(problem) ?? [];
+    const code =
+      refused === 'config' ? 'FILTER_CONFIG' : refused === 'memory' ? 'MEMORY_MANIFEST' : 'FILTER_FAULT';
+    throw new WeirError(code, problem, { cause });
   }
 }
 
@@ -237,7 +238,7 @@ function checkStreams(manifest: Manifest, memory: WebAssembly.Memory, words: Uin
   if (found.join() !== wanted.join()) {
     throw new WeirError(
       'MANIFEST_INVALID',
-      `filter ${manifest.name}: streams: expected ${found.join(', ')} as in the module, found ${wanted.join(', ')}`,
+      `filter ${manifest.name}: streams: expected ${found.join(', ') || 'none'} as in the module, found ${wanted.join(', ')}`,
     );
   }
 }
