@@ -2,7 +2,8 @@
  * What a command is, and how it reads its arguments.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { WeirError } from '../errors.js';
+import { systemCode, WeirError } from '../errors.js';
+import { isTimezone } from '../timezone.js';
 
 export interface Command {
   /** One line for `weir --help`. */
@@ -18,7 +19,14 @@ export function parseCommand<T extends ParseArgsConfig>(args: readonly string[],
   try {
     return parseArgs({ ...config, args: [...args], strict: true });
   } catch (error) {
-    throw new WeirError('USAGE', (error as Error).message.split('. To specify')[0] as string);
+    // What comes after the first sentence is for those who write options.
+    const [problem = ''] = (error as Error).message.split(/\.\s/);
+    const known = Object.keys(config.options ?? {}).map((option) => `--${option}`);
+    const isUnknown = systemCode(error) === 'ERR_PARSE_ARGS_UNKNOWN_OPTION';
+    throw new WeirError(
+      'USAGE',
+      isUnknown ? `${problem}, expected one of ${known.join(', ') || 'none'}` : problem,
+    );
   }
 }
 
@@ -34,7 +42,16 @@ export function wholeNumber(option: string, text: string, least: number, most: n
 
 /** An ISO 8601 time with a zone, as milliseconds since 1970. */
 export function isoTime(option: string, text: string): number {
-  const value = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  const [, day = ''] = /^(\d{4}-\d\d-\d\d)T[\d:.]+(?:Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+  // Date.parse takes February 30 for March 2.
+  const isDay = day !== '' && new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day);
+  const value = isDay ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(value)) return value;
   throw new WeirError('USAGE', `${option}: expected a time such as 2026-01-31T12:00:00Z, found "${text}"`);
+}
+
+/** The name of a time zone. */
+export function zoneName(option: string, text: string): string {
+  if (isTimezone(text)) return text;
+  throw new WeirError('USAGE', `${option}: expected a zone such as "Europe/Berlin", found "${text}"`);
 }

@@ -8,9 +8,10 @@ import { startFilter } from '../filter/instance.js';
 import { loadFilter } from '../filter/library.js';
 import { BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BATCH_BYTES_MIN } from '../limits.js';
 import { createFileSource } from '../source/file.js';
+import { expand } from '../source/glob.js';
 import { instanceZones } from '../timezone.js';
 import { CONTENT_CBOR, decodeRecords } from '../wire.js';
-import { type Command, isoTime, parseCommand, wholeNumber } from './command.js';
+import { type Command, isoTime, parseCommand, wholeNumber, zoneName } from './command.js';
 
 export const replay: Command = {
   summary: 'run a filter over files and print its records',
@@ -55,8 +56,12 @@ Example:
       manifest,
       module,
       config: parseConfigJson(values['config-json']),
-      zones: instanceZones(values.timezone, '--timezone'),
+      zones: instanceZones(zoneName('--timezone', values.timezone), '--timezone'),
     });
+    for (const file of files) {
+      // A shell hands over a pattern as it is when no file matches.
+      if (expand(file, 1).length === 0) throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
+    }
     const source = createFileSource('replay', files, { untilEof: true });
     source.onNotice((line) => process.stderr.write(`weir: ${line}\n`));
     await source.open();

@@ -3,12 +3,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connectBroker } from '../broker.js';
 import { defaultDataFolder } from '../config.js';
 import { oneLine, systemCode, WeirError } from '../errors.js';
 import { unpack } from '../pack.js';
 import { EVENTS_WILDCARD, HEADER } from '../wire.js';
 import { type Command, parseCommand, wholeNumber } from './command.js';
+
+/** Names between dots; `*` stands for one, `>` for the rest. The broker takes others, and nothing ever comes. */
+const SUBJECT = /^(>|([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?)$/;
+/** How often the data folder is looked at for another broker. */
+const LOOK_MS = 500;
 
 export const tap: Command = {
   summary: 'print records as they are published',
@@ -17,7 +23,8 @@ export const tap: Command = {
 Subscribes to SUBJECT (default: ${EVENTS_WILDCARD}, all events of all appliances), decodes the messages and prints
 their records as they come. Stop it with Ctrl-C.
 
-  --server URL    the broker (default: the one that a host on this machine started for itself)
+  --server URL    the broker (default: the one that a host on this machine started for itself, also when that
+                  host is started again)
   --data FOLDER   data folder of that host, where it leaves the address (default: that of "weir run")
   --creds FILE    NATS credentials
   --json          one JSON object a line: subject, filter, stream, seq and record
@@ -42,36 +49,45 @@ Example: weir tap 'weir.ev.*.ssh-auth.logins' --server nats://127.0.0.1:4222
     const most =
       values.count === undefined ? Number.POSITIVE_INFINITY : wholeNumber('--count', values.count, 1, 1e9);
     const subject = positionals[0] ?? EVENTS_WILDCARD;
-    const server = values.server ?? localServer(values.data ?? defaultDataFolder());
-    const broker = await connectBroker({
-      servers: [server],
-      name: 'weir-tap',
-      wait: 'fail-fast',
-      notice: (line) => process.stderr.write(`weir: ${line}\n`),
-      ...(values.creds === undefined ? {} : { creds: values.creds }),
+    if (!SUBJECT.test(subject))
+      throw new WeirError('USAGE', `expected a SUBJECT such as weir.ev.*.ssh-auth.>, found "${subject}"`);
+    let stop = () => {};
+    const done = new Promise<'done'>((resolve) => {
+      stop = () => resolve('done');
     });
-    process.stderr.write(`weir: listening to ${subject}; Ctrl-C stops\n`);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
 
     let printed = 0;
-    const done = new Promise<void>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
-      broker.subscribe(subject, (found, headers, body) => {
-        try {
-          unpack(headers, body, (record) => {
-            if (printed >= most) return;
-            printed++;
-            process.stdout.write(values.json ? asJson(found, headers, record) : asText(found, record));
-          });
-        } catch (error) {
-          process.stderr.write(`weir: ${found}: a message that is not weir's: ${oneLine(error)}\n`);
-        }
-        if (printed >= most) resolve();
+    function show(found: string, headers: Readonly<Record<string, string>>, body: Uint8Array): void {
+      try {
+        unpack(headers, body, (record) => {
+          if (printed >= most) return;
+          printed++;
+          process.stdout.write(values.json ? asJson(found, headers, record) : asText(found, record));
+        });
+      } catch (error) {
+        process.stderr.write(`weir: ${found}: a message that is not weir's: ${oneLine(error)}\n`);
+      }
+      if (printed >= most) stop();
+    }
+
+    for (;;) {
+      const folder = values.data ?? (values.server === undefined ? defaultDataFolder() : '');
+      const server = values.server ?? localServer(folder);
+      const broker = await connectBroker({
+        servers: [server],
+        name: 'weir-tap',
+        wait: 'fail-fast',
+        notice: (line) => process.stderr.write(`weir: ${line}\n`),
+        ...(values.creds === undefined ? {} : { creds: values.creds }),
       });
-    });
-    await broker.flush();
-    await done;
-    await broker.close();
-    return 0;
+      broker.subscribe(subject, show);
+      await broker.flush();
+      process.stderr.write(`weir: listening to ${subject}; Ctrl-C stops\n`);
+      const why = await Promise.race([done, ...(values.server === undefined ? [moved(folder, server)] : [])]);
+      await broker.close();
+      if (why === 'done') return 0;
+    }
   },
 };
 
@@ -90,16 +106,33 @@ function asText(subject: string, record: Readonly<Record<string, unknown>>): str
 
 /** The broker that a host on this machine has started, as it says in its data folder. */
 function localServer(dataFolder: string): string {
+  const url = localUrl(dataFolder);
+  if (url !== undefined) return url;
+  throw new WeirError(
+    'USAGE',
+    `expected --server, or a host that runs, because none has left a broker's address in ${dataFolder}`,
+  );
+}
+
+/** Resolves once a host has left another address there: each start has a port and a password of its own. */
+async function moved(dataFolder: string, server: string): Promise<'moved'> {
+  for (;;) {
+    await pause(LOOK_MS, undefined, { ref: false });
+    try {
+      if ((localUrl(dataFolder) ?? server) !== server) return 'moved';
+    } catch {
+      // It may be half written.
+    }
+  }
+}
+
+function localUrl(dataFolder: string): string | undefined {
   const path = join(dataFolder, 'broker.json');
   try {
     const { url } = JSON.parse(readFileSync(path, 'utf8')) as { url?: unknown };
-    if (typeof url === 'string') return url;
+    return typeof url === 'string' ? url : undefined;
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT')
-      throw new WeirError('BROKER_UNREACHABLE', `${path}: ${oneLine(error)}`);
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw new WeirError('BROKER_UNREACHABLE', `${path}: ${oneLine(error)}`);
   }
-  throw new WeirError(
-    'USAGE',
-    `expected --server, because no host has left a broker's address in ${dataFolder}`,
-  );
 }

@@ -13,10 +13,11 @@ export function isPattern(path: string): boolean {
   return /[*?[]/.test(path);
 }
 
-/** Existing paths that match, sorted; at most `most`. A path without wildcards is its own only match. */
+/** Existing paths that match, sorted; at most `most`. A path that exists as it is written is its own only match. */
 export function expand(pattern: string, most: number): string[] {
   const absolute = resolve(pattern);
-  if (!isPattern(absolute)) return exists(absolute) ? [absolute] : [];
+  if (exists(absolute)) return [absolute];
+  if (!isPattern(absolute)) return [];
   const found: string[] = [];
   const names = absolute.split('/').slice(1);
 
