@@ -1,0 +1,287 @@
+/**
+ * The commands as a user types them, and a host that finds something in its way.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { compileFilter } from '../host/filter/compile.js';
+import { brokerAvailable, startTestBroker } from './broker.js';
+import { endAll, ROOT, type Running, said, WAIT_MS, weir } from './command.js';
+import { temporaryFolder, until } from './help.js';
+
+const SAMPLE = join(ROOT, 'filters/ssh-auth/samples/guessing.log');
+const NOW = ['--now', '2026-02-01T00:00:00Z'];
+
+const cli = suite<{ folder: string }>('commands');
+cli.before.each(async (context) => {
+  context.folder = (await temporaryFolder()).path;
+});
+cli.after.each(async ({ folder }) => {
+  await endAll();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A command line, the exit code, and the line that it ends with. */
+const REFUSED = `
+nothing
+  2 USAGE: expected a command (run, replay, tap, build), found "nothing"; see --help
+replay ssh-auth
+  2 USAGE: expected FILTER and at least one FILE; see --help
+replay ssh-auth LOG --nope
+  2 USAGE: Unknown option '--nope', expected one of --config-json, --now, --timezone, --batch-bytes, --stats, --quiet; see --help
+replay ssh-auth LOG --batch-bytes -5
+  2 USAGE: Option '--batch-bytes' argument is ambiguous; see --help
+replay ssh-auth LOG --quiet=yes
+  2 USAGE: Option '--quiet' does not take an argument; see --help
+replay ssh-auth LOG --batch-bytes 63
+  2 USAGE: --batch-bytes: expected a whole number from 64 to 16777216, found "63"; see --help
+replay ssh-auth LOG --batch-bytes 64.5
+  2 USAGE: --batch-bytes: expected a whole number from 64 to 16777216, found "64.5"; see --help
+replay ssh-auth LOG --now yesterday
+  2 USAGE: --now: expected a time such as 2026-01-31T12:00:00Z, found "yesterday"; see --help
+replay ssh-auth LOG --now 2026-02-30T00:00:00Z
+  2 USAGE: --now: expected a time such as 2026-01-31T12:00:00Z, found "2026-02-30T00:00:00Z"; see --help
+replay ssh-auth LOG --timezone Mars/Base
+  2 USAGE: --timezone: expected a zone such as "Europe/Berlin", found "Mars/Base"; see --help
+replay ssh-auth LOG --config-json [1]
+  2 USAGE: --config-json: expected a JSON object, found [1]; see --help
+replay ssh-auth LOG --config-json {"users":1}
+  1 FILTER_CONFIG: filter ssh-auth: config: expected no keys; found "users"; correct this key of the filter's "config"
+replay ../ssh-auth LOG
+  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of files, json-select, ssh-auth; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"
+replay ssh-auth LOG missing.log LOG
+  1 SOURCE_UNREADABLE: missing.log: no such file; check the path and the permissions of the user that runs weir
+replay ssh-auth LOG missing*.log
+  1 SOURCE_UNREADABLE: missing*.log: no such file; check the path and the permissions of the user that runs weir
+replay ssh-auth LOG /proc
+  1 SOURCE_UNREADABLE: source replay: /proc: not a regular file; check the path and the permissions of the user that runs weir
+run here
+  2 USAGE: Unexpected argument 'here'; see --help
+run --now 2026-01-31T12:00:00Z
+  2 USAGE: --now: expected --until-eof beside it; see --help
+run --config missing.json
+  1 CONFIG_UNREADABLE: missing.json: expected a readable file, found ENOENT: no such file or directory, open 'missing.json'; check the path and its permissions
+run --config .
+  1 CONFIG_UNREADABLE: .: expected a readable file, found EISDIR: illegal operation on a directory, read; check the path and its permissions
+tap a b
+  2 USAGE: expected one SUBJECT, found 2; see --help
+tap weir..logins
+  2 USAGE: expected a SUBJECT such as weir.ev.*.ssh-auth.>, found "weir..logins"; see --help
+tap weir.>.logins
+  2 USAGE: expected a SUBJECT such as weir.ev.*.ssh-auth.>, found "weir.>.logins"; see --help
+tap --count 0
+  2 USAGE: --count: expected a whole number from 1 to 1000000000, found "0"; see --help
+tap --data nowhere
+  2 USAGE: expected --server, or a host that runs, because none has left a broker's address in nowhere; see --help
+tap --server nats://127.0.0.1:9
+  1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
+build nothing
+  1 FILTER_UNKNOWN: filter "nothing": expected one of files, json-select, ssh-auth; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"`;
+
+cli('errors are one line and say what to do', async ({ folder }) => {
+  const cases = REFUSED.slice(1).split(/\n(?! )/);
+  const seen = cases.map(async (refused) => {
+    const [command = '', expected = ''] = refused.split('\n  ');
+    const args = command.split(' ').map((part) => (part === 'LOG' ? SAMPLE : part));
+    const { code, out, err } = await said(args, folder);
+    assert.is(`${code} ${err}`, `${expected.replace(' ', ' weir: ')}\n`, command);
+    assert.is(out, '', command);
+  });
+  await Promise.all(seen);
+});
+
+cli('help covers every option of each command, and no other', async () => {
+  const { out: overview, code } = await said(['--help']);
+  assert.is(code, 0);
+  for (const name of ['run', 'replay', 'tap', 'build']) {
+    assert.match(overview, new RegExp(`^  ${name} +\\w`, 'm'));
+    const { out: help } = await said([name, '--help']);
+    const { err } = await said([name, '--unknown']);
+    const options = [...err.matchAll(/--[\w-]+/g)].map(([found]) => found);
+    const accepted = options.filter((option) => option !== '--unknown' && option !== '--help');
+    const told = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, option]) => option as string);
+    assert.equal(told.sort(), accepted.sort(), name);
+    assert.match(help, new RegExp(`^Usage: weir ${name}`));
+  }
+});
+
+cli('replay prints one JSON object a line, files in the order of the command line', async ({ folder }) => {
+  const line = (user: string) =>
+    `Jan 31 10:00:00 fw sshd[1]: Failed password for ${user} from 10.0.0.1 port 22 ssh2\n`;
+  writeFileSync(join(folder, 'b.log'), line('one'));
+  writeFileSync(join(folder, 'a[1].log'), line('two').trimEnd());
+  const { code, err, records } = await said(['replay', 'ssh-auth', 'b.log', 'a[1].log', ...NOW], folder);
+  assert.is(`${code}${err}`, '0');
+  const logins = records().filter(({ stream }) => stream === 'logins');
+  assert.equal(
+    logins.map(({ user }) => user),
+    ['one', 'two'],
+  );
+  assert.is(logins[0].ts, Date.parse('2026-01-31T10:00:00Z'));
+});
+
+cli('--stats is one line of figures on standard error, --quiet leaves out the records', async () => {
+  const { out, err } = await said(['replay', 'ssh-auth', SAMPLE, ...NOW, '--stats']);
+  const quiet = await said(['replay', 'ssh-auth', SAMPLE, ...NOW, '--stats', '--quiet']);
+  assert.is(quiet.out, '');
+  const keys =
+    'events bytes records bytes_out compressed_bytes seconds events_per_second memory_bytes ledger';
+  const [stats, same] = [err, quiet.err].map((text) => {
+    assert.is(text.split('\n').length, 2, text);
+    return JSON.parse(text);
+  });
+  assert.is(Object.keys(stats).join(' '), keys);
+  assert.is(stats.events, readFileSync(SAMPLE, 'utf8').trimEnd().split('\n').length);
+  assert.is(stats.bytes, readFileSync(SAMPLE).length);
+  assert.is(stats.records, out.trimEnd().split('\n').length);
+  for (const key of ['records', 'bytes_out', 'compressed_bytes', 'memory_bytes'])
+    assert.is(same[key], stats[key]);
+});
+
+cli('a reader that goes away is no error', async ({ folder }) => {
+  writeFileSync(join(folder, 'long.log'), readFileSync(SAMPLE, 'utf8').repeat(2_000));
+  const { child, exited, err } = weir(['replay', 'ssh-auth', 'long.log'], folder);
+  child.stdout?.once('data', () => child.stdout?.destroy());
+  assert.is(await exited, 0);
+  assert.is(err(), '');
+});
+
+cli('a filter that does not compile is one error with the line that is wrong', async ({ folder }) => {
+  writeFileSync(join(folder, 'filter.ts'), "import { events } from 'weir/runtime';\nnothing();\n");
+  const failed = await compileFilter(ROOT, folder, join(folder, 'filter.wasm')).catch((error) => error);
+  assert.is(failed.code, 'BUILD_FAILED');
+  assert.match(failed.message, /Cannot find name 'nothing'[\s\S]*filter\.ts\(2,1\)/);
+  assert.not.ok(existsSync(join(folder, 'filter.wasm')));
+});
+
+cli('a folder that nobody can make is an error, also in /proc', async ({ folder }) => {
+  writeFileSync(join(folder, 'auth.log'), '');
+  const config = { sources: { a: { file: 'auth.log' } }, filters: { 'ssh-auth': { from: ['a'] } } };
+  writeFileSync(join(folder, 'weir.json'), JSON.stringify({ data: '/proc/weir', ...config }));
+  const { child, exited, err } = weir(['run'], folder);
+  await until(() => err() !== '' || child.exitCode !== null, WAIT_MS, 'an error').finally(() =>
+    child.kill('SIGKILL'),
+  );
+  assert.match(err(), /^weir: DATA_UNWRITABLE: data: \/proc\/weir: ENOENT: .*; set "data" to a folder .*\n$/);
+  await exited;
+});
+
+const host = suite<{ folder: string }>('host');
+host.before.each(async (context) => {
+  context.folder = (await temporaryFolder()).path;
+  writeFileSync(
+    join(context.folder, 'auth.log'),
+    'Jan 31 10:00:00 fw sshd[1]: Failed password for root from ::1 port 22 ssh2\n',
+  );
+});
+host.after.each(async ({ folder }) => {
+  await endAll();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function writeConfig(folder: string, part: object): void {
+  const config = {
+    data: 'data',
+    sources: { a: { file: 'auth.log' } },
+    filters: { 'ssh-auth': { from: ['a'] } },
+  };
+  writeFileSync(join(folder, 'weir.json'), JSON.stringify({ ...config, ...part }));
+}
+
+const reads = (run: Running) =>
+  until(() => /: reading a/.test(run.err()), WAIT_MS, `the host reads: ${run.err()}`);
+
+host('one host at a time has a data folder, and a killed one leaves it free', async ({ folder }) => {
+  const broker = await startTestBroker();
+  writeConfig(folder, { nats: { servers: [broker.url] } });
+  const first = weir(['run'], folder);
+  await reads(first);
+  const second = await said(['run'], folder);
+  assert.is(second.code, 1);
+  assert.is(
+    second.err,
+    `weir: DATA_IN_USE: data: process ${first.child.pid} runs with ${join(folder, 'data')}; stop the other "weir run", or set "data" to another folder\n`,
+  );
+  first.child.kill('SIGKILL');
+  await first.exited;
+  const third = weir(['run'], folder);
+  await reads(third);
+  third.child.kill('SIGINT');
+  assert.is(await third.exited, 0, third.err());
+  assert.not.ok(existsSync(join(folder, 'data/host.pid')));
+  await broker.stop();
+});
+
+host(
+  'tap finds the broker of a host, and the next one after the host has been killed',
+  async ({ folder }) => {
+    writeConfig(folder, {});
+    const first = weir(['run'], folder);
+    await reads(first);
+    const command = /"weir (tap --data [^"]+)" listens/.exec(first.err())?.[1] as string;
+    const tap = weir([...command.split(' '), '--count', '2'], folder);
+    const listens = (times: number) =>
+      until(() => tap.err().split('listening to').length > times, WAIT_MS, `tap listens: ${tap.err()}`);
+    await listens(1);
+    first.child.kill('SIGKILL');
+    await first.exited;
+    const second = weir(['run'], folder);
+    await listens(2);
+    writeFileSync(
+      join(folder, 'auth.log'),
+      'Jan 31 10:05:00 fw sshd[1]: Failed password for eve from ::1 port 22 ssh2\n',
+      {
+        flag: 'a',
+      },
+    );
+    assert.is(await tap.exited, 0, tap.err());
+    assert.match(
+      tap.out(),
+      /^\d{4}-01-31T10:05:00\.000Z [\w-]+\.ssh-auth\.logins outcome="failure" method="password" user="eve" /m,
+    );
+    second.child.kill('SIGTERM');
+    await second.exited;
+  },
+);
+
+host(
+  'what is in the way in the data folder is one line, and no broker is left behind',
+  async ({ folder }) => {
+    writeConfig(folder, {});
+    for (const inTheWay of ['data/broker.json/x', 'data/broker/nats-server.conf/x', 'data/host.pid/x']) {
+      mkdirSync(join(folder, inTheWay), { recursive: true });
+      const { exited, err } = weir(['run'], folder);
+      assert.is(await exited, 1, err());
+      assert.match(
+        err(),
+        /^weir: DATA_UNWRITABLE: data: .*; set "data" to a folder that this user may write\n$/,
+      );
+      const pid = join(folder, 'data/broker/nats-server.pid');
+      if (existsSync(pid)) assert.throws(() => process.kill(Number(readFileSync(pid, 'utf8')), 0), /ESRCH/);
+      rmSync(join(folder, 'data'), { recursive: true });
+    }
+  },
+);
+
+host('a busy UDP port is one line', async ({ folder }) => {
+  const busy = createSocket('udp4');
+  busy.bind(0, '127.0.0.1');
+  await once(busy, 'listening');
+  const udp = `127.0.0.1:${(busy.address() as AddressInfo).port}`;
+  const nats = { servers: ['nats://127.0.0.1:9'] };
+  writeConfig(folder, { nats, sources: { a: { syslog: { udp } } } });
+  const { code, err } = await said(['run'], folder);
+  busy.close();
+  assert.is(code, 1);
+  assert.match(
+    err,
+    new RegExp(`^weir: PORT_UNAVAILABLE: source a: udp ${udp}: .*; stop what uses the address, or`, 'm'),
+  );
+});
+
+cli.run();
+if (brokerAvailable()) host.run();
