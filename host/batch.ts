@@ -23,38 +23,43 @@ const SKIPPED: Batch = { kind: 'skipped' };
 
 /**
  * Fills `region` with about `batchBytes` of whole events, more where a single event needs it, and moves the
- * cursor past them. The cut never depends on `batchBytes` where an event fits the region.
+ * cursor past them. The cut never depends on `batchBytes` where an event and its LF fit the region.
  */
 export function nextBatch(cursor: Cursor, region: Buffer, batchBytes: number): Batch {
-  // One byte is kept for the LF of a line that has none.
-  const capacity = region.length - 1;
-  if (cursor.skipping) return skip(cursor, region.subarray(0, capacity));
+  const capacity = region.length;
   for (let want = Math.min(batchBytes, capacity); ; want = Math.min(want * 4, capacity)) {
+    if (cursor.skipping) want = capacity;
     const { bytes, final } = cursor.read(region.subarray(0, want));
     if (bytes === 0) return NONE;
+    // Asked again after the read: it may have gone on to another file, which has a place of its own.
+    if (cursor.skipping) return skip(cursor, region.subarray(0, bytes), final);
     const end = region.lastIndexOf(NEWLINE, bytes - 1) + 1;
     if (end > 0) {
       cursor.advance(end);
       return { kind: 'events', bytes: end, isTruncated: false };
     }
-    if (bytes < want && !final) {
+    if (bytes === capacity || final) return lineWithoutEnd(cursor, region, bytes);
+    if (bytes < want) {
       cursor.pass();
       return SKIPPED;
-    }
-    if (final || want === capacity) {
-      cursor.skipping = !final;
-      cursor.advance(bytes);
-      region[bytes] = NEWLINE;
-      return { kind: 'events', bytes: bytes + 1, isTruncated: !final };
     }
   }
 }
 
-function skip(cursor: Cursor, region: Buffer): Batch {
-  const { bytes, final } = cursor.read(region);
-  if (bytes === 0) return NONE;
-  const newline = region.subarray(0, bytes).indexOf(NEWLINE);
+/** A line in `region[0, bytes)` that lacks its LF: the last one of a source, or one that is longer than the region. */
+function lineWithoutEnd(cursor: Cursor, region: Buffer, bytes: number): Batch {
+  const isTruncated = bytes === region.length;
+  const kept = isTruncated ? bytes - 1 : bytes;
+  cursor.skipping = isTruncated;
+  cursor.advance(kept);
+  region[kept] = NEWLINE;
+  return { kind: 'events', bytes: kept + 1, isTruncated };
+}
+
+/** Passes over the rest of a long line in the bytes that were read. */
+function skip(cursor: Cursor, read: Buffer, final: boolean): Batch {
+  const newline = read.indexOf(NEWLINE);
   cursor.skipping = newline < 0 && !final;
-  cursor.advance(newline < 0 ? bytes : newline + 1);
+  cursor.advance(newline < 0 ? read.length : newline + 1);
   return SKIPPED;
 }
