@@ -96,7 +96,7 @@ export class Stream {
     recordStart = at;
     streamIndex = this.index;
     pairs = 0;
-    isCut = isEventCut;
+    isCut = false;
     isOver = false;
     at += FRAME_BYTES + 1;
     if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
@@ -127,7 +127,8 @@ export class Stream {
 
   /** Ends the record: it is in the output, or, where it did not fit, left out and counted. */
   close(): void {
-    if (isCut && begin(TRUNCATED_KEY, 1)) store<u8>(at++, TRUE);
+    // Scratch may have run out while the record was open.
+    if ((isCut || isEventCut) && begin(TRUNCATED_KEY, 1)) store<u8>(at++, TRUE);
     if (isOver) {
       at = recordStart;
       count(OVERFLOWED, 1);
@@ -165,7 +166,7 @@ export function beginEventOutput(): bool {
   return true;
 }
 
-/** The event reached the filter cut short: its records say so. */
+/** The event reached the filter cut short, or what it says was cut: the records that it closes say so. */
 export function markTruncated(): void {
   isEventCut = true;
 }

@@ -4,8 +4,9 @@
  *
  * In such a line every quote begins or ends a string, so `":` ends a key or begins a value that starts with a
  * colon; before the latter stands no byte that a key of ours ends with. So the line is searched for `":` alone,
- * and what lies before each is compared backwards with the wanted keys, opening quote included. Brackets and
- * backslashes are looked for in the same pass; when one is there, the line takes the long way of json.ts.
+ * and what lies before each is compared backwards with the wanted keys, opening quote included. Brackets,
+ * backslashes and keys with a space before their colon are looked for in the same pass; when one is there, the line
+ * takes the long way of json.ts.
  */
 import { allocate } from './arena';
 import { equalBytes, indexOfByte } from './bytes';
@@ -71,7 +72,7 @@ export class FlatJson {
     for (let base = start + 1; base < end; base += CHUNK_BYTES) {
       const inside = end - base < CHUNK_BYTES ? ((<u64>1) << (end - base)) - 1 : <u64>-1;
       const special = specialAt(base) & inside;
-      if (special && !arePipes(base, special)) return false;
+      if (special && !areHarmless(base, special, end)) return false;
       quotes += <i32>popcnt(quotesAt(base) & inside);
       for (let keys = keyEndsAt(base) & inside; keys; keys &= keys - 1) {
         const stop = base + <usize>ctz(keys);
@@ -112,9 +113,15 @@ function endingAt(stop: usize): usize {
   return (((<usize>load<u16>(stop - 2) * 0x9e37) >> 8) % ENDINGS) << alignof<usize>();
 }
 
-function arePipes(base: usize, special: u64): bool {
+/** Pipes, and quotes with spaces behind them that end no key. */
+function areHarmless(base: usize, special: u64, end: usize): bool {
   for (let rest = special; rest; rest &= rest - 1) {
-    if (load<u8>(base + <usize>ctz(rest)) !== PIPE) return false;
+    const at = base + <usize>ctz(rest);
+    const byte = load<u8>(at);
+    if (byte === QUOTE) {
+      const behind = skipSpace(at + 1, end);
+      if (behind < end && load<u8>(behind) === COLON) return false;
+    } else if (byte !== PIPE) return false;
   }
   return true;
 }
@@ -147,8 +154,12 @@ function isKeyEnd(base: usize): v128 {
   return v128.and(isQuote(base), i8x16.eq(v128.load(base, 1), i8x16.splat(COLON)));
 }
 
-/** A bracket, a backslash or a pipe: `[ \ ]` and `{ | }` are the same three codes apart from one bit. */
+/**
+ * A bracket, a backslash, a pipe, or a quote with a space behind it. `[ \\ ]` and `{ | }` are the same three codes
+ * apart from one bit.
+ */
 function isSpecial(base: usize): v128 {
   const folded = i8x16.sub(v128.or(v128.load(base), i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
-  return i8x16.lt_u(folded, i8x16.splat(3));
+  const isSpaced = v128.and(isQuote(base), i8x16.le_u(v128.load(base, 1), i8x16.splat(0x20)));
+  return v128.or(i8x16.lt_u(folded, i8x16.splat(3)), isSpaced);
 }

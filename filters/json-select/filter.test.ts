@@ -136,6 +136,32 @@ test('a key inside a string or deeper in the event is not the field', () => {
   );
 });
 
+test('spaces may stand wherever JSON allows them', () => {
+  const events = [' ', '\t', '\r', ' \t '].flatMap((s) => [
+    `${s}{${s}"n"${s}:${s}1${s},${s}"k"${s}:${s}"x"${s}}${s}`,
+    `{"n":1,"k"${s}:"x"}`,
+    `{"pad":"0123456789","n"${s}:1,"${'k'.repeat(20)}":"y"${s},"k":"x"}`,
+  ]);
+  const config = { where: [{ field: 'k', equals: 'x' }], keep: ['n'] };
+  const ones = stream(runFilter('json-select', events, { config }), 'selected').map(({ n }) => n);
+  assert.equal(ones, Array(events.length).fill(1));
+});
+
+test('a value is never cut without a word: what scratch cannot decode marks its record', () => {
+  const keep = ['a', 'b', 'c', 'd', 'e'];
+  const event = (bytes: number) =>
+    `{"k":"x",${keep.map((name) => `"${name}":"${'v'.repeat(bytes)}\\n"`).join()}}`;
+  const config = { where: [{ field: 'k', equals: 'x' }], keep };
+  const [whole, cut, next] = stream(
+    runFilter('json-select', [event(10_000), event(24_000), event(10)], { config }),
+    'selected',
+  );
+  assert.equal([whole?.e, whole?.truncated], [`${'v'.repeat(10_000)}\n`, undefined]);
+  assert.ok(String(cut?.e).length < 24_000);
+  assert.is(cut?.truncated, true);
+  assert.equal([next?.e, next?.truncated], [`${'v'.repeat(10)}\n`, undefined]);
+});
+
 test('dots mean nesting, and a key that holds the dots is found too', () => {
   const result = runFilter('json-select', lines({ id: { orig_h: 'a' }, n: 1 }, { 'id.orig_h': 'a', n: 2 }), {
     config: { where: [{ field: 'id.orig_h', equals: 'a' }], keep: ['n', 'id.orig_h'] },
