@@ -54,6 +54,14 @@ export function oneLine(thrown: unknown): string {
   return `${code}${text.replace(/\s*\n\s*/g, ' ')}`;
 }
 
+/** One line that does nothing to a terminal: what controls it or turns text around is escaped. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (found) => `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** `error.code` of a Node system error (`ENOENT`, ...), or an empty string. */
 export function systemCode(thrown: unknown): string {
   const code = (thrown as { code?: unknown } | null)?.code;

@@ -7,7 +7,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import * as v from 'valibot';
-import { type ErrorCode, oneLine, WeirError } from './errors.js';
+import { type ErrorCode, oneLine, printable, WeirError } from './errors.js';
 import { NAME_PATTERN } from './wire.js';
 
 /** Found values are shown up to this many characters. */
@@ -285,14 +285,6 @@ function withoutSecret(value: string): string {
   if (scheme === '' && login === '') return value;
   const isAddress = /^(\[[\da-f:.]*\]|[\w.-]*)(:\d{0,5})?\/?$/i.test(address);
   return `${scheme}${login && '***@'}${isAddress ? address : '***'}`;
-}
-
-/** One line that does nothing to a terminal: what controls it or turns text around is escaped. */
-function printable(line: string): string {
-  return line.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (found) => `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /** True when one changed, missing or added letter, or two swapped ones, make one word of the other. */

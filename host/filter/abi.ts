@@ -46,8 +46,14 @@ export const REGISTRY_ENTRY_BYTES = 32;
 export const REGISTRY_ENTRIES_MAX = 64;
 export const KIND_STREAM = 1;
 
-/** Exports of a filter; every one is a function. */
-export const EXPORTS = ['weir_abi', 'weir_heap_base', 'weir_start', 'weir_batch', 'weir_tick'] as const;
+/** Exports of a filter, every one a function: the types of its parameters and of its result. */
+export const EXPORTS = {
+  weir_abi: { takes: [], gives: ['i32'] },
+  weir_heap_base: { takes: [], gives: ['i32'] },
+  weir_start: { takes: [], gives: [] },
+  weir_batch: { takes: ['i32', 'i32', 'i64', 'i32'], gives: ['i32'] },
+  weir_tick: { takes: ['i64', 'i32'], gives: ['i32'] },
+} as const;
 
 /** An entry of the zone table: the instant from which an offset holds, and local time minus UTC (i64 each). */
 export const ZONE_BYTES = 16;

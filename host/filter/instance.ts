@@ -7,7 +7,7 @@
  * traps or breaks the rules throws FILTER_FAULT and must not be called again.
  */
 import { createHash } from 'node:crypto';
-import { oneLine, WeirError } from '../errors.js';
+import { oneLine, printable, WeirError } from '../errors.js';
 import { PAGE_BYTES } from '../limits.js';
 import type { Transition } from '../timezone.js';
 import {
@@ -26,7 +26,7 @@ import {
   REGISTRY_ENTRY_BYTES,
   ZONE_BYTES,
 } from './abi.js';
-import { admit } from './admit.js';
+import { admit, admitTypes } from './admit.js';
 import type { Manifest } from './manifest.js';
 
 /** Receives each record: `output[start, end)` holds it until the call returns. */
@@ -58,6 +58,10 @@ export interface InstanceOptions {
 
 /** Calls that one batch may take: each must consume or emit something, and this bounds even that. */
 const CALLS_MAX = 1_000_000;
+/** What is shown of a filter's last words. */
+const MESSAGE_BYTES_MAX = 1024;
+/** One more than a stream's name may have. */
+const STREAM_NAME_BYTES_MAX = 64;
 
 type Exports = {
   weir_abi(): number;
@@ -73,24 +77,23 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const { name } = manifest;
   const pages = manifest.memoryBytes / PAGE_BYTES;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const abort = (message: number) => {
-    throw new WeirError('FILTER_FAULT', `filter ${name}: ${readMessage(memory, message)}`);
+  const abort = (message: unknown) => {
+    throw new WeirError('FILTER_FAULT', `filter ${name}: ${readMessage(memory, Number(message))}`);
   };
-  const exports = instantiate(name, admit(name, options.module), { env: { memory, abort } });
-  if (exports.weir_abi() !== ABI_VERSION) {
-    throw new WeirError(
-      'ABI_MISMATCH',
-      `filter ${name}: expected ABI ${ABI_VERSION}, found ${exports.weir_abi()}`,
-    );
+  const exports = instantiate(manifest, admit(name, options.module), { env: { memory, abort } });
+  const abi = ask(name, 'weir_abi', exports.weir_abi);
+  if (abi !== ABI_VERSION) {
+    throw new WeirError('ABI_MISMATCH', `filter ${name}: expected ABI ${ABI_VERSION}, found ${abi}`);
   }
-  const map = layOut(options, memory, exports.weir_heap_base());
+  const map = layOut(options, memory, ask(name, 'weir_heap_base', exports.weir_heap_base));
   start(name, exports);
   const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
   checkStreams(manifest, memory, words);
 
-  const outputStart = words[MAP.output / 4] as number;
-  const output = Buffer.from(memory.buffer, outputStart, manifest.memory.output);
-  const outputWords = new Uint32Array(memory.buffer, outputStart, manifest.memory.output / 4);
+  const { inputAt, outputAt } = placesOf(manifest);
+  const input = Buffer.from(memory.buffer, inputAt, manifest.memory.input);
+  const output = Buffer.from(memory.buffer, outputAt, manifest.memory.output);
+  const outputWords = new Uint32Array(memory.buffer, outputAt, manifest.memory.output / 4);
   const streams = Object.keys(manifest.streams).length;
   const fault = (what: string, cause?: unknown) =>
     new WeirError('FILTER_FAULT', `filter ${name}: ${what}`, cause === undefined ? {} : { cause });
@@ -122,6 +125,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       } catch (cause) {
         throw cause instanceof WeirError ? cause : fault(`stopped: ${oneLine(cause)}`, cause);
       }
+      // Growing a memory takes its buffer from the host, even growing by nothing.
+      if (words.length === 0) throw fault('grew its memory');
       const consumed = words[MAP.consumed / 4] as number;
       if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
       from += consumed;
@@ -133,38 +138,89 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     throw fault(`was not done after ${CALLS_MAX} calls`);
   }
 
-  const ledgerWords = words.subarray(MAP.ledger / 4);
+  let ledger = readLedger(memory, map);
+  /** Takes over the counters when they add up and none went back. */
+  function takeLedger(): boolean {
+    const now = readLedger(memory, map);
+    const isSound = addsUp(now) && LEDGER.every((counter) => now[counter] >= ledger[counter]);
+    if (isSound) ledger = now;
+    return isSound;
+  }
+
+  function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
+    callUntilDone(bytes, sink, call);
+    if (!takeLedger()) throw fault('its counters do not add up');
+  }
+
   return {
     manifest,
     moduleHash: createHash('sha256').update(options.module).digest('hex').slice(0, 12),
-    input: Buffer.from(memory.buffer, words[MAP.input / 4], manifest.memory.input),
+    input,
     run(bytes, nowMs, isTruncated, sink) {
       const now = BigInt(nowMs);
       const flags = isTruncated ? FLAG_TRUNCATED : 0;
-      callUntilDone(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
+      callAndCount(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
     },
     tick(nowMs, sink) {
-      callUntilDone(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
+      callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
     },
     closeWindows(nowMs, sink) {
-      callUntilDone(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
+      callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
     },
     ledger() {
-      const counter = (at: number) => (ledgerWords[2 * at] ?? 0) + (ledgerWords[2 * at + 1] ?? 0) * 2 ** 32;
-      return Object.fromEntries(LEDGER.map((key, at) => [key, counter(at)])) as Ledger;
+      takeLedger();
+      return ledger;
     },
   };
 }
 
-function instantiate(name: string, module: WebAssembly.Module, imports: WebAssembly.Imports): Exports {
+function instantiate(
+  { name, memoryBytes }: Manifest,
+  module: WebAssembly.Module,
+  imports: WebAssembly.Imports,
+): Exports {
+  let exports: WebAssembly.Exports;
   try {
-    return new WebAssembly.Instance(module, imports).exports as unknown as Exports;
+    exports = new WebAssembly.Instance(module, imports).exports;
   } catch (cause) {
     throw new WeirError(
       'MEMORY_MANIFEST',
-      `filter ${name}: its module wants more memory than the manifest gives: ${oneLine(cause)}`,
+      `filter ${name}: expected a module that fits its memory of ${memoryBytes} bytes, found ${printable(oneLine(cause))}`,
     );
   }
+  admitTypes(name, exports);
+  return exports as unknown as Exports;
+}
+
+/** Calls an export that answers a question before anything is set up. */
+function ask(name: string, what: string, call: () => number): number {
+  try {
+    return call();
+  } catch (cause) {
+    throw new WeirError('MODULE_REFUSED', problemOf(name, what, cause), { cause });
+  }
+}
+
+/** What a call threw: an abort's own words, or the trap. */
+function problemOf(name: string, what: string, cause: unknown): string {
+  return cause instanceof WeirError ? cause.problem : `filter ${name}: ${what} stopped: ${oneLine(cause)}`;
+}
+
+function readLedger(memory: WebAssembly.Memory, map: number): Ledger {
+  const counters = new BigUint64Array(memory.buffer, map + MAP.ledger, LEDGER.length);
+  return Object.fromEntries(LEDGER.map((key, at) => [key, Number(counters[at])])) as Ledger;
+}
+
+function addsUp(ledger: Ledger): boolean {
+  const { kept, aggregated, discarded, malformed } = ledger;
+  return Number.isSafeInteger(ledger.in) && ledger.in === kept + aggregated + discarded + malformed;
+}
+
+/** Where the regions begin: each behind the one before it. */
+function placesOf({ memory: { static: stateAt, state, scratch, input } }: Manifest) {
+  const scratchAt = stateAt + state;
+  const inputAt = scratchAt + scratch;
+  return { stateAt, scratchAt, inputAt, outputAt: inputAt + input };
 }
 
 /** Writes map, config and zones behind the static data, and the regions' places; returns the map's address. */
@@ -186,15 +242,13 @@ function layOut(
     );
   }
   const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
-  const place = (at: number, start: number, bytes: number) => {
-    words.set([start, bytes], at / 4);
-    return start + bytes;
-  };
+  const { stateAt, scratchAt, inputAt, outputAt } = placesOf(manifest);
+  const place = (at: number, start: number, bytes: number) => words.set([start, bytes], at / 4);
   place(MAP.config, configAt, configBytes.length);
   place(MAP.zones, zonesAt, zones.length * ZONE_BYTES);
-  const scratchAt = place(MAP.state, sizes.static, sizes.state);
-  const inputAt = place(MAP.scratch, scratchAt, sizes.scratch);
-  const outputAt = place(MAP.input, inputAt, sizes.input);
+  place(MAP.state, stateAt, sizes.state);
+  place(MAP.scratch, scratchAt, sizes.scratch);
+  place(MAP.input, inputAt, sizes.input);
   place(MAP.output, outputAt, sizes.output);
   new Uint8Array(memory.buffer).set(configBytes, configAt);
   const table = new BigInt64Array(memory.buffer, zonesAt, zones.length * 2);
@@ -202,8 +256,9 @@ function layOut(
   return map;
 }
 
+/** Not with `&`: an address near 4 GiB must not come out as a negative number, or as 0. */
 function align(address: number): number {
-  return (address + 15) & ~15;
+  return Math.ceil(address / 16) * 16;
 }
 
 /** Runs the filter's own initialisation. It may refuse its config, or a region of memory; the rest is a fault. */
@@ -211,8 +266,7 @@ function start(name: string, exports: Exports): void {
   try {
     exports.weir_start();
   } catch (cause) {
-    const problem =
-      cause instanceof WeirError ? cause.problem : `filter ${name}: stopped at its start: ${oneLine(cause)}`;
+    const problem = problemOf(name, 'weir_start', cause);
     const [, refused] = /^filter [^:]*: (config|memory)\b/.exec(problem) ?? [];
     const code =
       refused === 'config' ? 'FILTER_CONFIG' : refused === 'memory' ? 'MEMORY_MANIFEST' : 'FILTER_FAULT';
@@ -221,24 +275,28 @@ function start(name: string, exports: Exports): void {
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */
-function checkStreams(manifest: Manifest, memory: WebAssembly.Memory, words: Uint32Array): void {
-  const entries = words[MAP.registry / 4 + 1] as number;
+function checkStreams({ name, streams }: Manifest, memory: WebAssembly.Memory, words: Uint32Array): void {
   const table = words[MAP.registry / 4] as number;
+  const entries = words[MAP.registry / 4 + 1] as number;
   const bytes = Buffer.from(memory.buffer);
+  const outside = () =>
+    new WeirError('MODULE_REFUSED', `filter ${name}: its registry lies outside its memory`);
+  if (entries > REGISTRY_ENTRIES_MAX || table + entries * REGISTRY_ENTRY_BYTES > bytes.length)
+    throw outside();
   const found: string[] = [];
-  if (entries > REGISTRY_ENTRIES_MAX || table + entries * REGISTRY_ENTRY_BYTES > bytes.length) {
-    throw new WeirError('MODULE_REFUSED', `filter ${manifest.name}: its registry lies outside its memory`);
-  }
   for (let entry = table; entry < table + entries * REGISTRY_ENTRY_BYTES; entry += REGISTRY_ENTRY_BYTES) {
     if (bytes.readUInt32LE(entry) !== KIND_STREAM) continue;
-    const name = bytes.readUInt32LE(entry + 4);
-    found.push(bytes.toString('utf8', name, name + Math.min(bytes.readUInt32LE(entry + 8), 64)));
+    const start = bytes.readUInt32LE(entry + 4);
+    const end = start + bytes.readUInt32LE(entry + 8);
+    if (end > bytes.length) throw outside();
+    found.push(bytes.toString('utf8', start, Math.min(end, start + STREAM_NAME_BYTES_MAX)));
   }
-  const wanted = Object.keys(manifest.streams);
-  if (found.join() !== wanted.join()) {
+  const wanted = Object.keys(streams);
+  if (found.length !== wanted.length || found.some((stream, at) => stream !== wanted[at])) {
+    const inModule = printable(found.join(', '));
     throw new WeirError(
       'MANIFEST_INVALID',
-      `filter ${manifest.name}: streams: expected ${found.join(', ') || 'none'} as in the module, found ${wanted.join(', ')}`,
+      `filter ${name}: streams: expected ${inModule || 'none'} as in the module, found ${wanted.join(', ')}`,
     );
   }
 }
@@ -246,8 +304,7 @@ function checkStreams(manifest: Manifest, memory: WebAssembly.Memory, words: Uin
 /** The UTF-16 text of an AssemblyScript string, whose length in bytes stands before it; hostile, so bounded. */
 function readMessage(memory: WebAssembly.Memory, pointer: number): string {
   const bytes = Buffer.from(memory.buffer);
-  if (pointer < 4 || pointer > bytes.length) return 'aborted';
-  const length = Math.min(bytes.readUInt32LE(pointer - 4), 1024, bytes.length - pointer);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what a filter says must not control a terminal
-  return bytes.toString('utf16le', pointer, pointer + length).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  if (!Number.isInteger(pointer) || pointer < 4 || pointer > bytes.length) return 'aborted';
+  const length = Math.min(bytes.readUInt32LE(pointer - 4), MESSAGE_BYTES_MAX, bytes.length - pointer);
+  return printable(bytes.toString('utf16le', pointer, pointer + length));
 }
