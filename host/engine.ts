@@ -71,13 +71,19 @@ interface Running extends EngineFilter {
 export function createEngine(options: EngineOptions): Engine {
   const running = options.filters.map((filter) => prepare(options, filter));
 
-  /** Calls a filter, and takes it out for good when it breaks the rules. */
+  /** For good: its sources wait for it no more, so that other filters go on reading them. */
+  function takeOut(filter: Running, error: unknown): void {
+    filter.hasFailed = true;
+    for (const cursor of filter.lanes) cursor.close();
+    options.onFault(filter.instance, error);
+  }
+
+  /** Calls a filter, and takes it out when it breaks the rules. */
   function guarded(filter: Running, call: () => void): void {
     try {
       call();
     } catch (error) {
-      filter.hasFailed = true;
-      options.onFault(filter.instance, error);
+      if (!filter.hasFailed) takeOut(filter, error);
     }
     const events = filter.filter.ledger().in;
     filter.pack.countEvents(events - filter.eventsBefore);
@@ -116,7 +122,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     closeWindows: (nowMs) => all(({ filter, add }) => filter.closeWindows(nowMs, add)),
     cut() {
-      for (const { pack } of running) pack.cut();
+      for (const filter of running) guarded(filter, () => filter.pack.cut());
     },
     ended: (sources) =>
       running.every(

@@ -7,6 +7,7 @@
  * numbered from 1 without holes, and each says how many raw events were read since the one before it.
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { oneLine, printable, WeirError } from './errors.js';
 import { GZIP_LEVEL, MESSAGE_BYTES_MAX, UNPACKED_BYTES_MAX } from './limits.js';
 import {
   CONTENT_CBOR,
@@ -38,7 +39,7 @@ export interface Pack {
   add(stream: number, bytes: Uint8Array, start: number, end: number): void;
   /** Says that `events` raw events have been read; they count towards the next message of every stream. */
   countEvents(events: number): void;
-  /** Cuts a message of each stream that has records. */
+  /** Cuts a message of each stream that has records. Throws FILTER_FAULT, having cut the others, when some are none. */
   cut(): void;
   readonly totals: { records: number; bytes: number; compressedBytes: number };
 }
@@ -68,10 +69,14 @@ export function createPack(options: PackOptions): Pack {
 
   function cutStream(stream: Buffered): void {
     if (stream.records === 0) return;
-    stream.seq++;
-    const records = stream.buffer.subarray(0, stream.bytes);
-    const plain = options.format === 'ndjson' ? toNdjson(records) : records;
+    const encoded = stream.buffer.subarray(0, stream.bytes);
+    const { records } = stream;
+    // Emptied first: records that turn out not to be CBOR are gone, and take no number.
+    stream.bytes = 0;
+    stream.records = 0;
+    const plain = options.format === 'ndjson' ? toNdjson(options.instance, encoded) : encoded;
     const body = gzipSync(plain, { level: GZIP_LEVEL });
+    stream.seq++;
     totals.compressedBytes += body.length;
     options.send({
       subject: eventSubject(options.appliance, options.instance, stream.name),
@@ -89,13 +94,11 @@ export function createPack(options: PackOptions): Pack {
         [HEADER.filter]: options.filter,
         [HEADER.stream]: stream.name,
         [HEADER.seq]: String(stream.seq),
-        [HEADER.records]: String(stream.records),
+        [HEADER.records]: String(records),
         [HEADER.events]: String(stream.events),
       },
       body,
     });
-    stream.bytes = 0;
-    stream.records = 0;
     stream.events = 0;
   }
 
@@ -114,15 +117,41 @@ export function createPack(options: PackOptions): Pack {
       for (const stream of streams) stream.events += events;
     },
     cut() {
-      for (const stream of streams) cutStream(stream);
+      const faults: unknown[] = [];
+      for (const stream of streams) {
+        try {
+          cutStream(stream);
+        } catch (fault) {
+          faults.push(fault);
+        }
+      }
+      if (faults.length > 0) throw faults[0];
     },
   };
 }
 
-function toNdjson(records: Uint8Array): Buffer {
-  const lines: string[] = [];
-  decodeRecords(records, CONTENT_CBOR, (record) => lines.push(`${JSON.stringify(record)}\n`));
-  return Buffer.from(lines.join(''));
+function toNdjson(instance: string, records: Uint8Array): Buffer {
+  return Buffer.from(jsonLines(instance, records, (record) => record));
+}
+
+/** What a filter emitted, as JSON lines; `shape` makes each line's value. Throws FILTER_FAULT when it is not CBOR. */
+export function jsonLines(
+  instance: string,
+  records: Uint8Array,
+  shape: (record: WireRecord) => WireRecord,
+): string {
+  let text = '';
+  try {
+    decodeRecords(records, CONTENT_CBOR, (record) => {
+      text += `${JSON.stringify(shape(record))}\n`;
+    });
+  } catch (cause) {
+    const found = printable(oneLine(cause));
+    throw new WeirError('FILTER_FAULT', `filter ${instance}: expected records in CBOR, found ${found}`, {
+      cause,
+    });
+  }
+  return text;
 }
 
 /** Calls `each` for every record of a message. Throws a plain error for a body that is not what its headers say. */

@@ -1,7 +1,8 @@
 /**
- * Batches out of files: an over-long line costs its own end, never a byte of what another file or the next run holds.
+ * Batches out of files: an over-long line costs its own end, never a byte of what another file or the next run holds,
+ * and a reader that has given up holds nothing.
  */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -31,7 +32,7 @@ function take(cursor: Cursor): string[] {
 const opened: Source[] = [];
 
 async function open(paths: readonly string[], untilEof: boolean): Promise<Source> {
-  const source = createFileSource('logs', paths, { untilEof, pollMs: 5 });
+  const source = createFileSource('logs', paths, { untilEof, pollMs: 5, settledMs: 20 });
   opened.push(source);
   await source.open();
   return source;
@@ -83,5 +84,27 @@ batches('a long last line without LF ends with its file, however long it is', as
     assert.ok(cursor.ended(), `${bytes} bytes`);
   }
 });
+
+batches('a reader that has given up keeps no rotated file open', async ({ a }) => {
+  writeFileSync(a, 'one\n');
+  const source = await open([a], false);
+  const [reader, other] = [source.cursor(), source.cursor()];
+  assert.equal(take(reader), ['one']);
+  other.close();
+  renameSync(a, `${a}.1`);
+  await until(() => !openFiles().includes(`${a}.1`), 10_000, 'the file is closed');
+});
+
+/** Paths of what this process has open. */
+function openFiles(): string[] {
+  const folder = '/proc/self/fd';
+  return readdirSync(folder).flatMap((fd) => {
+    try {
+      return [readlinkSync(join(folder, fd))];
+    } catch {
+      return [];
+    }
+  });
+}
 
 batches.run();

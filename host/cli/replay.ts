@@ -7,10 +7,10 @@ import { WeirError } from '../errors.js';
 import { startFilter } from '../filter/instance.js';
 import { loadFilter } from '../filter/library.js';
 import { BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BATCH_BYTES_MIN } from '../limits.js';
+import { jsonLines } from '../pack.js';
 import { createFileSource } from '../source/file.js';
 import { expand } from '../source/glob.js';
 import { instanceZones } from '../timezone.js';
-import { CONTENT_CBOR, decodeRecords } from '../wire.js';
 import { type Command, isoTime, parseCommand, wholeNumber, zoneName } from './command.js';
 
 export const replay: Command = {
@@ -128,17 +128,15 @@ function parseConfigJson(text: string): unknown {
 
 /** Keeps the records of a batch while it is timed, and prints them after it. */
 function createPrinter() {
-  const kept: { stream: string; record: Uint8Array }[] = [];
+  const kept: { instance: string; stream: string; record: Uint8Array }[] = [];
   return {
-    keep(_instance: string, stream: string, record: Uint8Array): void {
-      kept.push({ stream, record: Uint8Array.from(record) });
+    keep(instance: string, stream: string, record: Uint8Array): void {
+      kept.push({ instance, stream, record: Uint8Array.from(record) });
     },
     async print(): Promise<void> {
       let text = '';
-      for (const { stream, record } of kept) {
-        decodeRecords(record, CONTENT_CBOR, (fields) => {
-          text += `${JSON.stringify({ stream, ...fields })}\n`;
-        });
+      for (const { instance, stream, record } of kept) {
+        text += jsonLines(instance, record, (fields) => ({ stream, ...fields }));
       }
       kept.length = 0;
       if (text && !process.stdout.write(text))

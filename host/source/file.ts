@@ -161,7 +161,8 @@ export function createFileSource(
       poller = setInterval(poll, pollMs);
     },
     cursor(saved) {
-      const cursor = createFileCursor(tails, isComplete, restore(saved), tellOnce);
+      const giveUp = () => cursors.delete(cursor);
+      const cursor = createFileCursor(tails, isComplete, restore(saved), { tellOnce, giveUp });
       cursors.add(cursor);
       return cursor;
     },
@@ -185,7 +186,7 @@ function createFileCursor(
   tails: readonly Tail[],
   isComplete: (tail: Tail) => boolean,
   restored: readonly [Tail, Place][],
-  tellOnce: (line: string) => void,
+  { tellOnce, giveUp }: { tellOnce: (line: string) => void; giveUp: () => void },
 ): FileCursor {
   const places = new Map(restored);
   const failed = new Set<Tail>();
@@ -254,6 +255,7 @@ function createFileCursor(
         return { path: tail.path, dev: tail.dev, ino: tail.ino, offset, skipping };
       }),
     lostEvents: () => 0,
+    close: giveUp,
     restartIfShrunk(tail) {
       const place = placeOf(tail);
       if (place.offset <= tail.size) return false;

@@ -68,14 +68,14 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     );
   }
   const ring = createRing(capacityBytes);
-  const readers: Reader[] = [];
+  const readers = new Set<Reader>();
   const waiting: (() => void)[] = [];
   let wake = (): void => {};
   let hasEnded = false;
   let truncatedEvents = 0;
 
   function freeBytes(): number {
-    let oldestUnread = readers.length === 0 ? ring.tail() : ring.head();
+    let oldestUnread = readers.size === 0 ? ring.tail() : ring.head();
     for (const { at } of readers) if (at < oldestUnread) oldestUnread = at;
     return capacityBytes - (ring.head() - oldestUnread);
   }
@@ -111,8 +111,12 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     append,
     cursor() {
       const reader: Reader = { at: ring.tail(), readAt: ring.tail(), skipping: false, lostEvents: 0 };
-      readers.push(reader);
-      return createCursor(reader, ring, () => hasEnded, resumeWaiting);
+      readers.add(reader);
+      const giveUp = () => {
+        readers.delete(reader);
+        resumeWaiting();
+      };
+      return createCursor(reader, ring, () => hasEnded, { onAdvance: resumeWaiting, giveUp });
     },
     end() {
       hasEnded = true;
@@ -137,7 +141,12 @@ interface Reader {
   lostEvents: number;
 }
 
-function createCursor(reader: Reader, ring: Ring, hasEnded: () => boolean, onAdvance: () => void): Cursor {
+function createCursor(
+  reader: Reader,
+  ring: Ring,
+  hasEnded: () => boolean,
+  { onAdvance, giveUp }: { onAdvance: () => void; giveUp: () => void },
+): Cursor {
   return {
     read(target) {
       reader.readAt = reader.at;
@@ -161,6 +170,7 @@ function createCursor(reader: Reader, ring: Ring, hasEnded: () => boolean, onAdv
     ended: () => hasEnded() && reader.at === ring.head(),
     position: () => undefined,
     lostEvents: () => reader.lostEvents,
+    close: giveUp,
   };
 }
 

@@ -36,6 +36,8 @@ export interface Cursor {
   position(): Position | undefined;
   /** Events that this cursor will never see because a bounded buffer had to drop them; only grows. */
   lostEvents(): number;
+  /** Gives the place up: the source does not wait for it any more, and it is not read again. */
+  close(): void;
 }
 
 export interface Source {
