@@ -109,7 +109,7 @@ test('a module that cannot be a filter is refused with the reason', () => {
   assert.is(started(smallModule({ abi: 2 })), 'ABI_MISMATCH: filter small: expected ABI 1, found 2');
   assert.match(
     started(smallModule({ pages: 2 })),
-    /^MEMORY_MANIFEST: filter small: its module wants more memory than the manifest gives: .*memory/,
+    /^MEMORY_MANIFEST: filter small: expected a module that fits its memory of \d+ bytes, found .*memory/,
   );
   assert.is(
     started(smallModule({ memory: 'store' })),
@@ -125,7 +125,7 @@ test('a module that cannot be a filter is refused with the reason', () => {
   );
   assert.is(
     started(smallModule({ start: [UNREACHABLE] })),
-    'FILTER_FAULT: filter small: stopped at its start: unreachable',
+    'FILTER_FAULT: filter small: weir_start stopped: unreachable',
   );
 });
 
