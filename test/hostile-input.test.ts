@@ -175,6 +175,44 @@ each('CR LF, LF and no line end at all give the same record', (subject) => {
   }
 });
 
+test('the CR of CR LF is no part of an event', () => {
+  const line = 'Jan 30 10:00:00 fw-01 sshd[7]: Failed password for root from 203.0.113.9 port 5 ssh2';
+  const login = runFilter('ssh-auth', text(`${line}\r\n`), { now: NOW });
+  assert.ok(login.bytes.equals(runFilter('ssh-auth', text(`${line}\n`), { now: NOW }).bytes));
+  assert.is(login.ledger.kept, 1);
+  const config = { where: [{ field: 'a', equals: 1 }] };
+  const { records } = runFilter('json-select', text('{"a":1}\r\n{"a":1}\r\r\n'), { config });
+  assert.equal(
+    records.map((record) => record.line),
+    ['{"a":1}', '{"a":1}\r'],
+  );
+});
+
+each('text in a record is valid UTF-8, each broken part of it U+FFFD', (subject) => {
+  for (const hex of [
+    'ff',
+    'c080',
+    'e08080',
+    'eda080',
+    'f4908080',
+    'e282',
+    'f09f92',
+    '80',
+    'c3c3bc',
+    'f09f9280ff',
+  ]) {
+    const [before, behind] = subject.good('good-~').split('~') as [string, string];
+    const who = Buffer.concat([text('good-'), Buffer.from(hex, 'hex')]);
+    const { records, bytes } = run(
+      subject,
+      Buffer.concat([text(before).subarray(0, -5), who, text(`${behind}\n`)]),
+    );
+    const expected = new TextDecoder().decode(who);
+    assert.is(subject.whoOf(records[0] ?? {}), expected, hex);
+    assert.ok(bytes.includes(expected), hex);
+  }
+});
+
 each('a line is cut only where it does not fit the input region with its LF', (subject) => {
   const region = regionBytes(subject);
   const normal = normalRecord(subject, 'good-1');
