@@ -5,7 +5,7 @@
  * Unknown keys are errors, so that a misspelt option never silently does nothing. Every error names the file, the
  * key's path, what was expected and what was found, and never a password.
  */
-import { existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { homedir, hostname } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
@@ -97,11 +97,11 @@ export interface MachineFacts {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absent for a user without one, as in many containers. */
   readonly home: string | undefined;
-  readonly exists: (path: string) => boolean;
+  readonly canRead: (path: string) => boolean;
 }
 
 const DEFAULT_SYSLOG = '127.0.0.1:5514';
-const DEFAULT_LOGS = ['/var/log/auth.log', '/var/log/secure', '/var/log/messages', '/var/log/syslog'];
+export const DEFAULT_LOGS = ['/var/log/auth.log', '/var/log/secure', '/var/log/messages', '/var/log/syslog'];
 
 /** Reads the config at `configPath`. Throws CONFIG_UNREADABLE or CONFIG_INVALID. */
 export function loadConfig(configPath: string): Config {
@@ -129,9 +129,9 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
   };
 }
 
-/** What runs without a config: the usual logs, syslog on loopback, and changes below /etc. */
+/** What runs without a config: the usual logs that this user may read, syslog on loopback, changes below /etc. */
 export function defaultConfig(facts: MachineFacts): Config {
-  const logs = DEFAULT_LOGS.filter(facts.exists);
+  const logs = DEFAULT_LOGS.filter(facts.canRead);
   const file: SourceConfig[] = logs.length ? [{ name: 'auth', kind: 'file', paths: logs }] : [];
   const shared = { timezone: 'UTC', format: 'cbor' as const, config: {} };
   const from = [...file.map((source) => source.name), 'syslog'];
@@ -174,7 +174,16 @@ export function machineFacts(): MachineFacts {
   } catch {
     // A user whom the system does not know, without $HOME: no folder can be guessed.
   }
-  return { hostname: hostname(), uid: process.getuid?.(), env: process.env, home, exists: existsSync };
+  return { hostname: hostname(), uid: process.getuid?.(), env: process.env, home, canRead };
+}
+
+function canRead(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function defaultDataFolder(): string {

@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Config, defaultConfig, type MachineFacts, parseConfig } from '../host/config.js';
+import { type Config, defaultConfig, machineFacts, type MachineFacts, parseConfig } from '../host/config.js';
 import { type ErrorCode, WeirError } from '../host/errors.js';
 import {
   CONFIG_LIST_MAX,
@@ -21,7 +21,7 @@ const FACTS: MachineFacts = {
   uid: 1000,
   env: {},
   home: '/home/weir',
-  exists: () => false,
+  canRead: () => false,
 };
 
 /** The example of the design. */
@@ -289,9 +289,9 @@ test("a filter's config is handed on as it is", () => {
   assert.is(JSON.stringify(parseConfig(value, 'weir.json', FACTS).filters[0]?.config), expected);
 });
 
-test('without a config the logs that exist, syslog on loopback and /etc are read', () => {
+test('without a config the logs that this user may read, syslog on loopback and /etc are read', () => {
   const present = new Set(['/var/log/auth.log', '/var/log/syslog', '/etc/passwd']);
-  const config = defaultConfig({ ...FACTS, exists: (path) => present.has(path) });
+  const config = defaultConfig({ ...FACTS, canRead: (path) => present.has(path) });
   const syslog = { name: 'syslog', kind: 'syslog', udp: '127.0.0.1:5514', tcp: '127.0.0.1:5514' };
   const etc = { name: 'etc', kind: 'watch', roots: ['/etc'] };
   assert.equal(config.sources, [
@@ -306,6 +306,10 @@ test('without a config the logs that exist, syslog on loopback and /etc are read
       ['files', ['etc']],
     ],
   );
+  const { canRead } = machineFacts();
+  assert.is(canRead('/etc/passwd'), true);
+  assert.is(canRead('/etc/passwd/nothing'), false);
+  if (process.getuid?.() !== 0) assert.is(canRead('/etc/shadow'), false);
   const without = defaultConfig(FACTS);
   assert.equal(without.sources, [etc, syslog]);
   assert.equal(without.filters[0]?.from, ['syslog']);

@@ -15,7 +15,7 @@ const FACTS: MachineFacts = {
   uid: 1000,
   env: {},
   home: '/home/weir',
-  exists: () => false,
+  canRead: () => false,
 };
 
 const SOURCES = { auth: { file: '/var/log/auth.log' } };

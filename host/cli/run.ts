@@ -2,7 +2,7 @@
  * `weir run`: the host.
  */
 import { existsSync } from 'node:fs';
-import { type Config, defaultConfig, loadConfig, machineFacts } from '../config.js';
+import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } from '../config.js';
 import { WeirError } from '../errors.js';
 import { startHost } from '../index.js';
 import { type Command, isoTime, parseCommand } from './command.js';
@@ -17,8 +17,8 @@ Reads the sources of the config, runs its filters over them, and publishes what 
 weir.ev.APPLIANCE.FILTER.STREAM. Runs until SIGINT or SIGTERM, which close all windows, wait for the broker's
 acknowledgements and save how far the files have been read.
 
-  --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs and
-                  syslog on 127.0.0.1:5514 are watched)
+  --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs that
+                  this user may read and syslog on 127.0.0.1:5514 are watched)
   --until-eof     end when every file and standard input is read to its end, all windows are closed and every
                   message is acknowledged
   --now TIME      with --until-eof: the time at which the events are received, for old files whose dates
@@ -45,11 +45,12 @@ Without nats.servers in the config a nats-server of its own is started on loopba
       isStopping = true;
     };
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop());
+    const print = (line: string) => process.stderr.write(`weir: ${line}\n`);
     const host = await startHost({
-      config: readConfig(values.config),
+      config: readConfig(values.config, print),
       untilEof,
       now: () => fixedNowMs ?? Date.now(),
-      print: (line) => process.stderr.write(`weir: ${line}\n`),
+      print,
     });
     stop = host.stop;
     if (isStopping) host.stop();
@@ -57,7 +58,12 @@ Without nats.servers in the config a nats-server of its own is started on loopba
   },
 };
 
-function readConfig(path: string | undefined): Config {
+function readConfig(path: string | undefined, print: (line: string) => void): Config {
   if (path !== undefined) return loadConfig(path);
-  return existsSync(DEFAULT_CONFIG) ? loadConfig(DEFAULT_CONFIG) : defaultConfig(machineFacts());
+  if (existsSync(DEFAULT_CONFIG)) return loadConfig(DEFAULT_CONFIG);
+  const facts = machineFacts();
+  for (const log of DEFAULT_LOGS) {
+    if (existsSync(log) && !facts.canRead(log)) print(`${log}: left out, because this user may not read it`);
+  }
+  return defaultConfig(facts);
 }
