@@ -254,10 +254,10 @@ host(
     writeConfig(folder, {});
     for (const inTheWay of ['data/broker.json/x', 'data/broker/nats-server.conf/x', 'data/host.pid/x']) {
       mkdirSync(join(folder, inTheWay), { recursive: true });
-      const { exited, err } = weir(['run'], folder);
-      assert.is(await exited, 1, err());
+      const { code, err } = await said(['run'], folder);
+      assert.is(code, 1, err);
       assert.match(
-        err(),
+        err,
         /^weir: DATA_UNWRITABLE: data: .*; set "data" to a folder that this user may write\n$/,
       );
       const pid = join(folder, 'data/broker/nats-server.pid');

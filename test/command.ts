@@ -44,7 +44,7 @@ export function weir(args: readonly string[], folder = ROOT): Running {
 /** Runs a command to its end, which must come. */
 export async function said(args: readonly string[], folder?: string) {
   const { child, exited, out, err } = weir(args, folder);
-  const timer = setTimeout(() => child.kill('SIGTERM'), WAIT_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), WAIT_MS);
   const code = await exited;
   clearTimeout(timer);
   return {
