@@ -100,6 +100,7 @@ cli('help covers every option of each command, and no other', async () => {
   for (const name of ['run', 'replay', 'tap', 'build']) {
     assert.match(overview, new RegExp(`^  ${name} +\\w`, 'm'));
     const { out: help } = await said([name, '--help']);
+    assert.is((await said(['help', name])).out, help);
     const { err } = await said([name, '--unknown']);
     const options = [...err.matchAll(/--[\w-]+/g)].map(([found]) => found);
     const accepted = options.filter((option) => option !== '--unknown' && option !== '--help');
