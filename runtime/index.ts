@@ -11,6 +11,7 @@ export { putField, putJson } from './jsonemit';
 export { Field, MISSING, NUMBER, STRING } from './jsonvalue';
 export { malformed } from './ledger';
 export { events, select, selectText } from './lines';
+export { Shape } from './shape';
 export { SshLogin } from './sshlogin';
 export { Syslog } from './syslog';
 export { Table } from './table';

@@ -45,6 +45,9 @@ export class Table {
   private key: usize = 0;
   private keyEnd: usize = 0;
   private isTooLong: bool = false;
+  /** Of the last search: the key's hash, and where a new row would be entered, or -1. */
+  private hash: u32 = 0;
+  private freeSlot: i32 = -1;
 
   /** `capacity` keys of up to `keyBytes` bytes (3 more for each part), each with `counters` counters. */
   constructor(name: string, capacity: u32, keyBytes: u32, counters: u32) {
@@ -91,22 +94,32 @@ export class Table {
   /** The row of the key, made when it is new, or the window's overflow row. */
   row(): usize {
     aggregated();
-    this.isNew = false;
+    const found = this.find();
+    this.isNew = !found && this.freeSlot >= 0 && this.size() < this.capacity;
+    if (found) return found;
+    if (this.isNew) return this.append();
+    count(OVERFLOWED, 1);
+    return this.overflowRow();
+  }
+
+  /** The row of the key when it has one, else 0; makes none. */
+  find(): usize {
     const bytes = <u32>(this.keyEnd - this.key);
     const hash = <u32>(hashBytes(this.key, bytes, <u64>this.window) >> 16);
+    this.hash = hash;
+    this.freeSlot = -1;
     let slot = hash & (this.slots - 1);
     for (let probe: u32 = 0; probe < PROBES_MAX && !this.isTooLong; probe++) {
       const number = load<u32>(this.index + ((<usize>slot) << 2));
       if (number === 0) {
-        if (this.size() >= this.capacity) break;
-        return this.append(slot, hash, bytes);
+        this.freeSlot = slot;
+        return 0;
       }
       const row = this.rowAt(number - 1);
       if (this.holds(row, hash, bytes)) return row;
       slot = (slot + 1) & (this.slots - 1);
     }
-    count(OVERFLOWED, 1);
-    return this.overflowRow();
+    return 0;
   }
 
   add(row: usize, counter: u32, amount: u64): void {
@@ -184,16 +197,16 @@ export class Table {
     );
   }
 
-  private append(slot: u32, hash: u32, bytes: u32): usize {
+  private append(): usize {
     const number = this.size();
+    const bytes = this.keyEnd - this.key;
     const row = this.rowAt(number);
     store<i64>(row, this.window);
-    store<u32>(row, bytes, 8);
-    store<u32>(row, hash, 12);
+    store<u32>(row, <u32>bytes, 8);
+    store<u32>(row, this.hash, 12);
     memory.copy(row + this.keyAt, this.key, bytes);
-    store<u32>(this.index + ((<usize>slot) << 2), number + 1);
+    store<u32>(this.index + ((<usize>this.freeSlot) << 2), number + 1);
     store<u32>(this.base, number + 1);
-    this.isNew = true;
     return row;
   }
 
