@@ -40,36 +40,70 @@ const UUID_BYTES: usize = 36;
 /** Longest text of an IPv6 address; a zone behind it is text of its own. */
 const ADDRESS_BYTES_MAX: usize = 45;
 
+// What a byte can be in a word; 0 for a byte that is in none.
+const DIGIT: u8 = 1;
+const SMALL: u8 = 2;
+const CAPITAL: u8 = 4;
+/** A letter from g to z. */
+const NOT_HEX: u8 = 8;
+const RANDOM: u8 = DIGIT | SMALL | CAPITAL;
+
 @unmanaged
 export class Shape {
   /** The shape of the line that was read last; good until the next one. */
   text: Text = new Text();
   private start: usize = allocate(SHAPE_BYTES_MAX);
+  private classes: usize = wordClasses();
   private at: usize = 0;
   private end: usize = 0;
   private address: Text = new Text();
 
   /** Reads a line's shape. */
   read(line: Text): Text {
+    this.at = line.start;
     this.end = line.end;
     this.text.set(this.start, this.start);
-    for (this.at = line.start; this.at < this.end && this.text.length < SHAPE_BYTES_MAX; )
-      this.step(line.start);
+    while (this.at < this.end && this.text.length < SHAPE_BYTES_MAX) {
+      const byte = load<u8>(this.at);
+      if (load<u8>(this.classes + byte)) this.word();
+      else if (byte === SPACE || byte === TAB) this.space();
+      else if (byte === DOUBLE_QUOTE || byte === SINGLE_QUOTE) this.quoted(byte, line.start);
+      else if (byte !== COLON || !this.takeAddress(this.at, this.text.end)) this.put(this.at + 1);
+    }
     return this.text;
   }
 
-  private step(lineStart: usize): void {
-    const byte = load<u8>(this.at);
-    const isInWord = this.at > lineStart && isAlphanumeric(load<u8>(this.at - 1));
-    if (byte === DOUBLE_QUOTE || (byte === SINGLE_QUOTE && !isInWord)) this.quoted(byte);
-    else if (byte === SPACE || byte === TAB) this.space();
-    else if (isHexDigit(byte) || byte === COLON) this.numberOrWord(byte);
-    else if (isAlphanumeric(byte)) this.word(this.wordEnd());
-    else this.put(this.at + 1);
+  /** Writes a word with its digits masked, and goes back when it is a number or begins an address. */
+  private word(): void {
+    const start = this.at;
+    const written = this.text.end;
+    const stop = min(this.end, start + (SHAPE_BYTES_MAX - this.text.length));
+    let to = written;
+    let seen: u8 = 0;
+    let before: u8 = 0;
+    let at = start;
+    for (; at < stop; at++) {
+      const byte = load<u8>(at);
+      const found = load<u8>(this.classes + byte);
+      if (!found) break;
+      seen |= found;
+      if (found !== DIGIT) store<u8>(to++, byte);
+      else if (before !== DIGIT) store<u8>(to++, HASH);
+      before = found;
+    }
+    this.at = at;
+    this.text.end = to;
+    if (!(seen & NOT_HEX) && at < this.end && isMark(load<u8>(at)) && this.takeAddress(start, written))
+      return;
+    if (!isNumber(start, at, seen)) return;
+    store<u8>(written, HASH);
+    this.text.end = written + 1;
   }
 
-  /** A quoted part; a key of JSON stays. A single quote without another one is an apostrophe. */
-  private quoted(quote: u8): void {
+  /** A quoted part; a key of JSON stays. A single quote inside of a word, or without another one, is an apostrophe. */
+  private quoted(quote: u8, lineStart: usize): void {
+    const isInWord = this.at > lineStart && load<u8>(this.classes + load<u8>(this.at - 1));
+    if (quote === SINGLE_QUOTE && isInWord) return this.put(this.at + 1);
     let close = this.at + 1;
     while (close < this.end && load<u8>(close) !== quote) close += load<u8>(close) === BACKSLASH ? 2 : 1;
     if (close >= this.end && quote === SINGLE_QUOTE) return this.put(this.at + 1);
@@ -85,52 +119,36 @@ export class Shape {
     this.write(SPACE);
   }
 
-  private numberOrWord(first: u8): void {
-    const stop = this.addressEnd();
-    if (stop > this.at) {
-      this.write(HASH);
-      this.at = stop;
-    } else if (first === COLON) this.put(this.at + 1);
-    else this.word(this.wordEnd());
+  /** Masks an address, a hardware address or a UUID that begins at `start`, in the place of what is `written` of it. */
+  private takeAddress(start: usize, written: usize): bool {
+    const stop = this.addressEnd(start);
+    if (!stop) return false;
+    this.text.end = written;
+    this.write(HASH);
+    this.at = stop;
+    return true;
   }
 
-  /** Address behind an address, a hardware address or a UUID that begins here and is a word of its own; or 0. */
-  private addressEnd(): usize {
-    const most = min(this.at + ADDRESS_BYTES_MAX, this.end);
-    let stop = this.at;
+  /** Address behind what begins at `start` and is a word of its own; or 0. */
+  private addressEnd(start: usize): usize {
+    const most = min(start + ADDRESS_BYTES_MAX, this.end);
+    let stop = start;
     let marks = 0;
-    while (stop < most && (isHexDigit(load<u8>(stop)) || isMark(load<u8>(stop)))) {
-      if (isMark(load<u8>(stop))) marks++;
-      stop++;
+    for (; stop < most; stop++) {
+      const byte = load<u8>(stop);
+      if (isMark(byte)) marks++;
+      else if (!isHexDigit(load<u8>(this.classes + byte))) break;
     }
-    if (!marks || (stop < this.end && isAlphanumeric(load<u8>(stop)))) return 0;
+    if (stop < this.end && load<u8>(this.classes + load<u8>(stop))) return 0;
     // The full stop or colon behind a word is not a part of it.
-    while (stop > this.at && isMark(load<u8>(stop - 1)) && !isAddress(this.address.set(this.at, stop)))
+    while (stop > start && isMark(load<u8>(stop - 1)) && !isAddress(this.address.set(start, stop))) {
       stop--;
-    const bytes = stop - this.at;
-    if (bytes === HARDWARE_ADDRESS_BYTES && marks >= 5) return stop;
-    if (bytes === UUID_BYTES && load<u8>(this.at, 8) === DASH && load<u8>(this.at, 23) === DASH) return stop;
-    return isAddress(this.address.set(this.at, stop)) ? stop : 0;
-  }
-
-  private wordEnd(): usize {
-    let stop = this.at;
-    while (stop < this.end && isAlphanumeric(load<u8>(stop))) stop++;
-    return stop;
-  }
-
-  private word(stop: usize): void {
-    if (isNumber(this.at, stop)) {
-      this.write(HASH);
-      this.at = stop;
+      marks--;
     }
-    while (this.at < stop) {
-      const digits = digitsEnd(this.at, stop);
-      if (digits > this.at) {
-        this.write(HASH);
-        this.at = digits;
-      } else this.put(this.at + 1);
-    }
+    const bytes = stop - start;
+    if (bytes === HARDWARE_ADDRESS_BYTES && marks === 5) return stop;
+    if (bytes === UUID_BYTES && load<u8>(start, 8) === DASH && load<u8>(start, 23) === DASH) return stop;
+    return marks && isAddress(this.address.set(start, stop)) ? stop : 0;
   }
 
   /** Takes the bytes up to `stop` as they are. */
@@ -143,42 +161,30 @@ export class Shape {
   }
 }
 
-/** A decimal or hexadecimal number, or a random word, whole. */
-function isNumber(start: usize, end: usize): bool {
+/** A decimal or hexadecimal number, or a random word; `seen` is what its bytes are, all together. */
+function isNumber(start: usize, end: usize, seen: u8): bool {
   const bytes = end - start;
   if (bytes > 2 && load<u8>(start) === 0x30 && (load<u8>(start, 1) | 0x20) === LETTER_X) return true;
-  if (bytes < HEX_WITH_DIGIT_BYTES_MIN) return false;
-  let isHex = true;
-  let hasDigit = false;
-  let hasCapital = false;
-  let hasSmall = false;
-  for (let at = start; at < end; at++) {
-    const byte = load<u8>(at);
-    if (!isHexDigit(byte)) isHex = false;
-    if (byte - 0x30 < 10) hasDigit = true;
-    else if (byte & 0x20) hasSmall = true;
-    else hasCapital = true;
-  }
-  if (isHex) return hasDigit || bytes >= HEX_BYTES_MIN;
-  return bytes >= RANDOM_BYTES_MIN && hasDigit && hasCapital && hasSmall;
-}
-
-function digitsEnd(start: usize, end: usize): usize {
-  let at = start;
-  while (at < end && load<u8>(at) - 0x30 < 10) at++;
-  return at;
+  if (seen & NOT_HEX) return bytes >= RANDOM_BYTES_MIN && (seen & RANDOM) === RANDOM;
+  return bytes >= (seen & DIGIT ? HEX_WITH_DIGIT_BYTES_MIN : HEX_BYTES_MIN);
 }
 
 function isMark(byte: u8): bool {
   return byte === COLON || byte === DOT || byte === DASH;
 }
 
-function isAlphanumeric(byte: u8): bool {
-  const letter: u8 = (byte | 0x20) - 0x61;
-  return byte - 0x30 < 10 || letter < 26;
+function isHexDigit(wordClass: u8): bool {
+  return wordClass !== 0 && !(wordClass & NOT_HEX);
 }
 
-function isHexDigit(byte: u8): bool {
-  const letter: u8 = (byte | 0x20) - 0x61;
-  return byte - 0x30 < 10 || letter < 6;
+/** What each of the 256 bytes can be in a word. */
+function wordClasses(): usize {
+  const table = allocate(256);
+  for (let byte: usize = 0; byte < 256; byte++) {
+    const letter: usize = (byte | 0x20) - 0x61;
+    if (byte - 0x30 < 10) store<u8>(table + byte, DIGIT);
+    else if (letter < 26)
+      store<u8>(table + byte, (byte & 0x20 ? SMALL : CAPITAL) | (letter < 6 ? 0 : NOT_HEX));
+  }
+  return table;
 }

@@ -19,7 +19,6 @@ import {
   FRAME_ALIGNMENT,
   FRAME_BYTES,
   KIND_STREAM,
-  LEDGER,
   type Ledger,
   MAP,
   REGISTRY_ENTRIES_MAX,
@@ -27,6 +26,7 @@ import {
   ZONE_BYTES,
 } from './abi.js';
 import { admit, admitTypes } from './admit.js';
+import { createCounters } from './counters.js';
 import type { Manifest } from './manifest.js';
 
 /** Receives each record: `output[start, end)` holds it until the call returns. */
@@ -138,18 +138,10 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     throw fault(`was not done after ${CALLS_MAX} calls`);
   }
 
-  let ledger = readLedger(memory, map);
-  /** Takes over the counters when they add up and none went back. */
-  function takeLedger(): boolean {
-    const now = readLedger(memory, map);
-    const isSound = addsUp(now) && LEDGER.every((counter) => now[counter] >= ledger[counter]);
-    if (isSound) ledger = now;
-    return isSound;
-  }
-
+  const counters = createCounters(memory, map);
   function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     callUntilDone(bytes, sink, call);
-    if (!takeLedger()) throw fault('its counters do not add up');
+    if (!counters.take()) throw fault('its counters do not add up');
   }
 
   return {
@@ -168,8 +160,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
     },
     ledger() {
-      takeLedger();
-      return ledger;
+      counters.take();
+      return counters.ledger();
     },
   };
 }
@@ -204,16 +196,6 @@ function ask(name: string, what: string, call: () => number): number {
 /** What a call threw: an abort's own words, or the trap. */
 function problemOf(name: string, what: string, cause: unknown): string {
   return cause instanceof WeirError ? cause.problem : `filter ${name}: ${what} stopped: ${oneLine(cause)}`;
-}
-
-function readLedger(memory: WebAssembly.Memory, map: number): Ledger {
-  const counters = new BigUint64Array(memory.buffer, map + MAP.ledger, LEDGER.length);
-  return Object.fromEntries(LEDGER.map((key, at) => [key, Number(counters[at])])) as Ledger;
-}
-
-function addsUp(ledger: Ledger): boolean {
-  const { kept, aggregated, discarded, malformed } = ledger;
-  return Number.isSafeInteger(ledger.in) && ledger.in === kept + aggregated + discarded + malformed;
 }
 
 /** Where the regions begin: each behind the one before it. */

@@ -1,0 +1,36 @@
+/**
+ * The ledger that a filter keeps in its memory, as the host believes it: counters that add up and never go back.
+ *
+ * It is read after every batch, so nothing is allocated here but the answer to `ledger`.
+ */
+import { LEDGER, type Ledger, MAP } from './abi.js';
+
+export interface Counters {
+  /** Takes over what stands in the memory; false, and nothing is taken, when it does not add up or went back. */
+  take(): boolean;
+  /** What was taken last. */
+  ledger(): Ledger;
+}
+
+export function createCounters(memory: WebAssembly.Memory, map: number): Counters {
+  // A u64 is two u32, the low one first.
+  const halves = new Uint32Array(memory.buffer, map + MAP.ledger, 2 * LEDGER.length);
+  const taken = new Float64Array(LEDGER.length);
+  const found = new Float64Array(LEDGER.length);
+
+  return {
+    take() {
+      for (let at = 0; at < LEDGER.length; at++) {
+        const value = (halves[2 * at] ?? Number.NaN) + (halves[2 * at + 1] ?? Number.NaN) * 2 ** 32;
+        if (!Number.isSafeInteger(value) || value < (taken[at] as number)) return false;
+        found[at] = value;
+      }
+      const [all, kept, aggregated, discarded, malformed] = found as unknown as readonly number[];
+      if (all !== (kept as number) + (aggregated as number) + (discarded as number) + (malformed as number))
+        return false;
+      taken.set(found);
+      return true;
+    },
+    ledger: () => Object.fromEntries(LEDGER.map((counter, at) => [counter, taken[at]])) as Ledger,
+  };
+}
