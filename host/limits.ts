@@ -66,6 +66,10 @@ export const WATCH_RESCAN_MS = 5 * 60_000;
 
 /** Files of one `file` source, how often they are looked at, and how often its glob is expanded again. */
 export const FILES_MAX = 4096;
+/** Entries of folders that one pattern looks at: about 100 ms. */
+export const GLOB_ENTRIES_MAX = 100_000;
+/** What Linux takes as a path. */
+export const PATH_BYTES_MAX = 4096;
 export const FILE_POLL_MS = 250;
 export const FILE_RESCAN_MS = 5_000;
 /** A rotated file that stays unchanged this long is complete: its writer has gone on to the new one. */

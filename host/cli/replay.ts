@@ -60,7 +60,8 @@ Example:
     });
     for (const file of files) {
       // A shell hands over a pattern as it is when no file matches.
-      if (expand(file, 1).length === 0) throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
+      if (expand(file, 1).paths.length === 0)
+        throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
     }
     const source = createFileSource('replay', files, { untilEof: true });
     source.onNotice((line) => process.stderr.write(`weir: ${line}\n`));

@@ -3,18 +3,24 @@
  *
  * A file is known by device and inode, not by name. When its path names another file (rotation by rename,
  * deletion), the old one is read to its end first and closed once it has stayed unchanged for a while, because its
- * writer may not have noticed yet; then an unfinished last line is an event. When it is shorter than what has
- * been read (copy and truncate), it is read from its beginning. Compressed rotations are ignored.
+ * writer may not have noticed yet; then an unfinished last line is an event. A file that goes to another name
+ * which is to be read, too, is the same file and goes on. Compressed rotations are ignored in patterns.
  *
- * Descriptors belong to the source, offsets to each cursor. A cursor stays with a file while it has whole events
- * and then goes on to the next, in the order of the config, oldest first within a pattern.
+ * A file that was written anew in its place (copy and truncate) is read from its beginning. That is seen when it is
+ * shorter than at the last look, or when its first 256 bytes are others, also after a restart. It is not seen when
+ * those are the same and it has grown past its old size between two looks. What was truncated before it was read is
+ * lost, and so is a file that came and went to a name that is not read between two looks.
+ *
+ * Descriptors belong to the source, places to each cursor. The files are in the order of the config, oldest first
+ * within a pattern.
  */
 import { WeirError } from '../errors.js';
 import { FILE_POLL_MS, FILE_RESCAN_MS, FILE_SETTLED_MS, FILES_MAX } from '../limits.js';
-import { expand, isPattern } from './glob.js';
+import { expand, isPattern, matches } from './glob.js';
 import { createNotices } from './notices.js';
-import type { Chunk, Cursor, Position, Source } from './source.js';
-import { closeTail, lookAgain, openRotated, openTail, readTail, type Tail } from './tail.js';
+import { createFileCursor, type FileCursor, type Place, type SavedPlace, savedPlaces } from './places.js';
+import type { Position, Source } from './source.js';
+import { closeTail, createRotatedFinder, hasHead, lookAgain, lookAt, openTail, type Tail } from './tail.js';
 
 export interface FileSourceOptions {
   /** Every file ends where it ends now: nothing is followed. */
@@ -24,19 +30,10 @@ export interface FileSourceOptions {
   readonly settledMs?: number;
 }
 
-interface Place {
-  offset: number;
-  skipping: boolean;
-  /** The file holds no whole event up to this size. */
-  waitsFrom: number;
-}
-
-interface SavedPlace {
-  readonly path: string;
-  readonly dev: number;
-  readonly ino: number;
-  readonly offset: number;
-  readonly skipping: boolean;
+/** The open files, by what they are found again. */
+interface Known {
+  readonly byId: Map<string, Tail>;
+  readonly byPath: Map<string, Tail>;
 }
 
 const COMPRESSED = /\.(gz|xz|zst|bz2|zip|lz4)$/;
@@ -64,18 +61,18 @@ export function createFileSource(
 
   /** Opens what is new at the patterns; true when there was something. */
   function scan(isFirst: boolean): boolean {
-    let hasNew = false;
+    const before = tails.length;
+    const open = knownOf(tails);
     for (const pattern of patterns) {
-      const paths = expand(pattern, FILES_MAX).filter(
-        (path) => !isPattern(pattern) || !COMPRESSED.test(path),
-      );
+      const { paths, isPartial } = expand(pattern, FILES_MAX);
+      if (isPartial) tellOnce(`${pattern}: more than can be looked at; the rest is not read`);
       if (!paths.length && !isPattern(pattern)) missing(pattern, isFirst);
-      const found = paths.flatMap((path) => openNew(path, isFirst && !isPattern(pattern)));
-      found.sort((a, b) => a.mtimeMs - b.mtimeMs);
-      for (const { tail } of found) tails.push(tail);
-      if (found.length) hasNew = true;
+      const wanted = paths.filter((path) => !isPattern(pattern) || !COMPRESSED.test(path));
+      const found = wanted.flatMap((path) => openNew(path, open, isFirst && !isPattern(pattern)));
+      found.sort((a, b) => Number(a.modifiedNs - b.modifiedNs));
+      tails.push(...found);
     }
-    return hasNew;
+    return tails.length > before;
   }
 
   function missing(path: string, isFirst: boolean): void {
@@ -84,9 +81,17 @@ export function createFileSource(
     if (!tails.some((tail) => tail.path === path)) tellOnce(`${path}: no such file yet; waiting for it`);
   }
 
-  function openNew(path: string, mustWork: boolean): { tail: Tail; mtimeMs: number }[] {
-    if (tails.some((tail) => tail.path === path && !tail.isRotated)) return [];
-    if (tails.length >= FILES_MAX) {
+  function openNew(path: string, open: Known, mustWork: boolean): Tail[] {
+    if (open.byPath.has(path)) return [];
+    const found = lookAt(path);
+    const same = found.kind === 'file' ? open.byId.get(found.id) : undefined;
+    if (same?.isRotated) {
+      same.path = path;
+      same.isRotated = false;
+      open.byPath.set(path, same);
+    }
+    if (same || found.kind === 'missing') return [];
+    if (open.byId.size >= FILES_MAX) {
       tellOnce(`more than ${FILES_MAX} files match; the rest is not read`);
       return [];
     }
@@ -96,23 +101,22 @@ export function createFileSource(
       tellOnce(`${path}: not read: ${opened.why}`);
     }
     if (opened.kind !== 'open') return [];
-    if (tails.some(({ dev, ino }) => dev === opened.tail.dev && ino === opened.tail.ino)) {
-      closeTail(opened.tail);
-      return [];
-    }
-    return [opened];
+    open.byId.set(opened.tail.id, opened.tail);
+    open.byPath.set(path, opened.tail);
+    return [opened.tail];
   }
 
   function poll(): void {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     let hasNews = false;
     for (const tail of [...tails]) {
-      if (lookAgain(tail, nowMs)) hasNews = true;
+      const look = lookAgain(tail, nowMs);
+      if (look !== 'same') hasNews = true;
       for (const cursor of cursors) {
-        if (cursor.restartIfShrunk(tail))
-          tell(`${tail.path}: is shorter than before; reading it from its beginning`);
+        if ((look === 'rewritten' || cursor.isPastEnd(tail)) && cursor.restart(tail))
+          tell(`${tail.path}: was written anew; reading it from its beginning`);
       }
-      if (!tail.isRotated || nowMs - tail.changedMs < settledMs) continue;
+      if (!isSettled(tail, nowMs)) continue;
       if ([...cursors].every((cursor) => cursor.isAtEnd(tail))) drop(tail);
       else hasNews = true;
     }
@@ -130,26 +134,35 @@ export function createFileSource(
     closeTail(tail);
   }
 
-  /** True when nothing will be added to the file any more. */
-  function isComplete(tail: Tail): boolean {
-    return untilEof || (tail.isRotated && Date.now() - tail.changedMs >= settledMs);
+  function isSettled(tail: Tail, nowMs: number): boolean {
+    return tail.isRotated && nowMs - tail.changedMs >= settledMs;
   }
 
-  function restore(saved: Position): [Tail, Place][] {
-    return savedPlaces(saved, tell).flatMap((place): [Tail, Place][] => {
-      const isSame = ({ dev, ino }: Tail) => dev === place.dev && ino === place.ino;
-      let tail = tails.find(isSame);
-      if (!tail) {
-        tail = openRotated(place.path, place.dev, place.ino);
-        if (tail) tails.unshift(tail);
-      }
-      if (!tail) return [];
-      if (place.offset > tail.size) {
-        tell(`${tail.path}: is shorter than at the last run; reading it from its beginning`);
-        return [];
-      }
-      return [[tail, { offset: place.offset, skipping: place.skipping, waitsFrom: -1 }]];
-    });
+  function restore(saved: Position): Map<Tail, Place> {
+    const restored = new Map<Tail, Place>();
+    const places = savedPlaces(saved);
+    if (!places) tell('the saved positions are not understood; every file is read from its beginning');
+    const open = knownOf(tails);
+    const find = createRotatedFinder();
+    const rotated: Tail[] = [];
+    for (const place of places ?? []) {
+      // A file that the config does not name any more, or never did, is not for us to read.
+      if (!patterns.some((pattern) => matches(pattern, place.path))) continue;
+      const live = open.byId.get(place.id) ?? sameAfterBoot(place, open.byPath.get(place.path));
+      const tail = live ?? find(place.path, place.id);
+      if (!tail) continue;
+      const isSame = place.offset <= tail.size && hasHead(tail, place.head);
+      if (isSame) restored.set(tail, place);
+      else if (live)
+        tell(`${tail.path}: is another file than at the last run; reading it from its beginning`);
+      if (live) continue;
+      if (isSame && open.byId.size < FILES_MAX) {
+        open.byId.set(tail.id, tail);
+        rotated.push(tail);
+      } else closeTail(tail);
+    }
+    tails.unshift(...rotated);
+    return restored;
   }
 
   return {
@@ -157,12 +170,17 @@ export function createFileSource(
     async open() {
       scan(true);
       if (untilEof) return;
-      rescanAtMs = Date.now() + rescanMs;
+      rescanAtMs = performance.now() + rescanMs;
       poller = setInterval(poll, pollMs);
     },
     cursor(saved) {
-      const giveUp = () => cursors.delete(cursor);
-      const cursor = createFileCursor(tails, isComplete, restore(saved), { tellOnce, giveUp });
+      const cursor: FileCursor = createFileCursor({
+        tails,
+        isComplete: (tail) => untilEof || isSettled(tail, performance.now()),
+        restored: restore(saved),
+        tellOnce,
+        giveUp: () => cursors.delete(cursor),
+      });
       cursors.add(cursor);
       return cursor;
     },
@@ -172,115 +190,21 @@ export function createFileSource(
     onNotice: (listener) => notices.onNotice(listener),
     async close() {
       clearInterval(poller);
+      for (const tail of tails) closeTail(tail);
     },
   };
 }
 
-interface FileCursor extends Cursor {
-  restartIfShrunk(tail: Tail): boolean;
-  isAtEnd(tail: Tail): boolean;
-  forget(tail: Tail): void;
-}
-
-function createFileCursor(
-  tails: readonly Tail[],
-  isComplete: (tail: Tail) => boolean,
-  restored: readonly [Tail, Place][],
-  { tellOnce, giveUp }: { tellOnce: (line: string) => void; giveUp: () => void },
-): FileCursor {
-  const places = new Map(restored);
-  const failed = new Set<Tail>();
-  const chunk = { bytes: 0, final: false };
-  let current: Tail | undefined;
-  let lastRead = 0;
-
-  function placeOf(tail: Tail): Place {
-    let place = places.get(tail);
-    if (!place) {
-      place = { offset: 0, skipping: false, waitsFrom: -1 };
-      places.set(tail, place);
-    }
-    return place;
-  }
-
-  function readFrom(tail: Tail, target: Uint8Array): Chunk {
-    const place = placeOf(tail);
-    chunk.bytes = 0;
-    chunk.final = false;
-    if (failed.has(tail) || place.offset >= tail.size) return chunk;
-    if (tail.size <= place.waitsFrom && !isComplete(tail)) return chunk;
-    try {
-      chunk.bytes = readTail(tail, target, place.offset);
-    } catch (error) {
-      failed.add(tail);
-      tellOnce(`${tail.path}: not read any more: ${String(error)}`);
-    }
-    lastRead = chunk.bytes;
-    chunk.final = chunk.bytes < target.length && isComplete(tail);
-    return chunk;
-  }
-
+function knownOf(tails: readonly Tail[]): Known {
+  const live = tails.filter(({ isRotated }) => !isRotated);
   return {
-    read(target) {
-      if (current && readFrom(current, target).bytes > 0) return chunk;
-      for (const tail of tails) {
-        if (tail === current) continue;
-        if (readFrom(tail, target).bytes === 0) continue;
-        current = tail;
-        return chunk;
-      }
-      chunk.bytes = 0;
-      return chunk;
-    },
-    advance(bytes) {
-      const place = placeOf(current as Tail);
-      place.offset += bytes;
-      place.waitsFrom = -1;
-    },
-    pass() {
-      const place = placeOf(current as Tail);
-      place.waitsFrom = place.offset + lastRead;
-    },
-    get skipping() {
-      return current !== undefined && placeOf(current).skipping;
-    },
-    set skipping(value) {
-      placeOf(current as Tail).skipping = value;
-    },
-    ended: () =>
-      tails.every((tail) => isComplete(tail) && (failed.has(tail) || placeOf(tail).offset >= tail.size)),
-    position: (): SavedPlace[] =>
-      tails.map((tail) => {
-        const { offset, skipping } = placeOf(tail);
-        return { path: tail.path, dev: tail.dev, ino: tail.ino, offset, skipping };
-      }),
-    lostEvents: () => 0,
-    close: giveUp,
-    restartIfShrunk(tail) {
-      const place = placeOf(tail);
-      if (place.offset <= tail.size) return false;
-      places.set(tail, { offset: 0, skipping: false, waitsFrom: -1 });
-      return true;
-    },
-    isAtEnd: (tail) => failed.has(tail) || placeOf(tail).offset >= tail.size,
-    forget(tail) {
-      places.delete(tail);
-      failed.delete(tail);
-      if (current === tail) current = undefined;
-    },
+    byId: new Map(tails.map((tail) => [tail.id, tail])),
+    byPath: new Map(live.map((tail) => [tail.path, tail])),
   };
 }
 
-/** The places of a saved position that make sense; what comes from disk is hostile. */
-function savedPlaces(saved: Position, tell: (line: string) => void): SavedPlace[] {
-  if (saved === undefined) return [];
-  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-  const isPlace = (value: unknown): value is SavedPlace => {
-    const place = value as Partial<Record<keyof SavedPlace, unknown>> | null;
-    const isNumbered = isCount(place?.dev) && isCount(place?.ino) && isCount(place?.offset);
-    return isNumbered && typeof place?.path === 'string' && typeof place.skipping === 'boolean';
-  };
-  if (Array.isArray(saved) && saved.length <= FILES_MAX && saved.every(isPlace)) return saved;
-  tell('the saved positions are not understood; every file is read from its beginning');
-  return [];
+/** Some file systems get another device number with each boot; a file's path and inode stay. */
+function sameAfterBoot({ id }: SavedPlace, atPath: Tail | undefined): Tail | undefined {
+  const inode = (full: string) => full.slice(full.indexOf(':'));
+  return atPath && inode(atPath.id) === inode(id) ? atPath : undefined;
 }

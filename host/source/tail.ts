@@ -1,69 +1,141 @@
 /**
  * One open file of a file source: its descriptor, who it is, and whether it has been rotated away.
+ *
+ * Who it is are device, inode and its first bytes. Inodes are given to new files, and a file can be written anew
+ * in its place; then it begins otherwise.
  */
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { systemCode } from '../errors.js';
 
 export interface Tail {
-  /** Where it was found; after a rotation another file may be there. */
-  readonly path: string;
-  readonly fd: number;
-  readonly dev: number;
-  readonly ino: number;
-  /** Bytes at the last look. */
+  /** Where it was found last; after a rotation another file may be there. */
+  path: string;
+  /** Negative once it is closed. */
+  fd: number;
+  /** Device and inode. Text, because inodes can be larger than a number is exact. */
+  readonly id: string;
+  head: Head;
+  /** Bytes at the last look; nobody reads past them. */
   size: number;
-  /** When it was last seen to grow, or to have left its path. */
+  modifiedNs: bigint;
+  /** When it was last seen to change, or to have left its path, on the clock that never goes back. */
   changedMs: number;
   /** Its path names another file or none: it will be read to its end and closed. */
   isRotated: boolean;
 }
 
-/** What opening a path gave. */
-export type Opened =
-  | { readonly kind: 'open'; readonly tail: Tail; readonly mtimeMs: number }
+/** The first bytes of a file: how many, and their digest. */
+export interface Head {
+  readonly bytes: number;
+  readonly digest: string;
+}
+
+/** What a path names now. */
+export type Found =
+  | { readonly kind: 'file'; readonly id: string }
   | { readonly kind: 'missing' }
   | { readonly kind: 'refused'; readonly why: string };
 
-/** Siblings that are looked at for a file that was rotated while nobody watched. */
-const SIBLINGS_MAX = 4096;
+export type Opened = { readonly kind: 'open'; readonly tail: Tail } | Exclude<Found, { kind: 'file' }>;
 
-/** Opens a regular file. Anything else is refused, and nothing (a FIFO, a device) can make this wait. */
+const HEAD_BYTES_MAX = 256;
+/** Files that are looked at in a folder for those that were rotated while nobody watched. */
+const SIBLINGS_MAX = 16_384;
+
+export function lookAt(path: string): Found {
+  try {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (!stat) return { kind: 'missing' };
+    return stat.isFile() ? { kind: 'file', id: idOf(stat) } : { kind: 'refused', why: 'not a regular file' };
+  } catch (error) {
+    return { kind: 'refused', why: systemCode(error) };
+  }
+}
+
+/** Opens a regular file. Nothing else is even opened: a FIFO has a writer, a device may do things. */
 export function openTail(path: string): Opened {
-  let fd: number;
+  const found = lookAt(path);
+  if (found.kind !== 'file') return found;
+  let fd = -1;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const stat = fstatSync(fd, { bigint: true });
+    if (stat.isFile()) return { kind: 'open', tail: toTail(path, fd, stat) };
   } catch (error) {
+    if (fd >= 0) closeSync(fd);
     const code = systemCode(error);
     return code === 'ENOENT' || code === 'ENOTDIR' ? { kind: 'missing' } : { kind: 'refused', why: code };
   }
-  const stat = fstatSync(fd);
-  if (!stat.isFile()) {
-    closeSync(fd);
-    return { kind: 'refused', why: 'not a regular file' };
-  }
-  const { dev, ino, size, mtimeMs } = stat;
-  const tail: Tail = { path, fd, dev, ino, size, changedMs: Date.now(), isRotated: false };
-  return { kind: 'open', tail, mtimeMs };
+  closeSync(fd);
+  return { kind: 'refused', why: 'not a regular file' };
 }
 
-/** Opens the file with this identity among the neighbours of `path`, where a rotation has moved it. */
-export function openRotated(path: string, dev: number, ino: number): Tail | undefined {
-  const folder = dirname(path);
-  let names: string[];
-  try {
-    names = readdirSync(folder).filter((name) => name.startsWith(stem(path)));
-  } catch {
+function toTail(path: string, fd: number, stat: BigIntStats): Tail {
+  const size = Number(stat.size);
+  const head = readHead(fd, size);
+  const changedMs = performance.now();
+  return { path, fd, id: idOf(stat), head, size, modifiedNs: stat.mtimeNs, changedMs, isRotated: false };
+}
+
+function idOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
+}
+
+/** The first bytes of a file of this size. */
+function readHead(fd: number, size: number): Head {
+  const first = Buffer.alloc(Math.min(size, HEAD_BYTES_MAX));
+  return digestOf(first.subarray(0, readSync(fd, first, 0, first.length, 0)));
+}
+
+function digestOf(first: Uint8Array): Head {
+  return { bytes: first.length, digest: createHash('sha256').update(first).digest('hex').slice(0, 16) };
+}
+
+/** True when the file still begins with these bytes. */
+export function hasHead(tail: Tail, { bytes, digest }: Head): boolean {
+  if (bytes === tail.head.bytes) return digest === tail.head.digest;
+  return bytes <= HEAD_BYTES_MAX && readHead(tail.fd, bytes).digest === digest;
+}
+
+/** Finds and opens files among the neighbours of the paths at which they were; each folder is read once. */
+export function createRotatedFinder(): (path: string, id: string) => Tail | undefined {
+  const folders = new Map<string, Map<string, string>>();
+  return (path, id) => {
+    const folder = dirname(path);
+    const names = folders.get(folder) ?? namesById(folder);
+    folders.set(folder, names);
+    const name = names.get(id);
+    if (!name?.startsWith(stem(path))) return undefined;
+    const opened = openTail(join(folder, name));
+    if (opened.kind !== 'open') return undefined;
+    if (opened.tail.id === id) return { ...opened.tail, path, isRotated: true };
+    closeTail(opened.tail);
     return undefined;
+  };
+}
+
+function namesById(folder: string): Map<string, string> {
+  const found = new Map<string, string>();
+  try {
+    for (const name of readdirSync(folder).slice(0, SIBLINGS_MAX)) {
+      const at = lookAt(join(folder, name));
+      if (at.kind === 'file') found.set(at.id, name);
+    }
+  } catch {
+    // It is gone, or not ours to read: nothing is found in it.
   }
-  for (const name of names.slice(0, SIBLINGS_MAX)) {
-    const sibling = join(folder, name);
-    const stat = statSync(sibling, { throwIfNoEntry: false });
-    if (stat?.dev !== dev || stat.ino !== ino) continue;
-    const opened = openTail(sibling);
-    if (opened.kind === 'open') return { ...opened.tail, path, isRotated: true };
-  }
-  return undefined;
+  return found;
 }
 
 /** Rotated names keep the beginning: `auth.log.1`, `auth-20260131.log`. */
@@ -71,16 +143,31 @@ function stem(path: string): string {
   return basename(path).split('.')[0] as string;
 }
 
-/** Looks again; true when it has changed: grown, shrunk, or left its path. */
-export function lookAgain(tail: Tail, nowMs: number): boolean {
-  const { size } = fstatSync(tail.fd);
-  const atPath = tail.isRotated ? undefined : statSync(tail.path, { throwIfNoEntry: false });
-  const hasLeft = !tail.isRotated && (atPath?.dev !== tail.dev || atPath.ino !== tail.ino);
-  const hasChanged = size !== tail.size || hasLeft;
-  if (hasLeft) tail.isRotated = true;
-  if (hasChanged) tail.changedMs = nowMs;
-  tail.size = size;
-  return hasChanged;
+/** Looks again: has it grown or left its path, or was it written anew in its place? */
+export function lookAgain(tail: Tail, nowMs: number): 'same' | 'changed' | 'rewritten' {
+  try {
+    const atPath = tail.isRotated ? undefined : statSync(tail.path, { bigint: true, throwIfNoEntry: false });
+    const isThere = atPath !== undefined && idOf(atPath) === tail.id;
+    const stat = isThere ? atPath : fstatSync(tail.fd, { bigint: true });
+    const hasLeft = !tail.isRotated && !isThere;
+    const size = Number(stat.size);
+    const isWritten = size !== tail.size || stat.mtimeNs !== tail.modifiedNs;
+    if (!isWritten && !hasLeft) return 'same';
+    const isRewritten = isWritten && (size < tail.size || !hasHeadNow(tail, size));
+    if (isWritten && (isRewritten || tail.head.bytes < HEAD_BYTES_MAX)) tail.head = readHead(tail.fd, size);
+    tail.size = size;
+    tail.modifiedNs = stat.mtimeNs;
+    tail.changedMs = nowMs;
+    tail.isRotated ||= hasLeft;
+    return isRewritten ? 'rewritten' : 'changed';
+  } catch {
+    // A folder that may not be searched now, a file server that is away: nothing is known, so nothing has changed.
+    return 'same';
+  }
+}
+
+function hasHeadNow(tail: Tail, size: number): boolean {
+  return readHead(tail.fd, Math.min(size, tail.head.bytes)).digest === tail.head.digest;
 }
 
 /** Bytes read at `offset`; 0 at the end. */
@@ -89,5 +176,6 @@ export function readTail(tail: Tail, target: Uint8Array, offset: number): number
 }
 
 export function closeTail(tail: Tail): void {
-  closeSync(tail.fd);
+  if (tail.fd >= 0) closeSync(tail.fd);
+  tail.fd = -1;
 }

@@ -1,0 +1,96 @@
+/**
+ * What the tests of the file source share: a filter that follows files, as the engine does it, and looks at
+ * descriptors.
+ */
+import { readdirSync, readlinkSync } from 'node:fs';
+import * as assert from 'uvu/assert';
+import { nextBatch } from '../../host/batch.js';
+import { createFileSource, type FileSourceOptions } from '../../host/source/file.js';
+import type { Cursor, Position, Source } from '../../host/source/source.js';
+import { until } from '../help.js';
+import { noticesOf } from './reading.js';
+
+export const QUICK: FileSourceOptions = { untilEof: false, pollMs: 3, rescanMs: 6, settledMs: 40 };
+export const TO_THE_END: FileSourceOptions = { untilEof: true };
+/** Nothing is looked at after the start, unless a file is gone. */
+export const SLOW: FileSourceOptions = { ...QUICK, pollMs: 1_000_000 };
+
+export interface Reader {
+  readonly source: Source;
+  readonly cursor: Cursor;
+  readonly notices: string[];
+  /** Every line so far. */
+  readonly lines: string[];
+  /** Takes what is there now. */
+  take(): string[];
+  /** Waits for as many lines, and says whether they are these. */
+  sees(...expected: string[]): Promise<void>;
+}
+
+/** The whole events that a cursor has now. */
+export function eventsOf(cursor: Cursor, regionBytes = 1 << 16): string[] {
+  const region = Buffer.alloc(regionBytes);
+  const lines: string[] = [];
+  for (;;) {
+    const batch = nextBatch(cursor, region, 1 << 14);
+    if (batch.kind === 'none') return lines;
+    if (batch.kind === 'events') lines.push(...region.toString('latin1', 0, batch.bytes - 1).split('\n'));
+  }
+}
+
+export function readerOf(source: Source, saved?: Position): Reader {
+  const notices = noticesOf(source);
+  const cursor = source.cursor(saved);
+  const lines: string[] = [];
+  function take(): string[] {
+    lines.push(...eventsOf(cursor));
+    return lines;
+  }
+  return {
+    source,
+    cursor,
+    notices,
+    lines,
+    take,
+    async sees(...expected) {
+      await until(() => take().length >= expected.length, 10_000, `${expected}; found ${lines}`).catch(
+        () => {},
+      );
+      assert.equal(lines, expected);
+    },
+  };
+}
+
+/** Opens a source at these patterns and reads it; `saved` as JSON brings it back. */
+export async function read(
+  patterns: readonly string[],
+  options: FileSourceOptions = QUICK,
+  saved?: Position,
+): Promise<Reader> {
+  const source = createFileSource('logs', patterns, options);
+  const notices = noticesOf(source);
+  await source.open();
+  const reader = readerOf(source, saved);
+  reader.notices.unshift(...notices);
+  return reader;
+}
+
+/** Closes it, and answers its position as it comes back from a file. */
+export async function closed({ source, cursor }: Reader): Promise<Position> {
+  await source.close();
+  return JSON.parse(JSON.stringify(cursor.position()));
+}
+
+/** Files below a folder that this process has open; a deleted one still counts. */
+export function openBelow(folder: string): string[] {
+  return readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return '';
+      }
+    })
+    .filter((path) => path.startsWith(`${folder}/`))
+    .sort();
+}
