@@ -367,10 +367,7 @@ file(
     const saved = (await closed(reader)) as { offset: number }[];
     assert.equal(openBelow(folder), []);
     assert.equal(reader.take(), ['one']);
-    assert.equal(
-      saved.map(({ offset }) => offset),
-      [4, 0],
-    );
+    assert.is(saved.map(({ offset }) => offset).join(), '4,0');
     await reader.source.close();
   },
 );
@@ -393,7 +390,6 @@ file('a look at 1000 files takes few milliseconds', async ({ folder }) => {
   );
   const { user, system } = process.cpuUsage(before);
   const msEach = (user + system) / 1000 / polls;
-  console.log(`note: a look at 1000 files, and a search for new ones: ${msEach.toFixed(1)} ms`);
   assert.ok(msEach < 60, `${msEach} ms`);
   await closed(reader);
 });
