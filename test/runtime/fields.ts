@@ -1,5 +1,5 @@
 /**
- * Builds the test filter that tells every field the syslog reader finds, and runs lines through it.
+ * Builds the test filters that tell every field a reader of the library finds, and runs lines through them.
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,6 @@ import { temporaryFolder } from '../help.js';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 /** When lines are received, unless a test says otherwise. */
 export const NOW = '2026-01-31T12:00:00Z';
-const FILTER = 'syslog-fields';
 
 export interface FieldsFilter {
   run(input: readonly string[] | Uint8Array, options?: RunOptions): RunResult;
@@ -23,14 +22,15 @@ export interface FieldsFilter {
   remove(): Promise<void>;
 }
 
-export async function buildFieldsFilter(): Promise<FieldsFilter> {
+/** `name` is a folder in `test/filters`. */
+export async function buildFieldsFilter(name = 'syslog-fields'): Promise<FieldsFilter> {
   const folder = await temporaryFolder();
-  const source = join(ROOT, 'test/filters', FILTER);
-  await mkdir(join(folder.path, FILTER));
-  await compileFilter(ROOT, source, join(folder.path, FILTER, 'filter.wasm'));
-  await copyFile(join(source, 'filter.json'), join(folder.path, FILTER, 'filter.json'));
+  const source = join(ROOT, 'test/filters', name);
+  await mkdir(join(folder.path, name));
+  await compileFilter(ROOT, source, join(folder.path, name, 'filter.wasm'));
+  await copyFile(join(source, 'filter.json'), join(folder.path, name, 'filter.json'));
   const filter: FieldsFilter = {
-    run: (input, options = {}) => runFilter(FILTER, input, { now: NOW, ...options, folder: folder.path }),
+    run: (input, options = {}) => runFilter(name, input, { now: NOW, ...options, folder: folder.path }),
     read(input, options) {
       const result = filter.run(input, options);
       assert.ok(ledgerAddsUp(result));

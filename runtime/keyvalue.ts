@@ -1,0 +1,204 @@
+/**
+ * Pairs `key=value`, as firewalls write them, without building a list.
+ *
+ *     const pairs = new KeyValue();
+ *     const user = pairs.field(literal('user'));          while the filter starts
+ *     if (!pairs.parse(line)) return malformed();         in an event
+ *     user.isPresent; user.text();                        text() decodes escapes
+ *
+ *     <30>device="SFW" date=2026-01-31 user_name="a \"b\"" src_ip=192.0.2.1 message=""     Sophos
+ *     date=2026-01-31 time=10:00:00 type="event" msg="login failed"                        Fortinet
+ *     IN=eth0 OUT= SRC=192.0.2.1 DST=192.0.2.2 LEN=60 DF PROTO=TCP                         netfilter
+ *
+ * A key is what stands between a separator and `=`: it holds no quote and no `=`. Separators are spaces, control
+ * bytes (tab), commas, semicolons, the closing quote of a value, and a syslog priority that begins the text. Words
+ * without `=` are passed over. So `parse` takes a whole line or `syslog.message`.
+ *
+ * A value that begins with a quote runs to the next quote without a backslash before it, or to the end of the text;
+ * `\"` and `\\` are its escapes, any other backslash is itself. Any other value runs to the next space or control
+ * byte. A comma or semicolon ends it only where a space, the end or another `key=` follows: `ports=80,443` is whole.
+ *
+ * Of a repeated key the first value counts: firewalls put what they know themselves in front of what a client sent,
+ * and netfilter tells the packet inside of an ICMP error last. Reading ends with the last field that is wanted.
+ * A text without any pair is malformed.
+ */
+import { indexOfByte } from './bytes';
+import { Names } from './names';
+import { Text } from './text';
+import { BACKSLASHES, PLAIN, Value } from './value';
+
+const SPACE: u8 = 0x20;
+const QUOTE: u8 = 0x22;
+const COMMA: u8 = 0x2c;
+const SEMICOLON: u8 = 0x3b;
+const LESS: u8 = 0x3c;
+const EQUALS: u8 = 0x3d;
+const GREATER: u8 = 0x3e;
+const BACKSLASH: u8 = 0x5c;
+/** Looked at in one step. */
+const CHUNK_BYTES: usize = 64;
+/** `<` and up to three digits before the `>` of a priority. */
+const PRIORITY_BYTES_MAX: usize = 4;
+
+@unmanaged
+export class KeyValue {
+  private names: Names = new Names();
+  /** Fields that the text has not told yet. */
+  private missing: u32 = 0;
+  private isPair: bool = false;
+  /** The last byte read that no key holds. */
+  private lastBreak: usize = 0;
+  /** The quote that ended the last value with quotes, or the byte before the text. */
+  private closed: usize = 0;
+  private isEscaped: bool = false;
+
+  /** The value under a key; the same key gives the same value. Call it while the filter starts. */
+  field(key: Text): Value {
+    return this.names.add(key);
+  }
+
+  /** Finds the fields in the text; false when it holds no pair. */
+  parse(text: Text): bool {
+    this.names.clear();
+    this.missing = this.names.size;
+    this.isPair = false;
+    const end = text.end;
+    let base = afterPriority(text);
+    this.lastBreak = base - 1;
+    this.closed = base - 1;
+    while (base < end) base = this.chunk(base, end);
+    return this.isPair;
+  }
+
+  /** Reads the keys that end in the next 64 bytes; returns where to go on. */
+  private chunk(base: usize, end: usize): usize {
+    const inside = end - base < CHUNK_BYTES ? ((<u64>1) << (end - base)) - 1 : <u64>-1;
+    const breaks = breaksAt(base) & inside;
+    let equals = equalsAt(base) & inside;
+    while (equals) {
+      const place = <usize>ctz(equals);
+      equals &= equals - 1;
+      const before = breaks & (((<u64>1) << place) - 1);
+      const start = (before ? base + 63 - <usize>clz(before) : this.lastBreak) + 1;
+      const behind = this.pair(start, base + place, end);
+      if (behind >= base + CHUNK_BYTES) return behind;
+      if (behind) equals &= (<u64>-1) << (behind - base);
+    }
+    if (breaks) this.lastBreak = base + 63 - <usize>clz(breaks);
+    return base + CHUNK_BYTES;
+  }
+
+  /** Reads the pair whose `=` is at `equals`; returns where the next may begin, or 0 for the next `=`. */
+  private pair(start: usize, equals: usize, end: usize): usize {
+    if (start === equals || !(start - 1 === this.closed || isSeparator(load<u8>(start - 1)))) return 0;
+    this.isPair = true;
+    const value = this.names.find(start, equals);
+    const isWanted = value !== null && !value.isPresent;
+    const isQuoted = equals + 1 < end && load<u8>(equals + 1) === QUOTE;
+    if (isQuoted) {
+      this.closed = this.lastBreak = this.closingQuote(equals + 2, end);
+      if (isWanted) value!.take(equals + 2, this.closed, this.isEscaped ? BACKSLASHES : PLAIN);
+    } else if (isWanted) value!.take(equals + 1, plainEnd(equals + 1, end), PLAIN);
+    if (isWanted && --this.missing === 0) return usize.MAX_VALUE;
+    return isQuoted ? this.closed + 1 : 0;
+  }
+
+  /** Address of the quote that ends a value, or `end`. */
+  private closingQuote(start: usize, end: usize): usize {
+    this.isEscaped = false;
+    for (let at = start; at < end; ) {
+      const block = v128.load(at);
+      const hits = i8x16.bitmask(
+        v128.or(i8x16.eq(block, i8x16.splat(QUOTE)), i8x16.eq(block, i8x16.splat(BACKSLASH))),
+      );
+      if (!hits) {
+        at += 16;
+        continue;
+      }
+      const hit = at + ctz(hits);
+      if (hit >= end) return end;
+      if (load<u8>(hit) === QUOTE) return hit;
+      this.isEscaped = true;
+      at = hit + 2;
+    }
+    return end;
+  }
+}
+
+/** Address behind `<30>` where the text begins with it. */
+function afterPriority(text: Text): usize {
+  if (text.at(0) !== LESS) return text.start;
+  const stop = min(text.start + PRIORITY_BYTES_MAX + 1, text.end);
+  const greater = indexOfByte(text.start, stop, GREATER);
+  for (let at = text.start + 1; at < greater; at++) if (load<u8>(at) - 0x30 > 9) return text.start;
+  return greater > text.start + 1 && greater < stop ? greater + 1 : text.start;
+}
+
+/** End of a value without quotes. */
+function plainEnd(start: usize, end: usize): usize {
+  for (let at = start; at < end; at++) {
+    at = separatorFrom(at, end);
+    if (at >= end || load<u8>(at) <= SPACE) return min(at, end);
+    if (isBeforeKey(at + 1, end)) return at;
+  }
+  return end;
+}
+
+/** True where a space, the end, or a key with its `=` stands. */
+function isBeforeKey(start: usize, end: usize): bool {
+  if (start >= end || load<u8>(start) <= SPACE) return true;
+  let at = start;
+  while (at < end && !isBreak(load<u8>(at))) at++;
+  return at > start && at < end && load<u8>(at) === EQUALS;
+}
+
+function separatorFrom(from: usize, end: usize): usize {
+  for (let at = from; at < end; at += 16) {
+    const hits = i8x16.bitmask(separators(v128.load(at)));
+    if (hits) return min(at + ctz(hits), end);
+  }
+  return end;
+}
+
+function isSeparator(byte: u8): bool {
+  return byte <= SPACE || byte === COMMA || byte === SEMICOLON;
+}
+
+function isBreak(byte: u8): bool {
+  return isSeparator(byte) || byte === EQUALS || byte === QUOTE;
+}
+
+function separators(block: v128): v128 {
+  return v128.or(
+    i8x16.le_u(block, i8x16.splat(SPACE)),
+    v128.or(i8x16.eq(block, i8x16.splat(COMMA)), i8x16.eq(block, i8x16.splat(SEMICOLON))),
+  );
+}
+
+// One bit for each of the 64 bytes at `base`.
+
+function equalsAt(base: usize): u64 {
+  return bits(isEquals(base), isEquals(base + 16), isEquals(base + 32), isEquals(base + 48));
+}
+
+function breaksAt(base: usize): u64 {
+  return bits(breaks(base), breaks(base + 16), breaks(base + 32), breaks(base + 48));
+}
+
+function isEquals(base: usize): v128 {
+  return i8x16.eq(v128.load(base), i8x16.splat(EQUALS));
+}
+
+function breaks(base: usize): v128 {
+  const block = v128.load(base);
+  return v128.or(
+    separators(block),
+    v128.or(i8x16.eq(block, i8x16.splat(EQUALS)), i8x16.eq(block, i8x16.splat(QUOTE))),
+  );
+}
+
+function bits(a: v128, b: v128, c: v128, d: v128): u64 {
+  const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
+  const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
+  return <u64>low | ((<u64>high) << 32);
+}
