@@ -10,7 +10,9 @@
  * walked: a SIMD mask of quotes, backslashes and brackets for 16 bytes at a time; strings are skipped from
  * quote to quote, and only a key that some field's path may continue with is compared.
  *
- * A path's dots mean nesting; a key that itself holds the dots (`id.orig_h`) is found too, at the top level. Of
+ * A path's dots mean nesting; a key that itself holds the dots (`id.orig_h`) is found too, at the top level. A part
+ * that is a whole number without leading zeros is an element of an array, from 0, and a key of an object: whichever
+ * of the two the line has there (`items.0.name`). The outermost value is always an object. Of
  * a repeated key the last value counts, as with `JSON.parse`. A line is malformed when it is not one object with
  * its strings closed and brackets balanced; commas, colons and numbers of fields that nobody asked for are not
  * checked. Nesting deeper than DEPTH_MAX is malformed.
@@ -37,13 +39,17 @@ export const FIELDS_MAX: u32 = 64;
 
 const QUOTE: u8 = 0x22;
 const BACKSLASH: u8 = 0x5c;
+const COMMA: u8 = 0x2c;
 const COLON: u8 = 0x3a;
 const OPEN_BRACE: u8 = 0x7b;
 const CLOSE_BRACE: u8 = 0x7d;
 const OPEN_BRACKET: u8 = 0x5b;
+const CLOSE_BRACKET: u8 = 0x5d;
 const PIPE: u8 = 0x7c;
 const DOT: u8 = 0x2e;
 const POINTER_BYTES: usize = sizeof<usize>();
+/** Digits of the largest index of an element. */
+const INDEX_DIGITS_MAX: usize = 9;
 
 /** A key that some path goes through: the field that ends here, and the keys that may follow below it. */
 @unmanaged
@@ -53,6 +59,10 @@ class Node {
   head: u64 = 0;
   /** One bit for each length that a child's name has; a key of another length needs no comparison. */
   childLengths: u64 = 0;
+  /** Which element of an array this is, or -1. */
+  index: i32 = -1;
+  /** The largest index among the children, or -1. */
+  lastIndex: i32 = -1;
   field: Field | null = null;
   child: Node | null = null;
   sibling: Node | null = null;
@@ -67,7 +77,16 @@ class Node {
     made.sibling = this.child;
     this.child = made;
     this.childLengths |= lengthBit(name.length);
+    made.index = indexOf(name);
+    this.lastIndex = max(this.lastIndex, made.index);
     return made;
+  }
+
+  /** The child that is an element of this array, or null. */
+  element(index: i32): Node | null {
+    let node = this.child;
+    while (node && node.index !== index) node = node.sibling;
+    return node;
   }
 
   /** The child that a key in the line names, or null. */
@@ -104,6 +123,11 @@ export class Json {
   /** For each depth: the node whose object is open, and the field whose value is the open container; or 0. */
   private nodes: usize = allocate(POINTER_BYTES * (DEPTH_MAX + 2));
   private containers: usize = allocate(POINTER_BYTES * (DEPTH_MAX + 2));
+  /** For each depth: the node of the open array while elements of it may be wanted, or 0; and the next index. */
+  private arrays: usize = allocate(POINTER_BYTES * (DEPTH_MAX + 2));
+  private indexes: usize = allocate(4 * (DEPTH_MAX + 2));
+  /** How many of the open arrays that is: only then commas are looked at. */
+  private openArrays: i32 = 0;
   private key: Text = new Text();
   private rawKey: Text = new Text();
   /** What the value after the key that was just read belongs to. */
@@ -150,6 +174,7 @@ export class Json {
   private walk(start: usize, end: usize): bool {
     this.nextNode = this.root;
     this.nextField = null;
+    this.openArrays = 0;
     let base = start;
     let mask = structure(base, end);
     let depth = 0;
@@ -161,6 +186,7 @@ export class Json {
         base += 16;
         if (base >= end) return false;
         mask = structure(base, end);
+        if (this.openArrays) mask |= commas(base, end);
         if (isCarried) mask &= ~1;
         isCarried = false;
       }
@@ -185,6 +211,13 @@ export class Json {
         if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
           if (++depth > DEPTH_MAX) return false;
           this.openContainer(byte, depth);
+          if (this.openArrays) {
+            if (!this.element(place, end, depth)) return false;
+            // Of this block only what lies behind the bracket.
+            mask |= commas(base, end) & (-2 << (place - base));
+          }
+        } else if (byte === COMMA) {
+          if (!this.element(place, end, depth)) return false;
         } else if (byte !== PIPE) {
           if (!this.closeContainer(place, byte, depth)) return false;
           if (--depth === 0) return skipSpace(place + 1, end) === end;
@@ -242,6 +275,10 @@ export class Json {
     this.nextNode = null;
     const field = node && depth > 1 ? node.field : null;
     const inside = byte === OPEN_BRACE ? node : null;
+    const array = node && byte === OPEN_BRACKET && node.lastIndex >= 0 ? node : null;
+    store<usize>(this.arrays + POINTER_BYTES * depth, changetype<usize>(array));
+    store<i32>(this.indexes + 4 * depth, 0);
+    if (array) this.openArrays++;
     store<usize>(this.nodes + POINTER_BYTES * depth, changetype<usize>(inside));
     store<usize>(
       this.containers + POINTER_BYTES * depth,
@@ -249,8 +286,31 @@ export class Json {
     );
   }
 
+  /** The next element of an open array begins behind its bracket or comma. */
+  private element(before: usize, end: usize, depth: i32): bool {
+    const array = changetype<Node | null>(load<usize>(this.arrays + POINTER_BYTES * depth));
+    if (!array) return true;
+    const index = load<i32>(this.indexes + 4 * depth);
+    if (index > array.lastIndex) {
+      this.closeArray(depth);
+      return true;
+    }
+    store<i32>(this.indexes + 4 * depth, index + 1);
+    const node = array.element(index);
+    const start = skipSpace(before + 1, end);
+    if (!node || (start < end && load<u8>(start) === CLOSE_BRACKET)) return true;
+    return this.value(node, start, end);
+  }
+
+  /** No more elements of this array are wanted. */
+  private closeArray(depth: i32): void {
+    store<usize>(this.arrays + POINTER_BYTES * depth, 0);
+    this.openArrays--;
+  }
+
   private closeContainer(place: usize, byte: u8, depth: i32): bool {
     if (depth === 0) return false;
+    if (load<usize>(this.arrays + POINTER_BYTES * depth)) this.closeArray(depth);
     const container = load<usize>(this.containers + POINTER_BYTES * depth);
     const isObject = (container & 1) === 1;
     if (isObject !== (byte === CLOSE_BRACE)) return false;
@@ -272,6 +332,24 @@ function structure(base: usize, end: usize): i32 {
     v128.or(i8x16.eq(block, i8x16.splat(QUOTE)), i8x16.lt_u(folded, i8x16.splat(3))),
   );
   return base + 16 <= end ? mask : mask & ((1 << (end - base)) - 1);
+}
+
+/** One bit for each comma in the 16 bytes at `base`. */
+function commas(base: usize, end: usize): i32 {
+  const mask = i8x16.bitmask(i8x16.eq(v128.load(base), i8x16.splat(COMMA)));
+  return base + 16 <= end ? mask : mask & ((1 << (end - base)) - 1);
+}
+
+/** Which element of an array a part of a path names, or -1: a number without leading zeros. */
+function indexOf(name: Text): i32 {
+  if (name.length > INDEX_DIGITS_MAX || (name.length > 1 && name.at(0) === 0x30)) return -1;
+  let index = name.isEmpty() ? -1 : 0;
+  for (let at = name.start; at < name.end; at++) {
+    const digit: u8 = load<u8>(at) - 0x30;
+    if (digit > 9) return -1;
+    index = index * 10 + digit;
+  }
+  return index;
 }
 
 /** The first 8 bytes of a name as a number, shorter ones filled up with zeros. */
