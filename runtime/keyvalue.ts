@@ -24,7 +24,7 @@
  */
 import { indexOfByte } from './bytes';
 import { Names } from './names';
-import { Text } from './text';
+import { literal, Text } from './text';
 import { BACKSLASHES, PLAIN, Value } from './value';
 
 const SPACE: u8 = 0x20;
@@ -55,6 +55,13 @@ export class KeyValue {
   /** The value under a key; the same key gives the same value. Call it while the filter starts. */
   field(key: Text): Value {
     return this.names.add(key);
+  }
+
+  /** The value under whichever of these keys the text has first: what one maker calls so, another calls otherwise. */
+  fieldOf(keys: string[]): Value {
+    const value = this.field(literal(keys[0]));
+    for (let i = 1; i < keys.length; i++) this.names.alias(literal(keys[i]), value);
+    return value;
   }
 
   /** Finds the fields in the text; false when it holds no pair. */

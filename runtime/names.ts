@@ -21,7 +21,7 @@ class Wanted {
   /** The last 8 bytes of the name, above zeros when it is shorter. */
   tail: u64 = 0;
   name: Text = new Text();
-  value: Value = new Value();
+  value: Value | null = null;
   next: Wanted | null = null;
 }
 
@@ -37,14 +37,22 @@ export class Names {
     const known = this.find(name.start, name.end);
     if (known) return known;
     if (this.size >= NAMES_MAX) abort('a reader looks for at most 64 names');
+    const value = new Value();
+    store<usize>(this.all + POINTER_BYTES * this.size++, changetype<usize>(value));
+    this.alias(name, value);
+    return value;
+  }
+
+  /** Finds the value under another name as well; of several in one line the first counts. */
+  alias(name: Text, value: Value): void {
+    if (name.isEmpty() || this.find(name.start, name.end)) abort('a field needs a name of its own');
     const made = new Wanted();
     made.tail = tailOf(name.start, name.end);
     made.name.set(name.start, name.end);
     const slot = this.slots + slotOf(made.tail);
     made.next = changetype<Wanted | null>(load<usize>(slot));
     store<usize>(slot, changetype<usize>(made));
-    store<usize>(this.all + POINTER_BYTES * this.size++, changetype<usize>(made.value));
-    return made.value;
+    made.value = value;
   }
 
   /** The value under the name in [start, end), which is not empty; null when nobody wants it. */

@@ -114,6 +114,25 @@ export function parseDateTime(start: usize, end: usize, fractionDigits: usize): 
   return offset === NO_TIME ? NO_TIME : local - offset;
 }
 
+/**
+ * A date and a clock that stand apart, as firewalls write them: `2026-01-31`, `10:00:00`, and an offset such as `+0100`
+ * or nothing, which is local time.
+ */
+export function parseDateAndClock(date: Text, clock: Text, offset: Text): i64 {
+  const start = date.start;
+  if (date.length !== 10 || clock.length < 8 || load<u8>(start, 4) !== 0x2d || load<u8>(start, 7) !== 0x2d)
+    return NO_TIME;
+  const year = digits(start, 4);
+  const month = digits(start + 5, 2);
+  const day = digits(start + 8, 2);
+  const clockMs = clockAt(clock.start);
+  if (year < 0 || month < 1 || month > 12 || clockMs < 0) return NO_TIME;
+  if (offset.isEmpty()) return instantOf(year, month, day, clockMs);
+  const shift = offsetAt(offset.start, offset.end);
+  if (shift === NO_TIME || day < 1 || day > daysInMonth(year, month)) return NO_TIME;
+  return daysFromCivil(year, month, day) * DAY_MS + clockMs - shift;
+}
+
 /** Seconds since 1970 with an optional fraction, or milliseconds, microseconds, nanoseconds, by size. */
 export function parseEpoch(text: Text): i64 {
   let at = text.start;
@@ -215,12 +234,13 @@ export function clockAt(at: usize): i64 {
   return hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS;
 }
 
-/** Milliseconds of `+hh:mm` or `-hh:mm` up to `end`, or NO_TIME. */
+/** Milliseconds of `+hh:mm` or `+hhmm`, or with a minus, up to `end`, or NO_TIME. */
 function offsetAt(at: usize, end: usize): i64 {
   const sign = load<u8>(at);
+  const colon = end - at === 6 && load<u8>(at, 3) === 0x3a ? 1 : 0;
   const hour = digits(at + 1, 2);
-  const minute = digits(at + 4, 2);
-  if ((sign !== 0x2b && sign !== 0x2d) || end - at !== 6 || load<u8>(at, 3) !== 0x3a) return NO_TIME;
+  const minute = digits(at + 3 + colon, 2);
+  if ((sign !== 0x2b && sign !== 0x2d) || end - at !== <usize>(5 + colon)) return NO_TIME;
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59) return NO_TIME;
   const offset = hour * HOUR_MS + minute * MINUTE_MS;
   return sign === 0x2d ? -offset : offset;

@@ -52,7 +52,7 @@ replay ssh-auth LOG --config-json [1]
 replay ssh-auth LOG --config-json {"users":1}
   1 FILTER_CONFIG: filter ssh-auth: config: expected no keys; found "users"; correct this key of the filter's "config"
 replay ../ssh-auth LOG
-  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of files, json-select, ssh-auth, tripwire; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"
+  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of files, fw-admin, json-select, ssh-auth, tripwire; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"
 replay ssh-auth LOG missing.log LOG
   1 SOURCE_UNREADABLE: missing.log: no such file; check the path and the permissions of the user that runs weir
 replay ssh-auth LOG missing*.log
@@ -80,7 +80,7 @@ tap --data nowhere
 tap --server nats://127.0.0.1:9
   1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
 build nothing
-  1 FILTER_UNKNOWN: filter "nothing": expected one of files, json-select, ssh-auth, tripwire; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"`;
+  1 FILTER_UNKNOWN: filter "nothing": expected one of files, fw-admin, json-select, ssh-auth, tripwire; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"`;
 
 cli('errors are one line and say what to do', async ({ folder }) => {
   const cases = REFUSED.slice(1).split(/\n(?! )/);
