@@ -4,14 +4,15 @@
  * Its imports stand in the order of an event's way. A lane is one filter reading one source; the engine goes
  * round the lanes, one batch each, so that no source and no filter waits for another. It knows neither the broker
  * nor the clock: who drives it says when to read, when windows are to close, and where messages go. The same
- * input, cut into whatever batches, gives the same records.
+ * input, cut into whatever batches, gives the same records. Beside them it tells each filter's ledger.
  */
 import type { Cursor } from './source/source.js';
 import { nextBatch } from './batch.js';
 import type { FilterInstance } from './filter/instance.js';
 import { createPack, type Pack } from './pack.js';
-import { QUIET_MS } from './limits.js';
-import type { Message } from './wire.js';
+import { createTally, type Span, type Tally, windowStart } from './ledger.js';
+import { LEDGER_WINDOW_MS, QUIET_MS } from './limits.js';
+import { encodeRecord, LEDGER_STREAM, type Message } from './wire.js';
 
 /** A filter of the config, started. */
 export interface EngineFilter {
@@ -51,6 +52,10 @@ export interface Engine {
   tick(nowMs: number): void;
   /** Closes all windows: there will be no more events. */
   closeWindows(nowMs: number): void;
+  /** Tells what was counted in the window that is over, if one is; `turn` sees to that before it reads. */
+  tellLedgers(nowMs: number): void;
+  /** Gives every reading place up and tells the last ledger of every filter. */
+  closeLedgers(nowMs: number): void;
   /** Cuts a message of every stream that has records. */
   cut(): void;
   /** True when each of these sources has been read to its end by every filter that reads it. */
@@ -60,6 +65,9 @@ export interface Engine {
 
 interface Running extends EngineFilter {
   readonly pack: Pack;
+  readonly tally: Tally;
+  /** Index of the ledger among the streams. */
+  readonly ledgerStream: number;
   readonly add: (stream: number, output: Uint8Array, start: number, end: number) => void;
   readonly lanes: readonly Cursor[];
   hasFailed: boolean;
@@ -70,10 +78,13 @@ interface Running extends EngineFilter {
 
 export function createEngine(options: EngineOptions): Engine {
   const running = options.filters.map((filter) => prepare(options, filter));
+  /** Start of the ledgers' window; none before the first event could come. */
+  let ledgersFromMs: number | undefined;
 
   /** For good: its sources wait for it no more, so that other filters go on reading them. */
   function takeOut(filter: Running, error: unknown): void {
     filter.hasFailed = true;
+    filter.tally.takeOut();
     for (const cursor of filter.lanes) cursor.close();
     options.onFault(filter.instance, error);
   }
@@ -105,8 +116,29 @@ export function createEngine(options: EngineOptions): Engine {
     for (const filter of running) if (!filter.hasFailed) guarded(filter, () => call(filter));
   }
 
+  function tellLedgers(nowMs: number): void {
+    const startMs = windowStart(nowMs);
+    if (startMs === ledgersFromMs) return;
+    if (ledgersFromMs !== undefined) {
+      // A clock that was set back has no end that lies behind the start.
+      const lengthMs = Math.max(startMs - ledgersFromMs, LEDGER_WINDOW_MS);
+      for (const filter of running) tellLedger(filter, { startMs: ledgersFromMs, lengthMs }, 'changes');
+    }
+    ledgersFromMs = startMs;
+  }
+
   return {
+    tellLedgers,
+    closeLedgers(nowMs) {
+      tellLedgers(nowMs);
+      const span = { startMs: windowStart(nowMs), lengthMs: LEDGER_WINDOW_MS };
+      for (const filter of running) {
+        for (const cursor of filter.lanes) cursor.close();
+        tellLedger(filter, span, 'everything');
+      }
+    },
     turn(nowMs) {
+      tellLedgers(nowMs);
       let isBusy = false;
       for (const filter of running) {
         for (const cursor of filter.lanes) {
@@ -142,9 +174,16 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
+function tellLedger({ tally, add, ledgerStream }: Running, span: Span, what: 'changes' | 'everything'): void {
+  const record = tally.take(span, what);
+  if (!record) return;
+  const bytes = encodeRecord(record);
+  add(ledgerStream, bytes, 0, bytes.length);
+}
+
 function prepare(options: EngineOptions, filter: EngineFilter): Running {
   const { manifest, moduleHash } = filter.filter;
-  const streams = Object.keys(manifest.streams);
+  const streams = [...Object.keys(manifest.streams), LEDGER_STREAM];
   const pack = createPack({
     appliance: options.appliance,
     instance: filter.instance,
@@ -163,5 +202,8 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
       }
     : pack.add;
   const lanes = [...filter.cursors.values()];
-  return { ...filter, pack, add, lanes, hasFailed: false, eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
+  const tally = createTally(filter.filter.ledger, filter.cursors);
+  const ledgerStream = streams.length - 1;
+  const counts = { hasFailed: false, eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
+  return { ...filter, pack, tally, ledgerStream, add, lanes, ...counts };
 }

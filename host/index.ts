@@ -67,9 +67,7 @@ async function start(options: HostOptions): Promise<Host> {
     bytesMax: config.limits.spoolBytes,
   });
   try {
-    for (const source of sources.values()) await source.open();
-    const saved = loadPositions(config.data, print);
-    const lanes = filters.map((filter) => openCursors(filter, sources, saved));
+    const lanes = await openLanes(filters, sources, loadPositions(config.data, print));
     print(summary(config, filters, sources));
     const loop = createLoop(options, lanes, sources, publisher);
     return { stop: loop.stop, finished: loop.run().finally(() => closeAll(sources, publisher, broker)) };
@@ -160,17 +158,20 @@ function createSource(entry: SourceConfig, untilEof: boolean): Source {
   }
 }
 
-function openCursors(
-  filter: StartedFilter,
+/** Opens the sources one by one, each with the places in it, so that what is lost while others open is counted. */
+async function openLanes(
+  filters: readonly StartedFilter[],
   sources: ReadonlyMap<string, Source>,
   saved: Positions,
-): EngineFilter {
-  const cursors = new Map<string, Cursor>();
-  for (const name of filter.from) {
-    const source = sources.get(name);
-    if (source) cursors.set(name, source.cursor(saved[filter.instance]?.[name]));
+): Promise<EngineFilter[]> {
+  const lanes = filters.map((filter) => ({ ...filter, cursors: new Map<string, Cursor>() }));
+  for (const [name, source] of sources) {
+    await source.open();
+    for (const { from, instance, cursors } of lanes) {
+      if (from.includes(name)) cursors.set(name, source.cursor(saved[instance]?.[name]));
+    }
   }
-  return { ...filter, cursors };
+  return lanes;
 }
 
 interface Loop {
@@ -228,6 +229,8 @@ function createLoop(
       if (Date.now() >= tickAt) {
         tickAt = Date.now() + TICK_MS;
         if (!untilEof) engine.tick(now());
+        // While messages have to wait, ledgers wait as well: the next one tells of the whole time.
+        if (!publisher.full()) engine.tellLedgers(now());
         engine.cut();
         saver.saveWhenAcknowledged();
       }
@@ -250,6 +253,8 @@ function createLoop(
       const deadline = Date.now() + DRAIN_MS_MAX;
       while (isStopping && Date.now() < deadline && !publisher.full() && engine.turn(now()));
       engine.closeWindows(now());
+      engine.cut();
+      engine.closeLedgers(now());
       engine.cut();
       const left = await publisher.drain(isStopping ? STOP_MS_MAX : Number.POSITIVE_INFINITY);
       if (left > 0) {

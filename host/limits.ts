@@ -88,6 +88,9 @@ export const TICK_MS = 1_000;
 /** Windows are closed by the clock only this long after the last event of a filter's sources. */
 export const QUIET_MS = 5_000;
 
+/** Each filter's ledger is told once in this time: rare enough to cost nothing, often enough to see a loss. */
+export const LEDGER_WINDOW_MS = 60_000;
+
 /** A message is cut when its records reach this many bytes, or are this old. NATS' own default limit is 1 MiB. */
 export const MESSAGE_BYTES_MAX = 256 * KiB;
 export const MESSAGE_AGE_MS = 1_000;

@@ -3,6 +3,7 @@
  * The design's wire format is a contract with every subscriber; a change here is a new version of it.
  */
 import { Decoder } from 'cbor-x/decode';
+import { Encoder } from 'cbor-x/encode';
 
 /** JetStream stream that holds all events. */
 export const STREAM_NAME = 'WEIR';
@@ -11,6 +12,9 @@ export const EVENTS_WILDCARD = 'weir.ev.>';
 
 export const CONTENT_CBOR = 'application/cbor-seq';
 export const CONTENT_NDJSON = 'application/x-ndjson';
+
+/** The stream of every filter that the host itself writes; no filter may have one of this name. */
+export const LEDGER_STREAM = 'ledger';
 
 export const HEADER = {
   contentType: 'Content-Type',
@@ -54,6 +58,20 @@ export function messageId(
 
 const OPTIONS = { useRecords: false, mapsAsObjects: true, int64AsNumber: true };
 const decoder = new Decoder(OPTIONS);
+const encoder = new Encoder({ ...OPTIONS, variableMapSize: true });
+/** The encoder writes larger whole numbers as floats, unless they are BigInts. */
+const UINT32_MAX = 2 ** 32 - 1;
+
+/** A record of the host's own: whole numbers, booleans, and maps of them, in CBOR as filters write it. */
+export function encodeRecord(record: WireRecord): Uint8Array {
+  return encoder.encode(integers(record));
+}
+
+function integers(value: unknown): unknown {
+  if (typeof value === 'number') return value > UINT32_MAX ? BigInt(value) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, integers(inner)]));
+}
 
 /**
  * Calls `each` for every record of an unpacked body, in order. Throws a plain error on bytes that are not

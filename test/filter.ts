@@ -91,6 +91,7 @@ export function memoryCursor(bytes: Uint8Array): Cursor {
     ended: () => at === bytes.length,
     position: () => undefined,
     lostEvents: () => 0,
+    cutEvents: () => 0,
     close() {},
   };
 }

@@ -81,7 +81,7 @@ run(
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-    for (const stream of ['logins', 'sources']) {
+    for (const stream of ['logins', 'sources', 'ledger']) {
       const messages = await readStream(broker.url, `weir.ev.fw-replay.ssh-auth.${stream}`);
       const wanted = expected
         .filter((record) => record.stream === stream)
@@ -348,7 +348,7 @@ run('without nats-server the host says how to get it and keeps messages in its q
     'the line',
   );
   assert.is(await stopped(host), 1);
-  assert.match(host.output(), /2 messages that the broker has not acknowledged/);
+  assert.match(host.output(), /3 messages that the broker has not acknowledged/);
 });
 
 async function freePort(): Promise<number> {

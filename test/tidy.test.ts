@@ -21,7 +21,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'datafolder.ts',
     'filter/manifest.ts',
   ],
-  ['source/', 'batch.ts', 'filter/', 'pack.ts', 'positions.ts', 'publish.ts', 'pace.ts'],
+  ['source/', 'batch.ts', 'filter/', 'ledger.ts', 'pack.ts', 'positions.ts', 'publish.ts', 'pace.ts'],
   ['engine.ts'],
   ['index.ts'],
   ['cli/'],

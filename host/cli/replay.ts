@@ -19,7 +19,7 @@ export const replay: Command = {
 
 Runs FILTER over the FILEs, one after the other, and prints each record as one JSON object a line on standard
 output, with its stream under "stream". The engine is the one that "weir run" uses; no broker is needed. At the
-end all windows are closed.
+end all windows are closed; the last line is the ledger: what became of every event.
 
   --config-json JSON   the filter's config, as under "config" in weir.json
   --now TIME           the time at which the events are received, e.g. 2026-01-31T12:00:00Z; it gives a year to
@@ -90,6 +90,7 @@ Example:
     while (timed(() => engine.turn(nowMs))) await printer.print();
     timed(() => {
       engine.closeWindows(nowMs);
+      engine.closeLedgers(nowMs);
       engine.cut();
       return false;
     });

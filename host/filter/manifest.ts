@@ -19,6 +19,7 @@ import {
   text,
   textAs,
 } from '../validate.js';
+import { LEDGER_STREAM } from '../wire.js';
 
 /** Bytes of each region, in the order of the memory. */
 export interface MemoryRegions {
@@ -63,7 +64,7 @@ const Manifest = object({
   excludes: sentence,
   streams: v.pipe(
     named('streams', sentence, 1, STREAMS_MAX),
-    v.rawCheck(checkOrder),
+    v.rawCheck(checkNames),
     v.transform((streams): Readonly<Record<string, string>> => Object.fromEntries(streams)),
   ),
   memory: object({
@@ -106,11 +107,15 @@ function isVersion(value: string): boolean {
 }
 
 /** JavaScript objects put keys that are numbers first; the module numbers its streams as they are written. */
-function checkOrder({ dataset, addIssue }: v.RawCheckContext<readonly (readonly [string, string])[]>): void {
+function checkNames({ dataset, addIssue }: v.RawCheckContext<readonly (readonly [string, string])[]>): void {
   if (!dataset.typed) return;
   for (const [stream] of dataset.value) {
     if (/^\d+$/.test(stream)) {
       addIssue({ message: mismatch('a name that is not a number', stream), path: pathOf(stream) });
+    }
+    if (stream === LEDGER_STREAM) {
+      const expected = 'another name, because the host writes the stream of this one';
+      addIssue({ message: mismatch(expected, stream), path: pathOf(stream) });
     }
   }
 }

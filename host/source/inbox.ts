@@ -4,7 +4,8 @@
  * It is one ring of bytes, allocated when it is made, that holds whole events, each ended by LF. Any number of
  * cursors read it, each at its own place. It promises that an event is one line: a newline inside of one is
  * written as `#012`, so that nobody who may send an event can forge a second one. When a new event does not fit,
- * the oldest whole events go, and every cursor that had not begun to read one of them counts it as lost, exactly.
+ * the oldest whole events go, and every cursor that had not begun to read one of them counts it as lost, exactly;
+ * one that is given up counts what it leaves behind.
  * A source that can wait asks `freeBytes` first and then loses nothing.
  *
  *     capacity: |....newer....|head ~ free ~ tail|....older....|      offsets only grow; index = offset % capacity
@@ -112,11 +113,19 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     cursor() {
       const reader: Reader = { at: ring.tail(), readAt: ring.tail(), skipping: false, lostEvents: 0 };
       readers.add(reader);
+      const cutBefore = truncatedEvents;
+      let cutUntil = (): number => truncatedEvents;
+      const cutEvents = () => cutUntil() - cutBefore;
       const giveUp = () => {
-        readers.delete(reader);
+        if (!readers.delete(reader)) return;
+        const held = ring.lines(reader.at);
+        reader.lostEvents += reader.skipping ? held - 1 : held;
+        reader.at = ring.head();
+        const cut = truncatedEvents;
+        cutUntil = () => cut;
         resumeWaiting();
       };
-      return createCursor(reader, ring, () => hasEnded, { onAdvance: resumeWaiting, giveUp });
+      return createCursor(reader, ring, () => hasEnded, { cutEvents, onAdvance: resumeWaiting, giveUp });
     },
     end() {
       hasEnded = true;
@@ -145,7 +154,7 @@ function createCursor(
   reader: Reader,
   ring: Ring,
   hasEnded: () => boolean,
-  { onAdvance, giveUp }: { onAdvance: () => void; giveUp: () => void },
+  { cutEvents, onAdvance, giveUp }: { cutEvents: () => number; onAdvance: () => void; giveUp: () => void },
 ): Cursor {
   return {
     read(target) {
@@ -170,6 +179,7 @@ function createCursor(
     ended: () => hasEnded() && reader.at === ring.head(),
     position: () => undefined,
     lostEvents: () => reader.lostEvents,
+    cutEvents,
     close: giveUp,
   };
 }
@@ -186,6 +196,8 @@ interface Ring {
   copy(from: number, target: Uint8Array): number;
   /** Drops the oldest line and returns where the next one begins. */
   dropLine(): number;
+  /** Line ends that are held from `from` on. */
+  lines(from: number): number;
 }
 
 function createRing(capacityBytes: number): Ring {
@@ -216,6 +228,11 @@ function createRing(capacityBytes: number): Ring {
       const inFirstPart = bytes.indexOf(LF, index);
       tail += (inFirstPart < 0 ? capacityBytes + bytes.indexOf(LF) : inFirstPart) - index + 1;
       return tail;
+    },
+    lines(from) {
+      let lines = 0;
+      for (let at = from; at < head; at++) if (bytes[at % capacityBytes] === LF) lines += 1;
+      return lines;
     },
   };
 }

@@ -135,6 +135,7 @@ export function createFileCursor({
         return { path, id, head, offset, skipping };
       }),
     lostEvents: () => 0,
+    cutEvents: () => 0,
     close: giveUp,
     restart(tail) {
       const isWayBack = placeOf(tail).offset > 0;

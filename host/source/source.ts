@@ -36,7 +36,9 @@ export interface Cursor {
   position(): Position | undefined;
   /** Events that this cursor will never see because a bounded buffer had to drop them; only grows. */
   lostEvents(): number;
-  /** Gives the place up: the source does not wait for it any more, and it is not read again. */
+  /** Events that the source had to cut before this cursor could read or lose them; only grows. */
+  cutEvents(): number;
+  /** Gives the place up: the source does not wait for it any more, and it is not read again; what is held is lost. */
   close(): void;
 }
 

@@ -74,6 +74,13 @@ test('streams keep the order in which the module numbers them', () => {
   );
 });
 
+test("the stream of the ledger is the host's own", () => {
+  assert.is(
+    problem({ streams: { logins: 'x', ledger: 'y' } }),
+    'streams.ledger: expected another name, because the host writes the stream of this one, found "ledger" (a string)',
+  );
+});
+
 test('the ABI of the manifest is the one that the host speaks', () => {
   assert.is(parse({ abi: ABI_VERSION }).abi, ABI_VERSION);
   assert.is(problem({ abi: 2 }), 'abi: expected 1, the ABI of this host, found 2 (a number)');

@@ -1,0 +1,73 @@
+/**
+ * The ledger on the wire: what became of every event of a filter, as records on a stream that the host writes.
+ *
+ * A record tells of one window of the host's clock: the events that entered and the class of each, as the filter
+ * counts them, and for each source the events that were lost before the filter could read them, and those that
+ * were cut there. It holds what was counted since the record before it. So the sum over the records of a run
+ * is the filter's counters, exactly, and in = kept + aggregated + discarded + malformed in each one of them.
+ */
+import type { Ledger } from './filter/abi.js';
+import { LEDGER_WINDOW_MS } from './limits.js';
+import type { Cursor } from './source/source.js';
+import type { WireRecord } from './wire.js';
+
+/** A span of the host's clock: one window, or more where the one before could not be told in time. */
+export interface Span {
+  readonly startMs: number;
+  readonly lengthMs: number;
+}
+
+export interface Tally {
+  /** From now on the filter is out; the next record says so. */
+  takeOut(): void;
+  /** What was counted since the last record; with `changes` nothing when there is nothing new. */
+  take(span: Span, what: 'changes' | 'everything'): WireRecord | undefined;
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+/** `ledger` and `cursors` are those of one filter, from its start. */
+export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, Cursor>): Tally {
+  let told: Record<'counters' | 'lost' | 'cut', Counts> = { counters: {}, lost: {}, cut: {} };
+  let state: 'runs' | 'taken out' | 'known to be taken out' = 'runs';
+
+  function bySource(count: (cursor: Cursor) => number): Counts {
+    return Object.fromEntries([...cursors].map(([source, cursor]) => [source, count(cursor)]));
+  }
+
+  return {
+    takeOut() {
+      state = 'taken out';
+    },
+    take({ startMs, lengthMs }, what) {
+      const now = {
+        counters: ledger(),
+        lost: bySource((cursor) => cursor.lostEvents()),
+        cut: bySource((cursor) => cursor.cutEvents()),
+      };
+      const counters = since(now.counters, told.counters);
+      const lost = nonzero(since(now.lost, told.lost));
+      const cut = nonzero(since(now.cut, told.cut));
+      const isNew =
+        state === 'taken out' || [counters, lost, cut].some((counts) => Object.values(counts).some(Boolean));
+      if (!isNew && what === 'changes') return undefined;
+      told = now;
+      const out = state === 'runs' ? {} : { taken_out: true };
+      if (state === 'taken out') state = 'known to be taken out';
+      return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, ...out };
+    },
+  };
+}
+
+/** Where the window of a time begins. */
+export function windowStart(nowMs: number): number {
+  return Math.floor(nowMs / LEDGER_WINDOW_MS) * LEDGER_WINDOW_MS;
+}
+
+function since(now: Counts, before: Counts): Counts {
+  return Object.fromEntries(Object.entries(now).map(([key, count]) => [key, count - (before[key] ?? 0)]));
+}
+
+function nonzero(counts: Counts): Counts {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+}
