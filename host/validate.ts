@@ -261,6 +261,9 @@ function shownKey(key: string): string {
   return /^[\w-]+$/.test(key) ? shorten(key) : shorten(beginning(key));
 }
 
+/** A key of a filter's config whose value no error shows. */
+const SECRET_KEY = 'redact_key';
+
 /** At least the first `room` characters of a value's JSON. Deep, endless or huge values cost little more. */
 function beginning(value: unknown, room: number = SHOWN_CHARACTERS): string {
   if (typeof value === 'string') return JSON.stringify(withoutSecret(value));
@@ -270,7 +273,7 @@ function beginning(value: unknown, room: number = SHOWN_CHARACTERS): string {
   for (const [key, item] of Object.entries(value)) {
     if (text.length > room) break;
     text += `${text && ','}${isList ? '' : `${beginning(key)}:`}`;
-    text += beginning(item, room - text.length - 1);
+    text += key === SECRET_KEY ? '"***"' : beginning(item, room - text.length - 1);
   }
   return isList ? `[${text}]` : `{${text}}`;
 }

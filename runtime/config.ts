@@ -20,7 +20,7 @@ import {
   skipSpace,
   unescapeTo,
 } from './jsonvalue';
-import { Text } from './text';
+import { literal, Text } from './text';
 
 const QUOTE: u8 = 0x22;
 const BACKSLASH: u8 = 0x5c;
@@ -127,11 +127,14 @@ export class Config {
 
   /** Stops the filter: this value is not what was expected. */
   refuse(expected: string): void {
-    const found =
-      this.kind === MISSING
-        ? 'nothing'
-        : String.UTF8.decodeUnsafe(this.start, min(this.end - this.start, 60));
-    abort(this.path + ': expected ' + expected + ', found ' + found);
+    abort(this.path + ': expected ' + expected + ', found ' + this.shown());
+  }
+
+  /** The beginning of it, for messages; nothing of what holds a secret. */
+  private shown(): string {
+    if (this.kind === MISSING) return 'nothing';
+    if (this.json().contains(literal(SECRET))) return 'something with a "' + SECRET + '"';
+    return String.UTF8.decodeUnsafe(this.start, min(this.end - this.start, 60));
   }
 
   private expect(kind: i32, expected: string): void {
@@ -143,6 +146,8 @@ export class Config {
 const DURATION_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
 let isRead: bool = false;
+/** The key whose value no message may show. */
+const SECRET: string = 'redact_key';
 
 /** The filter's config; an empty object when there is none. */
 export function config(): Config {

@@ -2,10 +2,10 @@
  * The guest library: what filters import from 'weir/runtime'.
  */
 export { isAddress } from './address';
-export { Config, config } from './config';
-export { Key, key, keyOf, Stream } from './emit';
+export { config, Config } from './config';
+export { key, Key, keyOf, Stream } from './emit';
 export { EventTime } from './eventtime';
-export { FieldList, fieldsFrom, fieldsNamed } from './fieldlist';
+export { FieldList, fieldsFrom, fieldsNamed, redactFields } from './fieldlist';
 export { Firewall } from './firewall';
 export { Json } from './json';
 export { putField, putJson } from './jsonemit';
@@ -13,6 +13,7 @@ export { Field, MISSING, NUMBER, STRING } from './jsonvalue';
 export { KeyValue } from './keyvalue';
 export { malformed } from './ledger';
 export { events, select, selectText } from './lines';
+export { masked, Redactor } from './redact';
 export { Shape } from './shape';
 export { SshLogin } from './sshlogin';
 export { Syslog } from './syslog';

@@ -1,36 +1,23 @@
 // Selects NDJSON events by the values of their fields, and counts them by up to three fields in windows.
-// Configured, not compiled: `where`, `keep`, `count_by` and `window` stand in weir.json.
-import {
-  config,
-  EventTime,
-  events,
-  fieldsFrom,
-  Json,
-  Key,
-  key,
-  MISSING,
-  malformed,
-  putJson,
-  STRING,
-  Stream,
-  Table,
-  Text,
-  Where,
-  Windows,
-} from 'weir/runtime';
+// Configured, not compiled: `where`, `keep`, `count_by`, `window`, `redact` and `redact_key` stand in weir.json.
+import { EventTime, Json, Key, MISSING, STRING, Stream, Table, Text, Where, Windows } from 'weir/runtime';
+import { config, events, fieldsFrom, key, malformed, putJson, redactFields } from 'weir/runtime';
 
-const settings = config().only(['where', 'keep', 'count_by', 'window']);
+const settings = config().only(['where', 'keep', 'count_by', 'window', 'redact', 'redact_key']);
 const isSelecting = settings.has('where');
 const isCounting = settings.has('count_by');
 if (!isSelecting && !isCounting) settings.refuse('"where", "count_by" or both');
 if (settings.has('keep') && !isSelecting) settings.get('keep').refuse('"where" beside it');
 if (settings.has('window') && !isCounting) settings.get('window').refuse('"count_by" beside it');
+if (settings.has('redact') && isSelecting && !settings.has('keep'))
+  settings.get('redact').refuse('"keep" beside it, because whole lines hide nothing');
 
 const json = new Json();
 const time = new EventTime(json);
 const where = new Where(json, settings.get('where'));
 const keep = fieldsFrom(json, settings.get('keep'), 32, []);
 const groups = fieldsFrom(json, settings.get('count_by'), 3, ['ts', 'window_ms', 'overflow', 'count']);
+redactFields(settings, keep, groups);
 
 const selected = new Stream('selected');
 const counts = new Stream('counts');
@@ -67,7 +54,7 @@ function emit(at: i64, line: Text): void {
 
 function count(at: i64): void {
   table.at(windows.of(at));
-  for (let i = 0; i < groups.length; i++) table.byTagged(<u8>groups.field(i).kind, groups.field(i).text());
+  for (let i = 0; i < groups.length; i++) table.byTagged(<u8>groups.kind(i), groups.text(i));
   table.add(table.row(), 0, 1);
 }
 

@@ -120,7 +120,9 @@ function parseConfigJson(text: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new WeirError('USAGE', `--config-json: expected a JSON object, found ${(error as Error).message}`);
+    // Node quotes a part of the text, which may hold a secret.
+    const [mistake] = (error as Error).message.split(/, \.*"/);
+    throw new WeirError('USAGE', `--config-json: expected a JSON object, found ${mistake}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new WeirError('USAGE', `--config-json: expected a JSON object, found ${text.slice(0, 60)}`);
