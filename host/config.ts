@@ -18,6 +18,9 @@ import {
   FILTERS_MAX,
   FILTERS_MEMORY_BYTES_DEFAULT,
   CPU_SHARE_MIN,
+  PROCESSES_EVERY_MS_DEFAULT,
+  PROCESSES_EVERY_MS_MAX,
+  PROCESSES_EVERY_MS_MIN,
   SERVERS_MAX,
   SOURCES_MAX,
   SPOOL_BYTES_DEFAULT,
@@ -75,6 +78,7 @@ type SourceKind =
   | { readonly kind: 'watch'; readonly roots: readonly string[] }
   | { readonly kind: 'command'; readonly argv: readonly string[] }
   | { readonly kind: 'syslog'; readonly udp?: string; readonly tcp?: string }
+  | { readonly kind: 'processes'; readonly everyMs: number }
   | { readonly kind: 'stdin' };
 
 export interface FilterConfig {
@@ -278,21 +282,29 @@ function sourceSchema(path: v.GenericSchema<string, string>) {
         v.check((found) => Object.keys(found).length > 0, 'an address for udp, tcp or both'),
       ),
     ),
+    processes: v.exactOptional(
+      v.union(
+        [v.literal(true), object({ every: textAs('a time from 500ms to 60s, such as "2s"', readInterval) })],
+        'true, or an object such as {"every":"2s"}, with a time from 500ms to 60s',
+      ),
+    ),
     stdin: v.exactOptional(v.literal(true, 'true')),
   });
   return v.pipe(
     kinds,
     v.rawTransform<v.InferOutput<typeof kinds>, SourceKind>(({ dataset, addIssue, NEVER }) => {
-      const { file, watch, command, syslog, stdin } = dataset.value;
+      const { file, watch, command, syslog, processes, stdin } = dataset.value;
       const found = Object.keys(dataset.value);
       if (found.length === 1) {
         if (file) return { kind: 'file', paths: typeof file === 'string' ? [file] : file };
         if (watch) return { kind: 'watch', roots: watch };
         if (command) return { kind: 'command', argv: command };
         if (syslog) return { kind: 'syslog', ...syslog };
+        if (processes === true) return { kind: 'processes', everyMs: PROCESSES_EVERY_MS_DEFAULT };
+        if (processes) return { kind: 'processes', everyMs: processes.every };
         if (stdin) return { kind: 'stdin' };
       }
-      const expected = 'exactly one of the keys file, watch, command, syslog and stdin';
+      const expected = 'exactly one of the keys file, watch, command, syslog, processes and stdin';
       addIssue({ message: `expected ${expected}, found ${found.join(' and ') || 'none'}` });
       return NEVER;
     }),
@@ -315,6 +327,14 @@ function checkSize({ dataset, addIssue }: v.RawCheckContext<object>): void {
 function readSpool(value: string): number | undefined {
   const bytes = readSize(value);
   return bytes !== undefined && bytes >= SPOOL_BYTES_MIN && bytes <= SPOOL_BYTES_MAX ? bytes : undefined;
+}
+
+/** Milliseconds of "2s", "500ms", ...; `undefined` for anything else. */
+function readInterval(value: string): number | undefined {
+  const [, number, unit] = /^(\d{1,5})(ms|s)$/.exec(value) ?? [];
+  const intervalMs = Number(number) * (unit === 's' ? 1_000 : 1);
+  const isInRange = intervalMs >= PROCESSES_EVERY_MS_MIN && intervalMs <= PROCESSES_EVERY_MS_MAX;
+  return isInRange ? intervalMs : undefined;
 }
 
 function isShare(value: unknown): boolean {

@@ -22,6 +22,7 @@ import { createSaver, loadPositions, type Positions } from './positions.js';
 import { createPublisher, type Publisher } from './publish.js';
 import { createCommandSource } from './source/command.js';
 import { createFileSource } from './source/file.js';
+import { createProcessesSource } from './source/processes.js';
 import type { Cursor, Source } from './source/source.js';
 import { createStdinSource } from './source/stdin.js';
 import { createSyslogSource } from './source/syslog.js';
@@ -155,6 +156,8 @@ function createSource(entry: SourceConfig, untilEof: boolean): Source {
       return createCommandSource(entry.name, entry.argv);
     case 'watch':
       return createWatchSource(entry.name, entry.roots);
+    case 'processes':
+      return createProcessesSource(entry.name, { everyMs: entry.everyMs });
   }
 }
 

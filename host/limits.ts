@@ -64,6 +64,18 @@ export const WATCH_SETTLE_MS = 50;
 /** Everything watched is looked at again this often, because inotify's own queue can overflow. */
 export const WATCH_RESCAN_MS = 5 * 60_000;
 
+/** How often a `processes` source looks at /proc: more often costs more, more rarely sees fewer that end soon. */
+export const PROCESSES_EVERY_MS_DEFAULT = 2_000;
+export const PROCESSES_EVERY_MS_MIN = 500;
+export const PROCESSES_EVERY_MS_MAX = 60_000;
+/** New processes of one sample, each some eight reads, and known ones that are looked at again, one read each. */
+export const PROCESSES_NEW_MAX = 256;
+export const PROCESSES_AGAIN_MAX = 256;
+/** Processes that are remembered: more than an appliance has. */
+export const PROCESSES_MAX = 65_536;
+/** What is told of a command line; the kernel takes 128 KiB in one argument. */
+export const COMMAND_LINE_BYTES_MAX = 4 * KiB;
+
 /** Files of one `file` source, how often they are looked at, and how often its glob is expanded again. */
 export const FILES_MAX = 4096;
 /** Entries of folders that one pattern looks at: about 100 ms. */

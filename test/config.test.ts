@@ -165,9 +165,11 @@ const REFUSED = `
 {"sources":null}
   sources: expected an object of sources by name, found null
 {"sources":{"auth":{}}}
-  sources.auth: expected exactly one of the keys file, watch, command, syslog and stdin, found none
+  sources.auth: expected exactly one of the keys file, watch, command, syslog, processes and stdin, found none
 {"sources":{"auth":{"file":"a","stdin":true}}}
-  sources.auth: expected exactly one of the keys file, watch, command, syslog and stdin, found file and stdin
+  sources.auth: expected exactly one of the keys file, watch, command, syslog, processes and stdin, found file and stdin
+{"sources":{"auth":{"processes":{"every":"400ms"}}}}
+  sources.auth.processes: expected true, or an object such as {"every":"2s"}, with a time from 500ms to 60s, found {"every":"400ms"} (an object)
 {"sources":{"auth":{"stdin":false}}}
   sources.auth.stdin: expected true, found false (a boolean)
 {"sources":{"auth":{"file":["a",1]}}}
@@ -193,7 +195,7 @@ const REFUSED = `
 
 test('an error names the file, the key, what was expected and what was found', () => {
   const cases = REFUSED.split('\n{').slice(1);
-  assert.is(cases.length, 24);
+  assert.is(cases.length, 25);
   for (const refused of cases) {
     const [part, line] = refused.split('\n  ');
     assert.is(problem(JSON.parse(`{${part}`)), line);
