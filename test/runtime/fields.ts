@@ -1,16 +1,11 @@
 /**
  * Builds the test filters that tell every field a reader of the library finds, and runs lines through them.
  */
-import { copyFile, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
-import { compileFilter } from '../../host/filter/compile.js';
 import type { WireRecord } from '../../host/wire.js';
-import { ledgerAddsUp, type RunOptions, type RunResult, runFilter } from '../filter.js';
-import { temporaryFolder } from '../help.js';
+import { ledgerAddsUp, type RunOptions, type RunResult } from '../filter.js';
+import { buildTestFilter } from './testfilter.js';
 
-export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 /** When lines are received, unless a test says otherwise. */
 export const NOW = '2026-01-31T12:00:00Z';
 
@@ -24,13 +19,9 @@ export interface FieldsFilter {
 
 /** `name` is a folder in `test/filters`. */
 export async function buildFieldsFilter(name = 'syslog-fields'): Promise<FieldsFilter> {
-  const folder = await temporaryFolder();
-  const source = join(ROOT, 'test/filters', name);
-  await mkdir(join(folder.path, name));
-  await compileFilter(ROOT, source, join(folder.path, name, 'filter.wasm'));
-  await copyFile(join(source, 'filter.json'), join(folder.path, name, 'filter.json'));
+  const built = await buildTestFilter(name);
   const filter: FieldsFilter = {
-    run: (input, options = {}) => runFilter(name, input, { now: NOW, ...options, folder: folder.path }),
+    run: (input, options = {}) => built.run(input, { now: NOW, ...options }),
     read(input, options) {
       const result = filter.run(input, options);
       assert.ok(ledgerAddsUp(result));
@@ -41,7 +32,7 @@ export async function buildFieldsFilter(name = 'syslog-fields'): Promise<FieldsF
       assert.is(others.length, 0);
       return fields ?? {};
     },
-    remove: () => folder.remove(),
+    remove: () => built.remove(),
   };
   return filter;
 }

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WireRecord } from '../../host/wire.js';
-import { buildFieldsFilter, type FieldsFilter, NOW, ROOT } from './fields.js';
+import { buildFieldsFilter, type FieldsFilter, NOW } from './fields.js';
+import { ROOT } from './testfilter.js';
 
 const VECTORS = join(ROOT, '../shared/corpus/syslog/go-syslog');
 const DAY_MS = 86_400_000;
