@@ -4,6 +4,7 @@
  */
 import { allocate } from './arena';
 import { equalBytes, indexOf, indexOfByte } from './bytes';
+import { equalNoCase, indexOfNoCase } from './nocase';
 
 @unmanaged
 export class Text {
@@ -55,6 +56,24 @@ export class Text {
   indexOf(needle: Text): i32 {
     const found = indexOf(this.start, this.end, needle.start, needle.length);
     return found === this.end && !needle.isEmpty() ? -1 : <i32>(found - this.start);
+  }
+
+  // The same with `A` to `Z` taken for `a` to `z`; other letters keep their case.
+
+  equalsNoCase(other: Text): bool {
+    return this.length === other.length && equalNoCase(this.start, other.start, other.length);
+  }
+
+  startsWithNoCase(prefix: Text): bool {
+    return this.length >= prefix.length && equalNoCase(this.start, prefix.start, prefix.length);
+  }
+
+  endsWithNoCase(suffix: Text): bool {
+    return this.length >= suffix.length && equalNoCase(this.end - suffix.length, suffix.start, suffix.length);
+  }
+
+  containsNoCase(needle: Text): bool {
+    return needle.isEmpty() || indexOfNoCase(this.start, this.end, needle.start, needle.length) !== this.end;
   }
 
   /** Index of the last occurrence, or -1. */
