@@ -1,7 +1,7 @@
 /**
  * Addresses as text: IPv4, IPv6, host names. They are judged whole, never found inside of something longer.
  */
-import { allocate } from './arena';
+import { hexDigit } from './number';
 import { Text } from './text';
 
 const DOT: u8 = 0x2e;
@@ -11,18 +11,96 @@ const PERCENT: u8 = 0x25;
 const HOST_NAME_BYTES_MAX: usize = 255;
 /** Interface names of Linux have up to 15 bytes. */
 const ZONE_BYTES_MAX: usize = 16;
+/** Before the four bytes of an IPv4 address in an IPv6 one: RFC 4291, section 2.5.5.2. */
+const IPV4_MAPPED: u64 = 0xffff00000000;
+const GROUPS: i32 = 8;
 
-/** True for an IPv4 address in dotted decimal or an IPv6 address (RFC 4291, section 2.2), with or without `%zone`. */
+/** An address as a number of 128 bits; IPv4 is in ::ffff:0:0/96. */
+@unmanaged
+export class Address {
+  high: u64 = 0;
+  low: u64 = 0;
+
+  /**
+   * Reads an IPv4 address in dotted decimal or an IPv6 address (RFC 4291, section 2.2). A `%zone` is allowed and is
+   * no part of the number. False, and the number undefined, for anything else.
+   */
+  parse(text: Text): bool {
+    const ipv4 = readIpv4(text.start, text.end);
+    if (ipv4 < 0) return this.parseIpv6(text.start, text.end);
+    this.high = 0;
+    this.low = IPV4_MAPPED | <u64>ipv4;
+    return true;
+  }
+
+  private parseIpv6(start: usize, end: usize): bool {
+    let groups = 0;
+    /** Groups before the `::`, or -1. */
+    let gap = -1;
+    let at = start;
+    this.high = 0;
+    this.low = 0;
+    if (end - start >= 2 && load<u8>(at) === COLON && load<u8>(at, 1) === COLON) {
+      gap = 0;
+      at += 2;
+    }
+    while (at < end && load<u8>(at) !== PERCENT) {
+      const ipv4 = groups < 7 ? readIpv4(at, zoneAt(at, end)) : -1;
+      if (ipv4 >= 0) {
+        groups += 2;
+        this.append(<u64>ipv4 >> 16);
+        this.append(<u64>ipv4 & 0xffff);
+        at = zoneAt(at, end);
+        break;
+      }
+      const first = at;
+      let group: u64 = 0;
+      for (; at < end && at - first < 4 && hexDigit(load<u8>(at)) < 16; at++)
+        group = (group << 4) | hexDigit(load<u8>(at));
+      if (at === first || ++groups > GROUPS) return false;
+      this.append(group);
+      if (at === end || load<u8>(at) === PERCENT) break;
+      if (load<u8>(at++) !== COLON) return false;
+      if (at < end && load<u8>(at) === COLON && gap < 0) {
+        gap = groups;
+        at++;
+      } else if (at === end || load<u8>(at) === PERCENT) return false;
+    }
+    if (at < end && !isZone(at + 1, end)) return false;
+    if (gap < 0) return groups === GROUPS;
+    this.widen(groups - gap, GROUPS - groups);
+    return groups < GROUPS;
+  }
+
+  private append(group: u64): void {
+    this.high = (this.high << 16) | (this.low >> 48);
+    this.low = (this.low << 16) | group;
+  }
+
+  /** Puts `zeros` groups before the last `tail` groups. */
+  private widen(tail: i32, zeros: i32): void {
+    const keptHigh = tail > 4 ? lowBits(this.high, tail - 4) : 0;
+    const keptLow = lowBits(this.low, tail);
+    let high = this.high ^ keptHigh;
+    let low = this.low ^ keptLow;
+    for (let i = 0; i < zeros; i++) {
+      high = (high << 16) | (low >> 48);
+      low <<= 16;
+    }
+    this.high = high | keptHigh;
+    this.low = low | keptLow;
+  }
+}
+
+const judged: Address = new Address();
+
+/** True for an IPv4 address in dotted decimal or an IPv6 address, with or without `%zone`. */
 export function isAddress(text: Text): bool {
-  return isIpv4(text.start, text.end) || isIpv6(text.start, text.end);
+  return judged.parse(text);
 }
 
 /** What `writeNetwork` writes at most: `ffff:ffff:ffff::/48`, or `255.255.255.0/24`. */
 export const NETWORK_BYTES_MAX: usize = 19;
-
-const IPV6_GROUPS: usize = 8;
-const GROUP_BYTES: usize = 2;
-const groups: usize = allocate(IPV6_GROUPS * GROUP_BYTES);
 
 /**
  * Writes the network of an address: the first three parts of an IPv4 address, the first three groups of an IPv6
@@ -30,16 +108,9 @@ const groups: usize = allocate(IPV6_GROUPS * GROUP_BYTES);
  * an IPv4 address (`::ffff:192.0.2.1`) is in the network of that. Returns the end, or 0 for what is no address.
  */
 export function writeNetwork(text: Text, target: usize): usize {
-  if (isIpv4(text.start, text.end)) {
-    readIpv4(text.start, 0);
-    return writeIpv4Network(target, load<u16>(groups), load<u16>(groups, GROUP_BYTES));
-  }
-  if (!isIpv6(text.start, text.end)) return 0;
-  readGroups(text.start, zoneAt(text.start, text.end));
-  if (load<u64>(groups) === 0 && load<u32>(groups, 8) === 0xffff0000) {
-    return writeIpv4Network(target, load<u16>(groups, 12), load<u16>(groups, 14));
-  }
-  return writeIpv6Network(target);
+  if (!judged.parse(text)) return 0;
+  const isIpv4 = judged.high === 0 && judged.low >> 32 === IPV4_MAPPED >> 32;
+  return isIpv4 ? writeIpv4Network(target, <u32>judged.low) : writeIpv6Network(target, judged.high);
 }
 
 /** True for what can be a host name: up to 255 letters, digits, dots, hyphens and underscores. */
@@ -49,45 +120,25 @@ export function isHostName(text: Text): bool {
   return true;
 }
 
-function isIpv4(start: usize, end: usize): bool {
+/** The last `groups` groups of a half; all of it from four on. */
+function lowBits(half: u64, groups: i32): u64 {
+  return groups >= 4 ? half : half & (((<u64>1) << (groups << 4)) - 1);
+}
+
+/** The number of an IPv4 address, or -1. */
+function readIpv4(start: usize, end: usize): i64 {
   let at = start;
+  let number: i64 = 0;
   for (let part = 0; part < 4; part++) {
-    if (part && (at >= end || load<u8>(at++) !== DOT)) return false;
+    if (part && (at >= end || load<u8>(at++) !== DOT)) return -1;
     let value = 0;
     const first = at;
     for (; at < end && load<u8>(at) - 0x30 < 10 && at - first < 3; at++)
       value = value * 10 + (load<u8>(at) - 0x30);
-    if (at === first || value > 255) return false;
+    if (at === first || value > 255) return -1;
+    number = (number << 8) | value;
   }
-  return at === end;
-}
-
-function isIpv6(start: usize, end: usize): bool {
-  let groups = 0;
-  let isCompressed = false;
-  let at = start;
-  if (end - start >= 2 && load<u8>(at) === COLON && load<u8>(at, 1) === COLON) {
-    isCompressed = true;
-    at += 2;
-  }
-  while (at < end && load<u8>(at) !== PERCENT) {
-    if (groups < 7 && isIpv4(at, zoneAt(at, end))) {
-      groups += 2;
-      at = zoneAt(at, end);
-      break;
-    }
-    const first = at;
-    while (at < end && at - first < 4 && isHex(load<u8>(at))) at++;
-    if (at === first || ++groups > 8) return false;
-    if (at === end || load<u8>(at) === PERCENT) break;
-    if (load<u8>(at++) !== COLON) return false;
-    if (at < end && load<u8>(at) === COLON && !isCompressed) {
-      isCompressed = true;
-      at++;
-    } else if (at === end || load<u8>(at) === PERCENT) return false;
-  }
-  if (at < end && !isZone(at + 1, end)) return false;
-  return isCompressed ? groups < 8 : groups === 8;
+  return at === end ? number : -1;
 }
 
 /** Where the zone begins, or the end. */
@@ -107,74 +158,21 @@ function isNameByte(byte: u8): bool {
   return byte - 0x30 < 10 || letter < 26 || byte === 0x2d || byte === 0x2e || byte === 0x5f;
 }
 
-function isHex(byte: u8): bool {
-  const letter: u8 = (byte | 0x20) - 0x61;
-  return byte - 0x30 < 10 || letter < 6;
-}
-
-/** The two groups of a valid IPv4 address; returns where it ends. */
-function readIpv4(start: usize, group: usize): usize {
-  let at = start;
-  for (let part: usize = 0; part < 4; part++) {
-    let value: u32 = 0;
-    for (; load<u8>(at) - 0x30 < 10; at++) value = value * 10 + (load<u8>(at) - 0x30);
-    // A group is a number: its first byte in the text is the high one.
-    store<u8>(groups + group * GROUP_BYTES + (part ^ 1), <u8>value);
-    at++;
+function writeIpv4Network(target: usize, address: u32): usize {
+  let at = target;
+  for (let shift: u32 = 24; shift >= 8; shift -= 8) {
+    if (shift < 24) store<u8>(at++, DOT);
+    at = writeNumber(at, (address >> shift) & 0xff, 10);
   }
-  return at - 1;
-}
-
-/** All groups of a valid IPv6 address without its zone. */
-function readGroups(start: usize, end: usize): void {
-  memory.fill(groups, 0, IPV6_GROUPS * GROUP_BYTES);
-  let count: usize = 0;
-  let gap: usize = IPV6_GROUPS;
-  let at = start;
-  while (at < end) {
-    if (load<u8>(at) === COLON) {
-      at++;
-      if (at < end && load<u8>(at) === COLON) {
-        gap = count;
-        at++;
-      }
-      continue;
-    }
-    if (isIpv4(at, end)) {
-      at = readIpv4(at, count);
-      count += 2;
-      break;
-    }
-    let value: u32 = 0;
-    for (; at < end && load<u8>(at) !== COLON; at++) value = (value << 4) | hexOf(load<u8>(at));
-    store<u16>(groups + count++ * GROUP_BYTES, <u16>value);
-  }
-  // What stands behind `::` belongs to the end.
-  const behind = (count - min(gap, count)) * GROUP_BYTES;
-  const from = groups + gap * GROUP_BYTES;
-  const to = groups + IPV6_GROUPS * GROUP_BYTES - behind;
-  if (gap === IPV6_GROUPS || from === to) return;
-  memory.copy(to, from, behind);
-  memory.fill(from, 0, to - from);
-}
-
-function writeIpv4Network(target: usize, first: u32, second: u32): usize {
-  let at = writeNumber(target, first >> 8, 10);
-  store<u8>(at, DOT);
-  at = writeNumber(at + 1, first & 0xff, 10);
-  store<u8>(at, DOT);
-  at = writeNumber(at + 1, second >> 8, 10);
   return writeEnd(at, '.0/24');
 }
 
 /** In the form of RFC 5952: groups without leading zeros, the last ones that are zero in `::`. */
-function writeIpv6Network(target: usize): usize {
-  let count: usize = 3;
-  while (count && !load<u16>(groups + (count - 1) * GROUP_BYTES)) count--;
+function writeIpv6Network(target: usize, high: u64): usize {
   let at = target;
-  for (let i: usize = 0; i < count; i++) {
-    if (i) store<u8>(at++, COLON);
-    at = writeNumber(at, load<u16>(groups + i * GROUP_BYTES), 16);
+  for (let rest = high & ~0xffff, isFirst = true; rest; rest <<= 16, isFirst = false) {
+    if (!isFirst) store<u8>(at++, COLON);
+    at = writeNumber(at, <u32>(rest >> 48), 16);
   }
   return writeEnd(at, '::/48');
 }
@@ -193,8 +191,4 @@ function writeNumber(target: usize, value: u32, base: u32): usize {
 function writeEnd(target: usize, end: string): usize {
   for (let i = 0; i < end.length; i++) store<u8>(target + i, <u8>end.charCodeAt(i));
   return target + end.length;
-}
-
-function hexOf(byte: u8): u32 {
-  return byte - 0x30 < 10 ? byte - 0x30 : (byte | 0x20) - 0x57;
 }
