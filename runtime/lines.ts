@@ -43,7 +43,7 @@ export function events(each: EventHandler): void {
   handler = each;
 }
 
-/** Lets only lines through that hold one of the literals (up to 8); the others are counted as discarded. */
+/** Lets only lines through that hold one of the literals (up to 1,024); the others are counted as discarded. */
 export function select(literals: string[]): void {
   for (let i = 0; i < literals.length; i++) prefilter.add(literal(literals[i]));
 }
@@ -53,7 +53,11 @@ export function selectText(needle: Text): void {
   prefilter.add(needle);
 }
 
-// For entry.ts: what the host calls.
+// For entry.ts: what the host calls, and what ends the start.
+
+export function prepareSelect(): void {
+  prefilter.prepare();
+}
 
 export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);

@@ -2,16 +2,18 @@
  * The prefilter: a search of the whole batch for a few literals at once, so that only lines that hold one of
  * them are ever looked at. Newlines on the way are counted in the same pass, so that every line is accounted for.
  *
- * Per 16 bytes and literal: compare two of its bytes at 16 places at once, and verify the few places where both
- * agree (Muła, "SIMD-friendly algorithms for substring searching"). The two bytes are those that are least
- * common in logs, because quotes and vowels would agree everywhere.
+ * Up to 8 literals, per 16 bytes and literal: compare two of its bytes at 16 places at once, and verify the few
+ * places where both agree (Muła, "SIMD-friendly algorithms for substring searching"). The two bytes are those that
+ * are least common in logs, because quotes and vowels would agree everywhere. More literals, up to 1,024, are
+ * searched as patterns.ts does; `prepare` chooses.
  */
 
 import { allocate } from './arena';
 import { equalBytes } from './bytes';
+import { PATTERNS_MAX, Patterns } from './patterns';
 import { Text } from './text';
 
-/** Literals that one prefilter may hold. */
+/** Literals that are compared one by one; with more of them the method changes. */
 export const LITERALS_MAX: u32 = 8;
 
 /** A literal's search entry: splats of two of its bytes, then their offsets, its start and its length. */
@@ -26,32 +28,40 @@ const COMMON = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
 const LANE_BLOCKS_MAX: usize = 252;
 const NEWLINE: u8 = 10;
 
-@unmanaged
 export class Prefilter {
   entries: usize = 0;
   literals: u32 = 0;
   /** Newlines that the last `next` passed over. */
   newlines: u32 = 0;
+  private texts: Text[] = [];
+  private patterns: Patterns | null = null;
 
   add(literal: Text): void {
-    if (literal.length < 2 || this.literals >= LITERALS_MAX) {
-      abort('a prefilter takes up to 8 literals of 2 bytes or more');
+    if (literal.length < 2 || this.literals >= PATTERNS_MAX) {
+      abort('a prefilter takes up to 1024 literals of 2 bytes or more');
     }
-    if (!this.entries) this.entries = allocate(ENTRY_BYTES * LITERALS_MAX);
-    const entry = this.entries + this.literals * ENTRY_BYTES;
-    const first = rarest(literal, literal.length);
-    const second = rarest(literal, first);
-    v128.store(entry, i8x16.splat(load<u8>(literal.start + first)));
-    v128.store(entry, i8x16.splat(load<u8>(literal.start + second)), 16);
-    store<usize>(entry, first, FIRST_AT);
-    store<usize>(entry, second, SECOND_AT);
-    store<usize>(entry, literal.start, START_AT);
-    store<usize>(entry, literal.length, LENGTH_AT);
+    this.texts.push(literal);
     this.literals++;
+  }
+
+  /** Ends the adding: call it when the filter has started. */
+  prepare(): void {
+    if (this.literals > LITERALS_MAX) {
+      this.patterns = new Patterns(StaticArray.fromArray(this.texts));
+      return;
+    }
+    this.entries = allocate(ENTRY_BYTES * this.literals);
+    for (let i: u32 = 0; i < this.literals; i++) enter(this.entries + i * ENTRY_BYTES, this.texts[i]);
   }
 
   /** Address of the first literal in [from, end), or `end`; `newlines` counts those before it. */
   next(from: usize, end: usize): usize {
+    const patterns = this.patterns;
+    if (patterns) {
+      const found = patterns.next(from, end);
+      this.newlines = patterns.newlines;
+      return found;
+    }
     this.newlines = 0;
     return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfMany(from, end);
   }
@@ -145,6 +155,17 @@ export class Prefilter {
     }
     return false;
   }
+}
+
+function enter(entry: usize, literal: Text): void {
+  const first = rarest(literal, literal.length);
+  const second = rarest(literal, first);
+  v128.store(entry, i8x16.splat(load<u8>(literal.start + first)));
+  v128.store(entry, i8x16.splat(load<u8>(literal.start + second)), 16);
+  store<usize>(entry, first, FIRST_AT);
+  store<usize>(entry, second, SECOND_AT);
+  store<usize>(entry, literal.start, START_AT);
+  store<usize>(entry, literal.length, LENGTH_AT);
 }
 
 /** Offset of the literal's least common byte, other than the one at `except`. */

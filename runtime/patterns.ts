@@ -1,0 +1,317 @@
+/**
+ * Patterns: up to 1,024 literals that are searched at once; prepared while the filter starts.
+ *
+ *     const tools = new Patterns([literal('/bin/nc'), literal('/bin/socat'), ...]);
+ *     tools.first(text)        index of the first literal of the list that occurs in the text, or -1
+ *     tools.each(text, visit)  every occurrence
+ *
+ * Let the shortest literal have m bytes. Every occurrence of a literal covers, with a whole window (2 to 5 bytes), one
+ * of the places that lie `stride` = m - window + 1 bytes apart. So only the windows at these places are looked up,
+ * by a hash, in a table that says at which offsets of literals such a window occurs (the idea of Wu and Manber, "A
+ * Fast Algorithm for Multi-Pattern Searching", with a fixed stride, so that no look-up waits for the one before
+ * it). The shortest literal sets the pace: with 3 bytes every place, with 5 every other, with 12 every eighth.
+ *
+ * Where a window is known, each offset that it may have gives one place where a literal may start. The first bytes
+ * of that place lead, by a second hash, to the literals that begin so, in sorted order; a binary search
+ * finds the greatest one that is not above the text. Only it and its own prefixes can occur there. So a byte of input
+ * costs at most one such question: 10 comparisons of at most the length of a literal, whatever the input is.
+ *
+ *     windows: u8 a hash, bit o: such a window occurs at offset o of a literal
+ *     heads:   first bytes u64 | first rank, end rank u16; 16 bytes a slot, open addressing
+ *     entry:   start, length, index in the list, longest other entry that is a prefix of it (rank + 1), lowest
+ *              index among it and its prefixes; u32 each, in sorted order
+ */
+import { allocate } from './arena';
+import { countByte, equalBytes } from './bytes';
+import { Text } from './text';
+
+/** Literals of one set, and the bytes of one of them. */
+export const PATTERNS_MAX: u32 = 1024;
+export const PATTERN_BYTES_MAX: usize = 255;
+
+const WINDOW_BYTES_MAX: usize = 5;
+/** An offset is a bit of a byte. */
+const STRIDE_MAX: usize = 8;
+/** First bytes of a literal that the second hash looks at: what fits a register. */
+const HEAD_BYTES_MAX: usize = 8;
+const HEAD_BYTES: usize = 16;
+const ENTRY_BYTES: usize = 20;
+const LENGTH_AT: usize = 4;
+const INDEX_AT: usize = 8;
+const PREFIX_AT: usize = 12;
+const LOWEST_AT: usize = 16;
+/** Slots of `windows` for one literal, and their least and greatest number: what the first-level cache holds. */
+const SLOTS_EACH: u32 = 128;
+const SLOT_BITS_MIN: u32 = 12;
+const SLOT_BITS_MAX: u32 = 15;
+/** Newlines are counted chunk by chunk, while the bytes are near. */
+const CHUNK_BYTES: usize = 4096;
+const NEWLINE: u8 = 10;
+const HASH: u64 = 0x9e3779b97f4a7c15;
+
+/** Sees an occurrence: the literal's index in the list, and where it starts in the text. */
+export type Visit = (index: u32, start: u32) => void;
+
+@unmanaged
+export class Patterns {
+  /** Newlines that the last `next` passed over. */
+  newlines: u32 = 0;
+  private entries: usize = 0;
+  private size: u32 = 0;
+  private windows: usize = 0;
+  private windowShift: u64 = 0;
+  /** Shifted, so that bytes behind the window fall off the product. */
+  private windowHash: u64 = 0;
+  private stride: usize = 0;
+  private windowBytes: usize = 0;
+  private heads: usize = 0;
+  private headSlots: u32 = 0;
+  private headMask: u64 = 0;
+
+  constructor(literals: StaticArray<Text>) {
+    const size = <u32>literals.length;
+    if (size < 1 || size > PATTERNS_MAX) abort('a set of patterns takes 1 to 1024 literals');
+    this.size = size;
+    this.entries = allocate(ENTRY_BYTES * size);
+    let shortest = PATTERN_BYTES_MAX;
+    for (let i: u32 = 0; i < size; i++) {
+      const text = literals[i];
+      if (text.length < 2 || text.length > PATTERN_BYTES_MAX) {
+        abort('a literal among patterns has 2 to 255 bytes');
+      }
+      shortest = min(shortest, text.length);
+      this.insert(i, text);
+    }
+    this.linkPrefixes();
+    this.windowBytes = min(shortest < 4 ? shortest : shortest - 1, WINDOW_BYTES_MAX);
+    this.stride = min(shortest - this.windowBytes + 1, STRIDE_MAX);
+    this.enterWindows();
+    this.enterHeads(min(shortest, HEAD_BYTES_MAX));
+  }
+
+  /** Address of the first literal in [from, end), or `end`; `newlines` counts those before it. */
+  next(from: usize, end: usize): usize {
+    this.newlines = 0;
+    let place = from;
+    for (let at = from; at < end; at += CHUNK_BYTES) {
+      const stop = min(at + CHUNK_BYTES, end);
+      for (place = this.nextPlace(place, stop); place < stop; place = this.nextPlace(place, stop)) {
+        for (let offsets = this.offsetsAt(place); offsets; ) {
+          const offset = greatest(offsets);
+          offsets ^= 1 << offset;
+          const start = place - offset;
+          if (start < from || !this.entryAt(start, end)) continue;
+          // It may start in the chunk before, whose newlines are counted already.
+          if (start < at) this.newlines -= countByte(start, at, NEWLINE);
+          else this.newlines += countByte(at, start, NEWLINE);
+          return start;
+        }
+        place += this.stride;
+      }
+      this.newlines += countByte(at, stop, NEWLINE);
+    }
+    return end;
+  }
+
+  /** The lowest index of the literals that occur in the text, or -1. */
+  first(text: Text): i32 {
+    let lowest = u32.MAX_VALUE;
+    for (
+      let place = this.nextPlace(text.start, text.end);
+      place < text.end && lowest;
+      place = this.nextPlace(place + this.stride, text.end)
+    ) {
+      for (let offsets = this.offsetsAt(place); offsets; ) {
+        const offset = greatest(offsets);
+        offsets ^= 1 << offset;
+        const start = place - offset;
+        const entry = start < text.start ? 0 : this.entryAt(start, text.end);
+        if (entry) lowest = min(lowest, load<u32>(entry, LOWEST_AT));
+      }
+    }
+    return <i32>lowest;
+  }
+
+  /** Calls `visit` for every occurrence: by start, and the longest one first where several start together. */
+  each(text: Text, visit: Visit): void {
+    for (
+      let place = this.nextPlace(text.start, text.end);
+      place < text.end;
+      place = this.nextPlace(place + this.stride, text.end)
+    ) {
+      for (let offsets = this.offsetsAt(place); offsets; ) {
+        const offset = greatest(offsets);
+        offsets ^= 1 << offset;
+        const start = place - offset;
+        let entry = start < text.start ? 0 : this.entryAt(start, text.end);
+        for (; entry; entry = this.prefixOf(entry)) {
+          visit(load<u32>(entry, INDEX_AT), <u32>(start - text.start));
+        }
+      }
+    }
+  }
+
+  /** The first place from `place` on, in steps of the stride, whose window is known, or one from `stop` on. */
+  private nextPlace(place: usize, stop: usize): usize {
+    const windows = this.windows;
+    const shift = this.windowShift;
+    const hash = this.windowHash;
+    const stride = this.stride;
+    const three = stride * 3;
+    for (; place + three < stop; place += three + stride) {
+      const known =
+        load<u8>(windows + slotOf(load<u64>(place), hash, shift)) |
+        load<u8>(windows + slotOf(load<u64>(place + stride), hash, shift)) |
+        load<u8>(windows + slotOf(load<u64>(place + stride + stride), hash, shift)) |
+        load<u8>(windows + slotOf(load<u64>(place + three), hash, shift));
+      if (known) break;
+    }
+    while (place < stop && !load<u8>(windows + slotOf(load<u64>(place), hash, shift))) place += stride;
+    return place;
+  }
+
+  private offsetsAt(place: usize): u32 {
+    return load<u8>(this.windows + slotOf(load<u64>(place), this.windowHash, this.windowShift));
+  }
+
+  /** The longest entry that stands at `start` and ends at or before `end`, or 0. */
+  private entryAt(start: usize, end: usize): usize {
+    const head = load<u64>(start) & this.headMask;
+    let slot = this.heads + HEAD_BYTES * <usize>this.headSlotOf(head);
+    while (load<u16>(slot, 10) && load<u64>(slot) !== head) slot = this.slotBehind(slot);
+    let low = <u32>load<u16>(slot, 8);
+    let high = <u32>load<u16>(slot, 10);
+    if (!high) return 0;
+    const bytes = end - start;
+    let entry = this.rank(low);
+    let sameLow = commonBytes(entry, start, bytes, 0);
+    if (high > low + 1 && !isAbove(entry, sameLow, start, bytes)) {
+      // What both bounds have in common with the text, all between them have, too.
+      for (let sameHigh: usize = 0; high > low + 1; ) {
+        const middle = (low + high) >> 1;
+        entry = this.rank(middle);
+        const same = commonBytes(entry, start, bytes, min(sameLow, sameHigh));
+        if (isAbove(entry, same, start, bytes)) {
+          high = middle;
+          sameHigh = same;
+        } else {
+          low = middle;
+          sameLow = same;
+        }
+      }
+      entry = this.rank(low);
+    }
+    while (entry && load<u32>(entry, LENGTH_AT) > sameLow) entry = this.prefixOf(entry);
+    return entry;
+  }
+
+  private prefixOf(entry: usize): usize {
+    const rank = load<u32>(entry, PREFIX_AT);
+    return rank ? this.rank(rank - 1) : 0;
+  }
+
+  private rank(number: u32): usize {
+    return this.entries + ENTRY_BYTES * <usize>number;
+  }
+
+  private headSlotOf(head: u64): u32 {
+    return <u32>((head * HASH) >> 40) & (this.headSlots - 1);
+  }
+
+  private slotBehind(slot: usize): usize {
+    const next = slot + HEAD_BYTES;
+    return next === this.heads + HEAD_BYTES * <usize>this.headSlots ? this.heads : next;
+  }
+
+  // Preparation, in this order.
+
+  /** Puts a literal behind those that are not above it; `index` of them are there. */
+  private insert(index: u32, text: Text): void {
+    let from: u32 = 0;
+    for (let to = index; from < to; ) {
+      const middle = (from + to) >> 1;
+      const entry = this.rank(middle);
+      const same = commonBytes(entry, text.start, text.length, 0);
+      if (isAbove(entry, same, text.start, text.length)) to = middle;
+      else from = middle + 1;
+    }
+    const entry = this.rank(from);
+    memory.copy(entry + ENTRY_BYTES, entry, ENTRY_BYTES * (index - from));
+    store<u32>(entry, <u32>text.start);
+    store<u32>(entry, <u32>text.length, LENGTH_AT);
+    store<u32>(entry, index, INDEX_AT);
+  }
+
+  private linkPrefixes(): void {
+    for (let i: u32 = 0; i < this.size; i++) {
+      const entry = this.rank(i);
+      let prefix = i ? this.rank(i - 1) : 0;
+      while (prefix && !startsWith(entry, prefix)) prefix = this.prefixOf(prefix);
+      const index = load<u32>(entry, INDEX_AT);
+      store<u32>(entry, prefix ? <u32>((prefix - this.entries) / ENTRY_BYTES) + 1 : 0, PREFIX_AT);
+      store<u32>(entry, prefix ? min(index, load<u32>(prefix, LOWEST_AT)) : index, LOWEST_AT);
+    }
+  }
+
+  private enterWindows(): void {
+    let bits = SLOT_BITS_MIN;
+    while (bits < SLOT_BITS_MAX && (<u32>1) << bits < this.size * SLOTS_EACH) bits++;
+    this.windows = allocate((<usize>1) << bits);
+    this.windowShift = 64 - bits;
+    this.windowHash = HASH << ((8 - this.windowBytes) << 3);
+    for (let i: u32 = 0; i < this.size; i++) {
+      const start = load<u32>(this.rank(i));
+      for (let offset: usize = 0; offset < this.stride; offset++) {
+        const place = this.windows + slotOf(load<u64>(start + offset), this.windowHash, this.windowShift);
+        store<u8>(place, load<u8>(place) | (1 << (<u8>offset)));
+      }
+    }
+  }
+
+  private enterHeads(bytes: usize): void {
+    this.headSlots = 1 << (33 - clz((this.size - 1) | 1));
+    this.headMask = bytes < 8 ? ((<u64>1) << (bytes << 3)) - 1 : u64.MAX_VALUE;
+    this.heads = allocate(HEAD_BYTES * <usize>this.headSlots);
+    for (let i: u32 = 0; i < this.size; i++) {
+      const head = load<u64>(load<u32>(this.rank(i))) & this.headMask;
+      let slot = this.heads + HEAD_BYTES * <usize>this.headSlotOf(head);
+      while (load<u16>(slot, 10) && load<u64>(slot) !== head) slot = this.slotBehind(slot);
+      if (!load<u16>(slot, 10)) {
+        store<u64>(slot, head);
+        store<u16>(slot, <u16>i, 8);
+      }
+      store<u16>(slot, <u16>(i + 1), 10);
+    }
+  }
+}
+
+function slotOf(bytes: u64, hash: u64, shift: u64): usize {
+  return <usize>((bytes * hash) >> shift);
+}
+
+/** The greatest bit that is set. */
+function greatest(offsets: u32): u32 {
+  return 31 - clz(offsets);
+}
+
+/** Length of what the entry and a text begin with alike, of which `known` bytes are known to be. */
+function commonBytes(entry: usize, start: usize, bytes: usize, known: usize): usize {
+  const literal = load<u32>(entry);
+  const most = min(bytes, load<u32>(entry, LENGTH_AT));
+  for (let i = known; i < most; i += 16) {
+    const same = i8x16.bitmask(i8x16.eq(v128.load(literal + i), v128.load(start + i)));
+    if (same !== 0xffff) return min(i + ctz(~same), most);
+  }
+  return most;
+}
+
+/** True when the entry sorts behind a text with which it has the first `same` bytes in common. */
+function isAbove(entry: usize, same: usize, start: usize, bytes: usize): bool {
+  if (same === load<u32>(entry, LENGTH_AT)) return false;
+  return same === bytes || load<u8>(load<u32>(entry) + same) > load<u8>(start + same);
+}
+
+function startsWith(entry: usize, prefix: usize): bool {
+  const bytes = load<u32>(prefix, LENGTH_AT);
+  return bytes <= load<u32>(entry, LENGTH_AT) && equalBytes(load<u32>(entry), load<u32>(prefix), bytes);
+}
