@@ -1,18 +1,22 @@
 /**
  * The guest library: what filters import from 'weir/runtime'.
  */
-export { isAddress } from './address';
+export { Address, isAddress } from './address';
+export { CidrSet } from './cidr';
 export { config, Config } from './config';
-export { key, Key, keyOf, Stream } from './emit';
+export { Key, key, keyOf, Stream } from './emit';
 export { EventTime } from './eventtime';
 export { FieldList, fieldsFrom, fieldsNamed, redactFields } from './fieldlist';
 export { Firewall } from './firewall';
+export { Glob } from './glob';
 export { Json } from './json';
 export { putField, putJson } from './jsonemit';
 export { Field, MISSING, NUMBER, STRING } from './jsonvalue';
 export { KeyValue } from './keyvalue';
 export { malformed } from './ledger';
 export { events, select, selectText } from './lines';
+export { NO_NUMBER, parseDecimal, parseHex } from './number';
+export { Patterns } from './patterns';
 export { masked, Redactor } from './redact';
 export { Shape } from './shape';
 export { SshLogin } from './sshlogin';
