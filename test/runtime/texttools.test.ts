@@ -191,7 +191,7 @@ test('literals that are too many, too short or too long stop the filter', () => 
 test('texts that almost match everywhere cost no more than their length', () => {
   const near = many(1024, (index) => `${'a'.repeat(8 + (index % 240))}b${index}`);
   const line = 'a'.repeat(1_000_000);
-  const startMs = performance.now();
+  const before = process.cpuUsage();
   assert.equal(answers('first', near, [line, `${line}b7`]), [-1, 7]);
   assert.equal(answers('first', [...near.slice(1), 'ab'], [`${line}b`]), [1023]);
   assert.is(
@@ -204,7 +204,8 @@ test('texts that almost match everywhere cost no more than their length', () => 
   );
   const stars = `${'*a'.repeat(60)}b`;
   assert.equal(answers('glob', [stars, `${'*a?'.repeat(80)}*b`], [line, `${line}b`]), [0, 3]);
-  assert.ok(performance.now() - startMs < HOSTILE_MS_MAX);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok((user + system) / 1000 < HOSTILE_MS_MAX, `${(user + system) / 1000} ms`);
 });
 
 test('an address is in a set of prefixes when its bits are', () => {
