@@ -133,12 +133,18 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
   };
 }
 
-/** What runs without a config: the usual logs that this user may read, syslog on loopback, changes below /etc. */
+/** What runs without a config: the usual logs that this user may read, syslog on loopback, changes below /etc, new processes. */
 export function defaultConfig(facts: MachineFacts): Config {
   const logs = DEFAULT_LOGS.filter(facts.canRead);
   const file: SourceConfig[] = logs.length ? [{ name: 'auth', kind: 'file', paths: logs }] : [];
   const shared = { timezone: 'UTC', format: 'cbor' as const, config: {} };
   const from = [...file.map((source) => source.name), 'syslog'];
+  const hasProc = facts.canRead('/proc/self/stat');
+  const processes: SourceConfig = {
+    name: 'processes',
+    kind: 'processes',
+    everyMs: PROCESSES_EVERY_MS_DEFAULT,
+  };
   return {
     appliance: applianceName(facts.hostname),
     data: dataFolder(facts),
@@ -146,10 +152,12 @@ export function defaultConfig(facts: MachineFacts): Config {
       { name: 'etc', kind: 'watch', roots: ['/etc'] },
       ...file,
       { name: 'syslog', kind: 'syslog', udp: DEFAULT_SYSLOG, tcp: DEFAULT_SYSLOG },
+      ...(hasProc ? [processes] : []),
     ],
     filters: [
       { instance: 'ssh-auth', filter: 'ssh-auth', from, ...shared },
       { instance: 'files', filter: 'files', from: ['etc'], ...shared },
+      ...(hasProc ? [{ instance: 'processes', filter: 'processes', from: ['processes'], ...shared }] : []),
     ],
     limits: limitsOf({}),
   };

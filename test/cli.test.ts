@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compileFilter } from '../host/filter/compile.js';
+import { installedFilters } from '../host/filter/library.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
 import { endAll, ROOT, type Running, said, WAIT_MS, weir } from './command.js';
 import { temporaryFolder, until } from './help.js';
@@ -52,7 +53,7 @@ replay ssh-auth LOG --config-json [1]
 replay ssh-auth LOG --config-json {"users":1}
   1 FILTER_CONFIG: filter ssh-auth: config: expected no keys; found "users"; correct this key of the filter's "config"
 replay ../ssh-auth LOG
-  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of files, fw-admin, json-select, ssh-auth, tripwire; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"
+  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of FILTERS; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"
 replay ssh-auth LOG missing.log LOG
   1 SOURCE_UNREADABLE: missing.log: no such file; check the path and the permissions of the user that runs weir
 replay ssh-auth LOG missing*.log
@@ -80,10 +81,12 @@ tap --data nowhere
 tap --server nats://127.0.0.1:9
   1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
 build nothing
-  1 FILTER_UNKNOWN: filter "nothing": expected one of files, fw-admin, json-select, ssh-auth, tripwire; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"`;
+  1 FILTER_UNKNOWN: filter "nothing": expected one of FILTERS; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"`;
 
 cli('errors are one line and say what to do', async ({ folder }) => {
-  const cases = REFUSED.slice(1).split(/\n(?! )/);
+  const cases = REFUSED.replaceAll('FILTERS', installedFilters().join(', '))
+    .slice(1)
+    .split(/\n(?! )/);
   const seen = cases.map(async (refused) => {
     const [command = '', expected = ''] = refused.split('\n  ');
     const args = command.split(' ').map((part) => (part === 'LOG' ? SAMPLE : part));

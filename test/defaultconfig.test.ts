@@ -14,8 +14,8 @@ const FACTS: MachineFacts = {
   canRead: () => false,
 };
 
-test('without a config the logs that this user may read, syslog on loopback and /etc are read', () => {
-  const present = new Set(['/var/log/auth.log', '/var/log/syslog', '/etc/passwd']);
+test('without a config the logs that this user may read, syslog on loopback, /etc and processes are read', () => {
+  const present = new Set(['/var/log/auth.log', '/var/log/syslog', '/etc/passwd', '/proc/self/stat']);
   const config = defaultConfig({ ...FACTS, canRead: (path) => present.has(path) });
   const syslog = { name: 'syslog', kind: 'syslog', udp: '127.0.0.1:5514', tcp: '127.0.0.1:5514' };
   const etc = { name: 'etc', kind: 'watch', roots: ['/etc'] };
@@ -23,12 +23,14 @@ test('without a config the logs that this user may read, syslog on loopback and 
     etc,
     { name: 'auth', kind: 'file', paths: ['/var/log/auth.log', '/var/log/syslog'] },
     syslog,
+    { name: 'processes', kind: 'processes', everyMs: 2_000 },
   ]);
   assert.equal(
     config.filters.map(({ instance, from }) => [instance, from]),
     [
       ['ssh-auth', ['auth', 'syslog']],
       ['files', ['etc']],
+      ['processes', ['processes']],
     ],
   );
   const { canRead } = machineFacts();

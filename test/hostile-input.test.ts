@@ -56,6 +56,14 @@ const SUBJECTS: readonly Subject[] = [
     whoOf: ({ who }) => who,
   },
   {
+    name: 'processes',
+    config: { ignore: ['/bin/true'] },
+    good: (who) => `{"ts":1769767200000,"op":"start","pid":7,"exe":"/opt/${who}","cmdline":"a b","uid":0}`,
+    padding: ' ',
+    lead: '{"op":"start","pid":7,"exe":"/opt/',
+    whoOf: ({ exe }) => (typeof exe === 'string' ? exe.replace('/opt/', '') : undefined),
+  },
+  {
     name: 'files',
     config: {},
     good: (who) => `{"ts":1769767200000,"op":"create","path":"/opt/${who}","type":"file","mode":"0755"}`,

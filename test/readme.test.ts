@@ -64,7 +64,7 @@ readme("the README's config, commands and output are what the host takes and pri
   const config = parseConfig(JSON.parse(json as string), '/etc/weir/weir.json');
   assert.equal(
     config.filters.map(({ filter }) => filter),
-    ['ssh-auth', 'files', 'json-select', 'json-select'],
+    ['ssh-auth', 'files', 'processes', 'json-select', 'json-select'],
   );
   for (const { filter, config: settings } of config.filters) runFilter(filter, [], { config: settings });
 

@@ -18,7 +18,7 @@ weir.ev.APPLIANCE.FILTER.STREAM. Runs until SIGINT or SIGTERM, which close all w
 acknowledgements and save how far the files have been read.
 
   --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs that
-                  this user may read and syslog on 127.0.0.1:5514 are watched)
+                  this user may read, syslog on 127.0.0.1:5514 and new processes are watched)
   --until-eof     end when every file and standard input is read to its end, all windows are closed and every
                   message is acknowledged
   --now TIME      with --until-eof: the time at which the events are received, for old files whose dates
