@@ -63,3 +63,12 @@ function skip(cursor: Cursor, read: Buffer, final: boolean): Batch {
   cursor.advance(newline < 0 ? read.length : newline + 1);
   return SKIPPED;
 }
+
+/** Line ends in `region[0, bytes)`; none where a filter has grown its memory and the region is gone. */
+export function linesIn(region: Buffer, bytes: number): number {
+  if (region.length === 0) return 0;
+  let lines = 0;
+  const batch = region.subarray(0, bytes);
+  for (let at = batch.indexOf(NEWLINE); at >= 0; at = batch.indexOf(NEWLINE, at + 1)) lines += 1;
+  return lines;
+}

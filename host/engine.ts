@@ -7,7 +7,7 @@
  * input, cut into whatever batches, gives the same records. Beside them it tells each filter's ledger.
  */
 import type { Cursor } from './source/source.js';
-import { nextBatch } from './batch.js';
+import { linesIn, nextBatch } from './batch.js';
 import type { FilterInstance } from './filter/instance.js';
 import { createPack, type Pack } from './pack.js';
 import { createTally, type Span, type Tally, windowStart } from './ledger.js';
@@ -107,7 +107,13 @@ export function createEngine(options: EngineOptions): Engine {
     if (batch.kind === 'events') {
       filter.bytes += batch.bytes;
       filter.quietSinceMs = nowMs;
+      const eventsBefore = filter.eventsBefore;
       guarded(filter, () => filter.filter.run(batch.bytes, nowMs, batch.isTruncated, filter.add));
+      if (filter.hasFailed) {
+        // What it had in hand and has not counted, as far as it left the batch as it was.
+        const events = linesIn(filter.filter.input, batch.bytes) - (filter.eventsBefore - eventsBefore);
+        filter.tally.leave(cursor, Math.max(events, 0));
+      }
     }
     return true;
   }

@@ -20,6 +20,8 @@ export interface Span {
 export interface Tally {
   /** From now on the filter is out; the next record says so. */
   takeOut(): void;
+  /** Counts events as lost that were read from here and never looked at. */
+  leave(cursor: Cursor, events: number): void;
   /** What was counted since the last record; with `changes` nothing when there is nothing new. */
   take(span: Span, what: 'changes' | 'everything'): WireRecord | undefined;
 }
@@ -31,6 +33,8 @@ export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, C
   let told: Record<'counters' | 'lost' | 'cut', Counts> = { counters: {}, lost: {}, cut: {} };
   let state: 'runs' | 'taken out' | 'known to be taken out' = 'runs';
 
+  const left = new Map<Cursor, number>();
+
   function bySource(count: (cursor: Cursor) => number): Counts {
     return Object.fromEntries([...cursors].map(([source, cursor]) => [source, count(cursor)]));
   }
@@ -39,10 +43,13 @@ export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, C
     takeOut() {
       state = 'taken out';
     },
+    leave(cursor, events) {
+      left.set(cursor, events);
+    },
     take({ startMs, lengthMs }, what) {
       const now = {
         counters: ledger(),
-        lost: bySource((cursor) => cursor.lostEvents()),
+        lost: bySource((cursor) => cursor.lostEvents() + (left.get(cursor) ?? 0)),
         cut: bySource((cursor) => cursor.cutEvents()),
       };
       const counters = since(now.counters, told.counters);
