@@ -101,6 +101,8 @@ export interface MachineFacts {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absent for a user without one, as in many containers. */
   readonly home: string | undefined;
+  /** The zone in which this machine's own logs are written. */
+  readonly timezone: string;
   readonly canRead: (path: string) => boolean;
 }
 
@@ -137,7 +139,7 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
 export function defaultConfig(facts: MachineFacts): Config {
   const logs = DEFAULT_LOGS.filter(facts.canRead);
   const file: SourceConfig[] = logs.length ? [{ name: 'auth', kind: 'file', paths: logs }] : [];
-  const shared = { timezone: 'UTC', format: 'cbor' as const, config: {} };
+  const shared = { timezone: facts.timezone, format: 'cbor' as const, config: {} };
   const from = [...file.map((source) => source.name), 'syslog'];
   const hasProc = facts.canRead('/proc/self/stat');
   const processes: SourceConfig = {
@@ -157,6 +159,7 @@ export function defaultConfig(facts: MachineFacts): Config {
     filters: [
       { instance: 'ssh-auth', filter: 'ssh-auth', from, ...shared },
       { instance: 'files', filter: 'files', from: ['etc'], ...shared },
+      { instance: 'tripwire', filter: 'tripwire', from, ...shared },
       ...(hasProc ? [{ instance: 'processes', filter: 'processes', from: ['processes'], ...shared }] : []),
     ],
     limits: limitsOf({}),
@@ -186,7 +189,9 @@ export function machineFacts(): MachineFacts {
   } catch {
     // A user whom the system does not know, without $HOME: no folder can be guessed.
   }
-  return { hostname: hostname(), uid: process.getuid?.(), env: process.env, home, canRead };
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const timezone = isTimezone(timeZone) ? timeZone : 'UTC';
+  return { hostname: hostname(), uid: process.getuid?.(), env: process.env, home, timezone, canRead };
 }
 
 function canRead(path: string): boolean {

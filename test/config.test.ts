@@ -21,6 +21,7 @@ const FACTS: MachineFacts = {
   uid: 1000,
   env: {},
   home: '/home/weir',
+  timezone: 'Europe/Berlin',
   canRead: () => false,
 };
 

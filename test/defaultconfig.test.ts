@@ -5,12 +5,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defaultConfig, machineFacts, type MachineFacts } from '../host/config.js';
 import type { WeirError } from '../host/errors.js';
+import { isTimezone } from '../host/timezone.js';
 
 const FACTS: MachineFacts = {
   hostname: 'fw.example.com',
   uid: 1000,
   env: {},
   home: '/home/weir',
+  timezone: 'Europe/Berlin',
   canRead: () => false,
 };
 
@@ -30,10 +32,13 @@ test('without a config the logs that this user may read, syslog on loopback, /et
     [
       ['ssh-auth', ['auth', 'syslog']],
       ['files', ['etc']],
+      ['tripwire', ['auth', 'syslog']],
       ['processes', ['processes']],
     ],
   );
-  const { canRead } = machineFacts();
+  assert.ok(config.filters.every(({ timezone }) => timezone === 'Europe/Berlin'));
+  const { canRead, timezone } = machineFacts();
+  assert.is(isTimezone(timezone), true);
   assert.is(canRead('/etc/passwd'), true);
   assert.is(canRead('/etc/passwd/nothing'), false);
   if (process.getuid?.() !== 0) assert.is(canRead('/etc/shadow'), false);
