@@ -2,11 +2,14 @@
  * The guest library: what filters import from 'weir/runtime'.
  */
 export { Address, isAddress } from './address';
+export { Audit, NO_SERIAL } from './audit';
+export { Arguments } from './auditargs';
+export { AuditEvents } from './auditevent';
 export { Cef } from './cef';
 export { CidrSet } from './cidr';
-export { config, Config } from './config';
+export { Config, config } from './config';
 export { COMMA, Csv, SEMICOLON, TAB } from './csv';
-export { key, Key, keyOf, Stream } from './emit';
+export { Key, key, keyOf, Stream } from './emit';
 export { EventTime } from './eventtime';
 export { FieldList, fieldsFrom, fieldsNamed, redactFields } from './fieldlist';
 export { Firewall } from './firewall';

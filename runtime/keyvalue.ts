@@ -21,19 +21,30 @@
  * Of a repeated key the first value counts: firewalls put what they know themselves in front of what a client sent,
  * and netfilter tells the packet inside of an ICMP error last. Reading ends with the last field that is wanted.
  * A text without any pair is malformed.
+ *
+ * audit.ts reads its pairs with this reader, too: there quotes have no escapes, `'` and `(` separate as well, `'` ends
+ * a value at the end of a group (`msg='op=login res=success'`), and `?` and `(null)` are no values.
  */
 import { indexOfByte } from './bytes';
 import { Names } from './names';
 import { literal, Text } from './text';
-import { BACKSLASHES, PLAIN, Value } from './value';
+import { BACKSLASHES, HEX, isHex, PLAIN, Value } from './value';
+
+/** What a reader of pairs reads. */
+export const FIREWALL: i32 = 0;
+export const AUDIT: i32 = 1;
 
 const SPACE: u8 = 0x20;
 const QUOTE: u8 = 0x22;
+const APOSTROPHE: u8 = 0x27;
+const OPEN: u8 = 0x28;
+const CLOSE: u8 = 0x29;
 const COMMA: u8 = 0x2c;
 const SEMICOLON: u8 = 0x3b;
 const LESS: u8 = 0x3c;
 const EQUALS: u8 = 0x3d;
 const GREATER: u8 = 0x3e;
+const QUESTION: u8 = 0x3f;
 const BACKSLASH: u8 = 0x5c;
 /** Looked at in one step. */
 const CHUNK_BYTES: usize = 64;
@@ -51,6 +62,11 @@ export class KeyValue {
   /** The quote that ended the last value with quotes, or the byte before the text. */
   private closed: usize = 0;
   private isEscaped: bool = false;
+  private isAudit: bool = false;
+
+  constructor(syntax: i32 = FIREWALL) {
+    this.isAudit = syntax === AUDIT;
+  }
 
   /** The value under a key; the same key gives the same value. Call it while the filter starts. */
   field(key: Text): Value {
@@ -66,21 +82,32 @@ export class KeyValue {
 
   /** Finds the fields in the text; false when it holds no pair. */
   parse(text: Text): bool {
+    this.begin();
+    return this.more(text);
+  }
+
+  /** Forgets every field; then `more` looks for them in one text after the other. */
+  begin(): void {
     this.names.clear();
     this.missing = this.names.size;
     this.isPair = false;
+  }
+
+  /** Finds the fields that no text has told since `begin`; false when no text held a pair. */
+  more(text: Text): bool {
     const end = text.end;
     let base = afterPriority(text);
     this.lastBreak = base - 1;
     this.closed = base - 1;
-    while (base < end) base = this.chunk(base, end);
+    while (base < end && (this.missing || !this.isPair)) base = this.chunk(base, end);
     return this.isPair;
   }
 
   /** Reads the keys that end in the next 64 bytes; returns where to go on. */
   private chunk(base: usize, end: usize): usize {
     const inside = end - base < CHUNK_BYTES ? ((<u64>1) << (end - base)) - 1 : <u64>-1;
-    const breaks = breaksAt(base) & inside;
+    let breaks = breaksAt(base) & inside;
+    if (this.isAudit) breaks |= groupMarksAt(base) & inside;
     let equals = equalsAt(base) & inside;
     while (equals) {
       const place = <usize>ctz(equals);
@@ -97,22 +124,37 @@ export class KeyValue {
 
   /** Reads the pair whose `=` is at `equals`; returns where the next may begin, or 0 for the next `=`. */
   private pair(start: usize, equals: usize, end: usize): usize {
-    if (start === equals || !(start - 1 === this.closed || isSeparator(load<u8>(start - 1)))) return 0;
+    if (start === equals || !(start - 1 === this.closed || this.isSeparator(load<u8>(start - 1)))) return 0;
     this.isPair = true;
     const value = this.names.find(start, equals);
     const isWanted = value !== null && !value.isPresent;
     const isQuoted = equals + 1 < end && load<u8>(equals + 1) === QUOTE;
     if (isQuoted) {
       this.closed = this.lastBreak = this.closingQuote(equals + 2, end);
-      if (isWanted) value!.take(equals + 2, this.closed, this.isEscaped ? BACKSLASHES : PLAIN);
-    } else if (isWanted) value!.take(equals + 1, plainEnd(equals + 1, end), PLAIN);
-    if (isWanted && --this.missing === 0) return usize.MAX_VALUE;
+      if (isWanted) this.take(value!, equals + 2, this.closed, this.isEscaped ? BACKSLASHES : PLAIN);
+    } else if (isWanted) this.takePlain(value!, equals + 1, plainEnd(equals + 1, end));
     return isQuoted ? this.closed + 1 : 0;
+  }
+
+  private take(value: Value, start: usize, end: usize, encoding: i32): void {
+    if (this.isAudit && isNothing(start, end)) return;
+    value.take(start, end, encoding);
+    this.missing--;
+  }
+
+  private takePlain(value: Value, start: usize, end: usize): void {
+    const stop = this.isAudit ? groupEnd(start, end) : end;
+    this.take(value, start, stop, value.isHexWithoutQuotes && isHex(start, stop) ? HEX : PLAIN);
+  }
+
+  private isSeparator(byte: u8): bool {
+    return isSeparator(byte) || (this.isAudit && (byte === APOSTROPHE || byte === OPEN));
   }
 
   /** Address of the quote that ends a value, or `end`. */
   private closingQuote(start: usize, end: usize): usize {
     this.isEscaped = false;
+    if (this.isAudit) return indexOfByte(start, end, QUOTE);
     for (let at = start; at < end; ) {
       const block = v128.load(at);
       const hits = i8x16.bitmask(
@@ -149,6 +191,19 @@ function plainEnd(start: usize, end: usize): usize {
     if (isBeforeKey(at + 1, end)) return at;
   }
   return end;
+}
+
+/** A value of an audit record without what closes its group: `'`, or `)'`. */
+function groupEnd(start: usize, end: usize): usize {
+  if (end === start || load<u8>(end - 1) !== APOSTROPHE) return end;
+  const stop = end - 1;
+  return stop > start && load<u8>(stop - 1) === CLOSE && load<u8>(start) !== OPEN ? stop - 1 : stop;
+}
+
+/** `?` or `(null)`: audit records write these where there is no value. */
+function isNothing(start: usize, end: usize): bool {
+  if (end - start === 1) return load<u8>(start) === QUESTION;
+  return end - start === 6 && load<u32>(start) === 0x6c756e28 && load<u16>(start, 4) === 0x296c;
 }
 
 /** True where a space, the end, or a key with its `=` stands. */
@@ -190,6 +245,15 @@ function equalsAt(base: usize): u64 {
 
 function breaksAt(base: usize): u64 {
   return bits(breaks(base), breaks(base + 16), breaks(base + 32), breaks(base + 48));
+}
+
+function groupMarksAt(base: usize): u64 {
+  return bits(isGroupMark(base), isGroupMark(base + 16), isGroupMark(base + 32), isGroupMark(base + 48));
+}
+
+function isGroupMark(base: usize): v128 {
+  const block = v128.load(base);
+  return v128.or(i8x16.eq(block, i8x16.splat(APOSTROPHE)), i8x16.eq(block, i8x16.splat(OPEN)));
 }
 
 function isEquals(base: usize): v128 {

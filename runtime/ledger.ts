@@ -30,6 +30,12 @@ export function settleEvent(): void {
   isAggregated = false;
 }
 
+/** Forgets what was done between two events: closing a window is part of none. */
+export function settleNothing(): void {
+  isMalformed = false;
+  isAggregated = false;
+}
+
 /** Counts events that no code of the filter has looked at. */
 export function settleDiscarded(events: u64): void {
   count(IN, events);

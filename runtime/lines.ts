@@ -22,12 +22,12 @@ import {
 } from './abi';
 import { resetScratch } from './arena';
 import { afterLastByte, indexOfByte } from './bytes';
+import { settleDue } from './due';
 import { beginEventOutput, markTruncated, resetOutput } from './emit';
 import { settleDiscarded, settleEvent } from './ledger';
 import { Prefilter } from './prefilter';
 import { literal, Text } from './text';
 import { setReceivedAt } from './time';
-import { closeDue } from './window';
 
 export type EventHandler = (line: Text) => void;
 
@@ -64,19 +64,19 @@ export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
   resetOutput();
   const start = regionStart(INPUT_AT) + offset;
   const end = start + bytes;
-  const stopped = closeDue(i64.MIN_VALUE) ? runEvents(start, end, flags) : start;
+  const stopped = settleDue(i64.MIN_VALUE) ? runEvents(start, end, flags) : start;
   store<u32>(MAP + CONSUMED_AT, <u32>(stopped - start));
   if (stopped < end) return AGAIN;
   if (bytes && flags & FLAG_TRUNCATED) count(TRUNCATED, 1);
   // Windows that the last event made due: there may be no room left for all of their rows.
-  return closeDue(i64.MIN_VALUE) ? DONE : AGAIN;
+  return settleDue(i64.MIN_VALUE) ? DONE : AGAIN;
 }
 
 export function runTick(nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);
   resetOutput();
   store<u32>(MAP + CONSUMED_AT, 0);
-  return closeDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs) ? DONE : AGAIN;
+  return settleDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs) ? DONE : AGAIN;
 }
 
 /** Handles events from `from` on; returns the end, or the start of the event that finds no room for output. */
@@ -96,7 +96,7 @@ function runEvents(from: usize, end: usize, flags: i32): usize {
     at = newline + 1;
     if (flags & FLAG_TRUNCATED && at === end) markTruncated();
     handle(start, newline);
-    if (!closeDue(i64.MIN_VALUE)) return at;
+    if (!settleDue(i64.MIN_VALUE)) return at;
   }
   return end;
 }

@@ -27,6 +27,8 @@ export class Value {
   /** The line has it; an empty value is one. */
   isPresent: bool = false;
   raw: Text = new Text();
+  /** Hexadecimal digits without quotes stand for bytes: set by the reader that knows the name. */
+  isHexWithoutQuotes: bool = false;
   private encoding: i32 = PLAIN;
   private decoded: Text = new Text();
 

@@ -88,10 +88,12 @@ test('columns from 256 on are counted; wanting one refuses the filter', () => {
 });
 
 test('a line takes nothing from the line before it or behind it', () => {
-  const lines = ['a,b,c,d', 'x', '"open', 'b","c"'];
+  const lines = ['a,b,c,d', 'x', '"open', ',b"', '"open', 'b","c"'];
   assert.equal(filter.read(lines, optionsFor(',')), [
     recordOf(['a', 'b', 'c', 'd']),
     recordOf(['x']),
+    recordOf(undefined),
+    recordOf(['', 'b"']),
     recordOf(undefined),
     recordOf(['b"', 'c']),
   ]);
