@@ -7,7 +7,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WireRecord } from '../../host/wire.js';
 import { ledgerAddsUp, type RunOptions, seeded, stream } from '../filter.js';
-import { buildFieldsFilter, type FieldsFilter, ROOT } from './fields.js';
+import { buildFieldsFilter, type FieldsFilter } from './fields.js';
+import { ROOT } from './testfilter.js';
 import { type Below, pick, word } from './rubbish.js';
 
 const CORPUS = join(ROOT, '../shared/corpus/audit/go-libaudit');
