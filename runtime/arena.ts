@@ -67,8 +67,8 @@ export function allocateState(kind: u32, name: string, first: u32, second: u32, 
   return start;
 }
 
-/** Adds an entry to the registry that the host reads after `weir_start`; returns its index. */
-export function register(kind: u32, name: string, first: u32, second: u32, offset: u32, bytes: u32): u32 {
+/** Adds an entry to the registry that the host reads after `weir_start`. */
+export function register(kind: u32, name: string, first: u32, second: u32, offset: u32, bytes: u32): void {
   const index = load<u32>(MAP + REGISTRY_AT, 4);
   if (index === 0) store<u32>(MAP + REGISTRY_AT, <u32>allocate(REGISTRY_ENTRIES_MAX * REGISTRY_ENTRY_BYTES));
   if (index >= REGISTRY_ENTRIES_MAX) abort('a filter has too many streams and collections');
@@ -84,7 +84,6 @@ export function register(kind: u32, name: string, first: u32, second: u32, offse
   store<u32>(entry, offset, 20);
   store<u32>(entry, bytes, 24);
   store<u32>(MAP + REGISTRY_AT, index + 1, 4);
-  return index;
 }
 
 function reserve(bytes: usize): usize {

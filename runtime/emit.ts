@@ -46,6 +46,8 @@ const CLOSE_BYTES: usize = 16;
 /** Fields of one record; its count must fit one byte. */
 const PAIRS_MAX: u32 = 255;
 
+/** Streams that were made. */
+let streams: u32 = 0;
 let at: usize = 0;
 let recordStart: usize = 0;
 let limit: usize = 0;
@@ -88,7 +90,8 @@ export class Stream {
   index: u32 = 0;
 
   constructor(name: string) {
-    this.index = register(KIND_STREAM, name, 0, 0, 0, 0);
+    register(KIND_STREAM, name, 0, 0, 0, 0);
+    this.index = streams++;
   }
 
   /** Begins a record with its event time, in milliseconds since 1970; without one, with the time received. */
