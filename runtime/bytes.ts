@@ -93,7 +93,20 @@ export function hashBytes(start: usize, bytes: usize, seed: u64): u64 {
   return hash;
 }
 
+/**
+ * A hash of which every bit depends on every byte, for sketches: `hashBytes`, finished as SplitMix64 does (Steele
+ * and others, "Fast Splittable Pseudorandom Number Generators"). Records carry what is made of it, so it
+ * stays what it is: sketches of two appliances, and of two versions of a filter, can be merged.
+ */
+export function sketchHash(start: usize, bytes: usize): u64 {
+  let hash = hashBytes(start, bytes, 0);
+  hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9;
+  hash = (hash ^ (hash >> 27)) * 0x94d049bb133111eb;
+  return hash ^ (hash >> 31);
+}
+
+/** Both halves are brought together before the product, else the last bytes of a word would reach few bits. */
 function mix(value: u64): u64 {
-  const product = value * 0xd6e8feb86659fd93;
-  return product ^ (product >> 32);
+  const product = (value ^ (value >> 32)) * 0xd6e8feb86659fd93;
+  return product ^ (product >> 29);
 }
