@@ -20,8 +20,8 @@ import { Text } from './text';
 
 /** How far a search goes. At the index's load of at most one half, honest keys need a handful. */
 const PROBES_MAX: u32 = 64;
-/** Rows kept back for overflow: one for each window that is open at a time. */
-const OVERFLOW_ROWS: u32 = 4;
+/** Rows kept back for overflow: one for each window that is open at a time, 16 of them where windows hop. */
+const OVERFLOW_ROWS: u32 = 20;
 /** Key length that marks an overflow row. */
 const OVERFLOW: u32 = 0xffffffff;
 const HEADER_BYTES: usize = 16;
@@ -123,12 +123,17 @@ export class Table {
   }
 
   add(row: usize, counter: u32, amount: u64): void {
-    const place = row + COUNTERS_AT + ((<usize>counter) << 3);
+    const place = this.counterAt(row, counter);
     store<u64>(place, load<u64>(place) + amount);
   }
 
   count(row: usize, counter: u32): i64 {
-    return load<i64>(row + COUNTERS_AT + ((<usize>counter) << 3));
+    return load<i64>(this.counterAt(row, counter));
+  }
+
+  /** Address of a counter; for a sketch that takes the place of the counters from there on. */
+  counterAt(row: usize, counter: u32): usize {
+    return row + COUNTERS_AT + ((<usize>counter) << 3);
   }
 
   windowOf(row: usize): i64 {
@@ -186,15 +191,6 @@ export class Table {
     }
     memory.fill(this.rowAt(kept), 0, this.rowBytes * (size - kept));
     store<u32>(this.base, kept);
-  }
-
-  private holds(row: usize, hash: u32, bytes: u32): bool {
-    return (
-      load<u32>(row, 12) === hash &&
-      load<u32>(row, 8) === bytes &&
-      load<i64>(row) === this.window &&
-      equalBytes(row + this.keyAt, this.key, bytes)
-    );
   }
 
   private append(): usize {

@@ -1,9 +1,15 @@
 /**
- * Tumbling windows of event time.
+ * Windows of event time, tumbling or hopping.
  *
  *     const minutes = new Windows('minutes', 60_000, 10_000);
  *     minutes.close(sources, (row) => { emit a record of the row });
  *     ... in an event: sources.at(minutes.of(time)).by(address).row()
+ *
+ * With a hop, windows overlap: one of `length` begins every `hopMs`, and an event counts in each that covers it.
+ *
+ *     const rates = new Windows('rates', 300_000, 10_000, 60_000);
+ *     rates.of(time);
+ *     for (let i = 0; i < rates.overlap; i++) { sources.at(rates.covering(i)).by(address).row() ... }
  *
  * The watermark is the latest event time. A window closes when its end and the allowed lateness are at or below
  * the watermark; each of its rows is then handed to the function, in the order of their first events. When the
@@ -22,6 +28,8 @@ export type Close = (row: usize) => void;
 
 /** Tables that one filter may close windows of. */
 const CLOSINGS_MAX: u32 = 8;
+/** Windows that may cover one event. */
+export const OVERLAP_MAX: i64 = 16;
 /** No window is open. */
 const NEVER: i64 = i64.MAX_VALUE;
 
@@ -41,22 +49,35 @@ let closingCount: u32 = 0;
 export class Windows {
   /** Length of a window in milliseconds. */
   length: i64 = 0;
+  /** Milliseconds from the start of a window to that of the next one; the length where windows do not overlap. */
+  hop: i64 = 0;
+  /** Windows that cover an event. */
+  overlap: i32 = 1;
   private lateness: i64 = 0;
   /** Watermark, then the time at which the earliest open window closes. */
   private state: usize = 0;
-  /** The window of the last event; most events fall into the same one, and a division costs more than a look. */
+  /**
+   * The latest window that covers the last event, and where the next one begins, which is where the earliest one
+   * ends. Most events fall between the same two, and a division costs more than a look.
+   */
   private start: i64 = 0;
   private end: i64 = 0;
 
-  constructor(name: string, lengthMs: i64, latenessMs: i64) {
+  /** `hopMs` must divide the length into at most 16 parts. */
+  constructor(name: string, lengthMs: i64, latenessMs: i64, hopMs: i64 = lengthMs) {
+    if (hopMs <= 0 || lengthMs % hopMs || lengthMs / hopMs > OVERLAP_MAX) {
+      abort('the hop of windows divides their length into at most 16 parts');
+    }
     this.length = lengthMs;
+    this.hop = hopMs;
+    this.overlap = <i32>(lengthMs / hopMs);
     this.lateness = latenessMs;
     this.state = allocateState(KIND_WINDOW, name, <u32>lengthMs, <u32>latenessMs, 16);
     store<i64>(this.state, i64.MIN_VALUE);
     store<i64>(this.state, NEVER, 8);
   }
 
-  /** Start of the window that an event time falls into; call it once for each event that is counted. */
+  /** Start of the latest window that covers an event time; call it once for each event that is counted. */
   of(time: i64): i64 {
     const watermark = load<i64>(this.state);
     if (watermark === i64.MIN_VALUE || time > watermark) store<i64>(this.state, time);
@@ -68,6 +89,11 @@ export class Windows {
     const closes = this.end + this.lateness;
     if (closes < load<i64>(this.state, 8)) store<i64>(this.state, closes, 8);
     return this.start;
+  }
+
+  /** Start of a window that covers the last event: 0 is the earliest, `overlap` - 1 the latest one. */
+  covering(number: i32): i64 {
+    return this.end - this.length + this.hop * number;
   }
 
   /** Hands every row of a closed window of the table to `each`, then forgets it. Call it while the filter starts. */
@@ -86,9 +112,9 @@ export class Windows {
   }
 
   private moveTo(time: i64): void {
-    const past = time % this.length;
-    this.start = time - (past < 0 ? past + this.length : past);
-    this.end = this.start + this.length;
+    const past = time % this.hop;
+    this.start = time - (past < 0 ? past + this.hop : past);
+    this.end = this.start + this.hop;
   }
 
   // For the library.
