@@ -101,9 +101,8 @@ export class Patterns {
           offsets ^= 1 << offset;
           const start = place - offset;
           if (start < from || !this.entryAt(start, end)) continue;
-          // It may start in the chunk before, whose newlines are counted already.
-          if (start < at) this.newlines -= countByte(start, at, NEWLINE);
-          else this.newlines += countByte(at, start, NEWLINE);
+          // It may start in the chunk before, with no newline from there on.
+          this.newlines += countByte(at, start, NEWLINE);
           return start;
         }
         place += this.stride;
