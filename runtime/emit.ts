@@ -33,6 +33,7 @@ export const TEXT_BYTES_MAX: usize = 32 * 1024;
 // CBOR major types and simple values, RFC 8949 sections 3.1 and 3.3.
 const UNSIGNED: u8 = 0x00;
 const NEGATIVE: u8 = 0x20;
+const BYTES: u8 = 0x40;
 const STRING: u8 = 0x60;
 const MAP_TYPE: u8 = 0xa0;
 const FALSE: u8 = 0xf4;
@@ -198,6 +199,17 @@ export function begin(name: Key, bytes: usize): bool {
   at += name.bytes;
   pairs++;
   return true;
+}
+
+/**
+ * Begins a byte string of this field and answers the address of its bytes, which the caller then fills; 0 when it
+ * does not fit, and the record is dropped.
+ */
+export function beginBytes(name: Key, bytes: usize): usize {
+  if (!begin(name, HEAD_BYTES_MAX + bytes)) return 0;
+  const start = writeHead(at, BYTES, bytes);
+  at = start + bytes;
+  return start;
 }
 
 /** One raw byte of CBOR, for indefinite-length items (RFC 8949, section 3.2). */

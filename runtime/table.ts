@@ -193,6 +193,15 @@ export class Table {
     store<u32>(this.base, kept);
   }
 
+  private holds(row: usize, hash: u32, bytes: u32): bool {
+    return (
+      load<u32>(row, 12) === hash &&
+      load<u32>(row, 8) === bytes &&
+      load<i64>(row) === this.window &&
+      equalBytes(row + this.keyAt, this.key, bytes)
+    );
+  }
+
   private append(): usize {
     const number = this.size();
     const bytes = this.keyEnd - this.key;
