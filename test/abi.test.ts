@@ -65,6 +65,15 @@ test('the text names every field of the map at its offset, and every export', ()
   assert.match(text, new RegExp(LEDGER.map((name) => `\`${name}\``).join(',\\s+')));
 });
 
+test('the text names every kind of collection', () => {
+  const kinds = [...guestConstants()].filter(([name]) => name.startsWith('KIND_'));
+  const [, listed] = /eight u32: kind \(([^)]*)\)/.exec(text.replace(/\s+/g, ' ')) ?? [];
+  assert.is(
+    listed,
+    kinds.map(([name, kind]) => `${kind} ${name.slice(5).toLowerCase().replace('_', ' ')}`).join(', '),
+  );
+});
+
 test('every shipped module imports only memory and abort, and exports the ABI as functions', () => {
   const names = installedFilters();
   assert.ok(names.length >= 3, `expected the shipped filters, found ${names}`);

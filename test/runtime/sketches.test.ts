@@ -1,0 +1,315 @@
+/**
+ * Sketches on a million events, uniform and skewed, against exact counts: each keeps to the bound that it states,
+ * says the same for any cut into batches, does what it states when it is full, and merges as its file says.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ledgerAddsUp, type RunOptions, type RunResult, seeded } from '../filter.js';
+import { many } from './reference.js';
+import {
+  estimateDistinct,
+  exactCounts,
+  exactQuantile,
+  mergeDistinct,
+  mergeQuantiles,
+  mergeTop,
+  quantileOf,
+  readQuantiles,
+  readTop,
+  sketchHash,
+  type TopEntry,
+} from './sketches.js';
+import { buildTestFilter, type TestFilter } from './testfilter.js';
+
+const SEED = 20_260_202;
+const MILLION = 1_000_000;
+
+let filter: TestFilter;
+test.before(async () => {
+  console.log(`note: seed ${SEED}`);
+  filter = await buildTestFilter('sketch-tools');
+});
+test.after(() => filter.remove());
+
+type Config = Readonly<Record<string, string | number>>;
+
+function run(config: Config, keys: readonly (string | number)[], options: RunOptions = {}): RunResult {
+  const input = Buffer.from(`0 ${keys.join('\n0 ')}\n`);
+  const result = filter.run(input, { batchBytes: 1 << 20, ...options, config });
+  assert.is(result.ledger.in, keys.length);
+  assert.ok(ledgerAddsUp(result));
+  return result;
+}
+
+const below = seeded(SEED);
+const uniform = many(MILLION, () => `host-${below(200_000)}.example`);
+/** Zipf's law: a key has about 1 / rank of what the first one has. */
+const skewed = many(MILLION, () => `user ${Math.floor(200_000 ** (below(MILLION) / MILLION))}`);
+
+function topOf(result: RunResult): { entries: TopEntry[]; bytes: Buffer; sum: number } {
+  const rows = result.records.slice(0, -1);
+  const last = result.records.at(-1);
+  const entries = rows.map(({ key, count, error }) => ({
+    key: String(key),
+    count: Number(count),
+    error: Number(error),
+  }));
+  return { entries, bytes: last?.bytes as Buffer, sum: Number(last?.sum) };
+}
+
+/** The three promises of SpaceSaving. */
+function holdsBounds(entries: readonly TopEntry[], exact: ReadonlyMap<string, number>, bound: number): void {
+  for (const { key, count, error } of entries) {
+    const real = exact.get(key) ?? 0;
+    assert.ok(count - error <= real && real <= count, `${key}: ${count} - ${error}, really ${real}`);
+    assert.ok(error <= bound, `${key}: error ${error} above ${bound}`);
+  }
+  const there = new Set(entries.map(({ key }) => key));
+  const missing = [...exact].filter(([key, count]) => count > bound && !there.has(key));
+  assert.equal(missing, []);
+}
+
+test('top keys have every frequent key, counted within their error', () => {
+  for (const keys of [skewed, uniform]) {
+    const { entries, sum, bytes } = topOf(run({ tool: 'top', a: 500, b: 32 }, keys));
+    assert.is(sum, MILLION);
+    assert.is(entries.length, 500);
+    holdsBounds(entries, exactCounts(keys), MILLION / 500);
+    assert.ok(entries.every(({ count }, at) => at === 0 || count <= (entries[at - 1] as TopEntry).count));
+    assert.equal(readTop(bytes), { sum, capacity: 500, entries });
+  }
+});
+
+test('few keys are counted exactly, and a key that is too long only in the sum', () => {
+  const long = 'k'.repeat(17);
+  const keys = [...many(300, (at) => `key ${at % 30}`), long, 'k'.repeat(16), ''];
+  const result = run({ tool: 'top', a: 64, b: 16 }, keys);
+  const { entries, sum } = topOf(result);
+  const exact = exactCounts(keys.filter((key) => key !== long));
+  assert.equal(new Map(entries.map(({ key, count }) => [key, count])), exact);
+  assert.ok(entries.every(({ error }) => error === 0));
+  assert.is(sum, keys.length);
+  assert.is(result.ledger.overflowed, 1);
+});
+
+test('the top keys of two halves merge to the bounds of the whole', () => {
+  const halves = [skewed.slice(0, 400_000), skewed.slice(400_000)];
+  const [one, two] = halves.map((keys) => readTop(topOf(run({ tool: 'top', a: 300, b: 32 }, keys)).bytes));
+  const merged = mergeTop(one as never, two as never);
+  assert.is(merged.sum, MILLION);
+  assert.is(merged.entries.length, 300);
+  holdsBounds(merged.entries, exactCounts(skewed), MILLION / 300);
+});
+
+test('colliding keys cost a bounded search and are counted as overflowed', () => {
+  const groups = new Map<number, string[]>();
+  let colliding: string[] = [];
+  for (let at = 0; colliding.length < 200; at++) {
+    const slot = Number(sketchHash(Buffer.from(`c${at}`)) & 255n);
+    const group = groups.get(slot) ?? [];
+    group.push(`c${at}`);
+    groups.set(slot, group);
+    if (group.length === 200) colliding = group;
+  }
+  const result = run({ tool: 'top', a: 128, b: 16 }, colliding);
+  const { entries, sum } = topOf(result);
+  assert.is(sum, 200);
+  assert.is(entries.length, 64);
+  assert.is(result.ledger.overflowed, 200 - 64);
+});
+
+test('distinct keys are estimated within three standard errors, at every size', () => {
+  for (const precision of [8, 12, 14]) {
+    const error = 1.04 / Math.sqrt(2 ** precision);
+    const deviations: number[] = [];
+    for (const size of [1, 100, 1_000, 2.5 * 2 ** precision, 5 * 2 ** precision, 120_000]) {
+      const keys = many(size, (at) => `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
+      const estimate = Number(run({ tool: 'distinct', a: precision }, keys).records[0]?.estimate);
+      deviations.push((estimate - size) / size / error);
+    }
+    assert.ok(
+      deviations.every((deviation) => Math.abs(deviation) < 3),
+      `precision ${precision}: ${deviations}`,
+    );
+  }
+});
+
+test('the standard error is what is stated, and repeats change nothing', () => {
+  // 40 sets of keys: the root mean square of their errors lies within a third of the stated one.
+  const precision = 10;
+  const error = 1.04 / Math.sqrt(2 ** precision);
+  let squares = 0;
+  for (let set = 0; set < 40; set++) {
+    const keys = many(8_000, (at) => `set${set} key${at}`);
+    const estimate = Number(run({ tool: 'distinct', a: precision }, keys).records[0]?.estimate);
+    squares += ((estimate - 8_000) / 8_000) ** 2;
+  }
+  const found = Math.sqrt(squares / 40);
+  console.log(
+    `note: distinct, 2^10 registers: error ${(found * 100).toFixed(2)} %, stated ${(error * 100).toFixed(2)} %`,
+  );
+  assert.ok(found > error * 0.67 && found < error * 1.33, `found ${found}, stated ${error}`);
+  for (const keys of [uniform, skewed]) {
+    const estimate = Number(run({ tool: 'distinct', a: 12 }, keys).records[0]?.estimate);
+    const exact = new Set(keys).size;
+    assert.ok(Math.abs(estimate - exact) < (3 * 1.04 * exact) / 64, `${estimate} for ${exact}`);
+  }
+});
+
+test('registers travel in the record, and merge to those of all keys', () => {
+  const registers = (keys: readonly string[]) =>
+    run({ tool: 'distinct', a: 11 }, keys).records[0] as { bytes: Buffer; estimate: number };
+  const [one, two, all] = [
+    uniform.slice(0, 300_000),
+    uniform.slice(200_000, 500_000),
+    uniform.slice(0, 500_000),
+  ].map(registers);
+  const merged = mergeDistinct(one?.bytes as Buffer, two?.bytes as Buffer);
+  assert.equal(merged, all?.bytes);
+  assert.is(Math.round(estimateDistinct(merged)), all?.estimate);
+});
+
+test('a row of a table holds distinct keys of its own', () => {
+  const keys = many(60_000, (at) => `${'abc'[at % 3]}${below(at % 3 === 2 ? 40 : 4_000)}`);
+  const { records } = run({ tool: 'distinct-rows', a: 10 }, keys);
+  assert.equal(
+    records.map(({ key }) => key),
+    ['a', 'b', 'c'],
+  );
+  for (const { key, estimate } of records) {
+    const exact = new Set(keys.filter((one) => one[0] === key)).size;
+    assert.ok(Math.abs(Number(estimate) - exact) <= 3 * 0.0325 * exact, `${key}: ${estimate} for ${exact}`);
+  }
+});
+
+test('a sample takes one key in n, by the hash that every version has', () => {
+  const keys = many(5_000, (at) => `${'k'.repeat(at % 40)}${at}`);
+  const expected = keys.filter((key) => sketchHash(Buffer.from(key)) <= 0xffff_ffff_ffff_ffffn / 10n);
+  const { records } = run({ tool: 'sample', a: 10 }, keys);
+  assert.equal(
+    records.map(({ key }) => key),
+    expected,
+  );
+});
+
+const SHARES = [0, 500, 900, 999, 1000];
+
+test('quantiles differ from real ones by their relative error at most', () => {
+  const values = {
+    uniform: many(MILLION, () => below(1_000_000_000)),
+    skewed: many(MILLION, () => Math.floor(2e9 ** (below(MILLION) / MILLION))),
+  };
+  for (const [name, numbers] of Object.entries(values)) {
+    const sorted = Float64Array.from(numbers).sort();
+    for (const bits of [3, 7]) {
+      const result = run({ tool: 'quantiles', a: bits }, numbers);
+      const found = SHARES.map((share) => Number(result.records[0]?.[`p${share}`]));
+      SHARES.forEach((share, at) => {
+        const real = exactQuantile(sorted, share);
+        const most = real / 2 ** (bits + 1);
+        assert.ok(
+          Math.abs((found[at] as number) - real) <= most,
+          `${name} ${bits} ${share}: ${found[at]} for ${real}`,
+        );
+      });
+    }
+  }
+});
+
+test('small values, the least and the greatest are exact; negative ones are left out and counted', () => {
+  const values = [...many(64, (at) => at), 2 ** 53 - 1];
+  const result = run({ tool: 'quantiles', a: 5 }, [...values, -1, -5]);
+  const { p0, p500, p1000 } = result.records[0] ?? {};
+  assert.equal([p0, p500, p1000], [0, 32, 2 ** 53 - 1]);
+  assert.is(result.ledger.overflowed, 2);
+  const most = run({ tool: 'quantiles', a: 7 }, [...many(3, () => '9223372036854775807'), 1]).records[0];
+  assert.is(most?.p1000, 2 ** 63);
+  assert.ok(Math.abs(Number(most?.p500) - 2 ** 63) <= 2 ** 63 / 256);
+  const { bytes } =
+    run(
+      { tool: 'quantiles', a: 7 },
+      many(4096, (at) => at),
+    ).records[0] ?? {};
+  for (let share = 1; share <= 1000; share += 37) {
+    const real = Math.ceil((4096 * share) / 1000) - 1;
+    assert.ok(Math.abs(quantileOf(readQuantiles(bytes as Buffer), share) - real) <= real / 256);
+  }
+});
+
+test('buckets travel in the record, and merge to those of all values', () => {
+  const numbers = many(200_000, () => below(1 + below(5_000_000)));
+  const [one, two, all] = [numbers.slice(0, 50_000), numbers.slice(50_000), numbers].map((part) =>
+    readQuantiles(run({ tool: 'quantiles', a: 5 }, part).records[0]?.bytes as Buffer),
+  );
+  const merged = mergeQuantiles(one as never, two as never);
+  assert.equal(merged, all);
+});
+
+test('a key is new once in two generations, and one in 800 new keys at most is taken for seen', () => {
+  const capacity = 65_536;
+  const hour = 3_600_000;
+  const line = (time: number, key: string) => `${time} ${key}`;
+  const fill = (generation: number) =>
+    many(capacity, (at) => line(generation * hour, `g${generation} key ${at}`));
+  const probes = many(400_000, (at) => line(hour, `probe ${at}`));
+  const told = (lines: readonly string[]) => {
+    const result = filter.run(lines, { config: { tool: 'first-seen', a: capacity }, batchBytes: 1 << 20 });
+    return {
+      keys: new Set(result.records.map(({ key }) => key)),
+      ledger: result.ledger,
+      records: result.records,
+    };
+  };
+  const { keys, ledger } = told([...fill(0), ...fill(1), ...fill(0), ...probes]);
+  const missed = probes.length - [...keys].filter((key) => String(key).startsWith('probe')).length;
+  console.log(
+    `note: first seen, at capacity: 1 in ${Math.round(probes.length / missed)} new keys missed, stated 800`,
+  );
+  assert.ok(missed > 0 && missed <= probes.length / 800, `missed ${missed} of ${probes.length}`);
+  // What was seen in either generation is not new; past its capacity a generation takes no more.
+  assert.is([...keys].filter((key) => String(key).startsWith('g0')).length <= capacity, true);
+  assert.ok(ledger.overflowed > 390_000);
+});
+
+test('first seen: a key is new again after two generations, and a clock set back forgets nothing', () => {
+  const hour = 3_600_000;
+  const told = (events: readonly (readonly [number, string])[]) =>
+    filter
+      .run(
+        events.map(([time, key]) => `${time} ${key}`),
+        { config: { tool: 'first-seen', a: 16 } },
+      )
+      .records.map(({ ts, key }) => [ts, key]);
+  const at = (hours: number, key: string) => [hours * hour, key] as const;
+  assert.equal(told([at(5, 'a'), at(5, 'a'), at(6, 'a'), at(7, 'a'), at(9, 'a')]), [at(5, 'a'), at(9, 'a')]);
+  assert.equal(told([at(5, 'a'), at(6, 'b'), at(7, 'a')]), [at(5, 'a'), at(6, 'b'), at(7, 'a')]);
+  assert.equal(told([at(50, 'a'), at(5, 'a'), at(5, 'b'), at(6, 'b')]), [at(50, 'a'), at(5, 'b')]);
+  const keys = many(20, (key) => at(1, `key ${key}`));
+  const full = filter.run(
+    [...keys, ...keys].map(([time, key]) => `${time} ${key}`),
+    { config: { tool: 'first-seen', a: 16 } },
+  );
+  assert.is(full.records.length, 24);
+  assert.is(full.ledger.overflowed, 8);
+  assert.is(full.records.filter(({ full: isFull }) => isFull).length, 9);
+});
+
+test('every sketch says the same for any cut into batches', () => {
+  const keys = skewed.slice(0, 30_000).map((key) => key.slice(5));
+  for (const config of [
+    { tool: 'top', a: 100, b: 16 },
+    { tool: 'distinct', a: 10 },
+    { tool: 'distinct-rows', a: 6 },
+    { tool: 'quantiles', a: 5 },
+    { tool: 'first-seen', a: 4_096 },
+    { tool: 'sample', a: 3 },
+    { tool: 'limit', a: 512, b: 16, c: 2 },
+    { tool: 'suppress', a: 512, b: 16 },
+  ]) {
+    const [small, large] = [64, 1 << 20].map((batchBytes) => run(config, keys, { batchBytes }));
+    assert.ok((small as RunResult).bytes.equals((large as RunResult).bytes), config.tool);
+    assert.equal(small?.ledger, large?.ledger);
+  }
+});
+
+test.run();
