@@ -13,7 +13,8 @@
  *
  * The estimate is the improved raw estimator of Ertl ("New cardinality estimation algorithms for HyperLogLog
  * sketches", 2017), which needs neither the bias correction nor the logarithm of the original's small range: sums,
- * products and one quotient of f64, which IEEE 754 fixes to the bit. It never fills.
+ * products and one quotient of f64, which IEEE 754 fixes to the bit. It never fills. Whoever chooses the keys can choose
+ * hashes, too, and have the estimate too high or too low.
  *
  * A row of a Table can hold one in place of counters, for a number of each key and window:
  *

@@ -6,8 +6,8 @@
  *
  * `isNew` is true for a key that was not asked for in this generation or the one before it, so a key counts as new
  * again after between one and two lengths without it. A generation lasts `lengthMs` of event time and then makes
- * room: it never fills for ever. Events from before the last generation mean that a clock was set
- * back; nothing is forgotten then, and time goes on from there.
+ * room: it never fills for ever. Events from before the last generation mean that a clock was set back; nothing is
+ * forgotten then, and time goes on from there. A leap over a whole generation forgets all keys: they are told again.
  *
  * It errs to one side: a key that was seen is never new, but one new key in 800 (0.12 %) at most is taken for seen,
  * as long as hashes are not chosen: 16 bits a key and 8 places give (1 - e^-0.5)^8 = 0.058 % for each

@@ -48,6 +48,8 @@ const P999 = key('p999');
 const GREATEST = key('p1000');
 const OVERFLOW = key('overflow');
 const IS_FULL = key('full');
+/** The key that asks for all bytes. */
+const ALL = literal('*');
 
 const isTop = is('top');
 const isDistinct = is('distinct');
@@ -80,7 +82,11 @@ events((line: Text): void => {
   if (time === NO_NUMBER) return malformed();
   rest.set(line.start + space + 1, line.end);
   if (isFirstSeen) {
-    if (seen!.isNew(rest, time)) told.open(time).text(KEY, rest).bool(IS_FULL, seen!.isFull()).close();
+    if (rest.equals(ALL)) {
+      told.open(time);
+      seen!.put(BYTES);
+      told.close();
+    } else if (seen!.isNew(rest, time)) told.open(time).text(KEY, rest).bool(IS_FULL, seen!.isFull()).close();
   } else if (isSample) {
     if (sample!.takes(rest)) told.open(time).text(KEY, rest).close();
   } else if (isLimit) {
