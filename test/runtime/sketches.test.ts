@@ -92,6 +92,24 @@ test('few keys are counted exactly, and a key that is too long only in the sum',
   assert.is(result.ledger.overflowed, 1);
 });
 
+test('amounts count as so many events, also when they get smaller and smaller', () => {
+  const events = many(20_000, (at) => [Math.ceil(20_000 / (1 + at)) + below(3), `key ${at % 700}`] as const);
+  const lines = events.map(([amount, key]) => `${amount} ${key}`);
+  const { entries, sum } = topOf(filter.run(lines, { config: { tool: 'top', a: 128, b: 16, c: 1 } }));
+  const exact = new Map<string, number>();
+  for (const [amount, key] of events) exact.set(key, (exact.get(key) ?? 0) + amount);
+  assert.is(
+    sum,
+    [...exact.values()].reduce((total, amount) => total + amount, 0),
+  );
+  holdsBounds(entries, exact, sum / 128);
+  assert.is(
+    entries.reduce((total, { count }) => total + count, 0),
+    sum,
+  );
+  assert.ok(entries.every(({ error }) => error <= (entries.at(-1)?.count ?? 0)));
+});
+
 test('the top keys of two halves merge to the bounds of the whole', () => {
   const halves = [skewed.slice(0, 400_000), skewed.slice(400_000)];
   const [one, two] = halves.map((keys) => readTop(topOf(run({ tool: 'top', a: 300, b: 32 }, keys)).bytes));

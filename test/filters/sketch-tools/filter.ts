@@ -102,7 +102,8 @@ function add(time: i64): void {
   if (isDistinctRows) rows.by(word.set(rest.start, rest.start + 1));
   const row = rows.row();
   rows.add(row, 0, 1);
-  if (isTop) top!.add(rest, 1);
+  // With `c`, the time is the amount, too.
+  if (isTop) top!.add(rest, c ? time : 1);
   if (isDistinct) distinct!.add(rest);
   if (isDistinctRows) distinct!.at(rows.counterAt(row, 1)).add(rest);
   if (isQuantiles) quantiles!.add(parseDecimal(rest, -1000, i64.MAX_VALUE));
