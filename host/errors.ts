@@ -10,7 +10,8 @@ export const REMEDIES = {
   USAGE: 'see --help',
   CONFIG_UNREADABLE: 'check the path and its permissions',
   CONFIG_INVALID: 'correct this key; the README shows the shape',
-  FILTER_UNKNOWN: 'name one of these, or write filters/NAME/filter.ts and run "weir build NAME"',
+  FILTER_UNKNOWN: 'name one of these, or write one with "weir new NAME"',
+  FILTERS_MISSING: 'run "weir new NAME" to write one, or go to the folder that has "filters"',
   MANIFEST_INVALID: 'correct filter.json; filters/ssh-auth/filter.json shows the shape',
   MODULE_REFUSED: 'rebuild the filter with "weir build" of this version',
   ABI_MISMATCH: 'rebuild the filter against the runtime of this host',
@@ -28,6 +29,9 @@ export const REMEDIES = {
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
+  FILE_EXISTS: 'choose another name, or remove what is there',
+  OUTPUT_UNWRITABLE: 'choose a path that this user may write',
+  SAMPLE_INVALID: 'correct the settings beside the sample; they may have config, now and timezone',
   BUILD_FAILED: 'correct the lines that the compiler names',
 } as const;
 

@@ -148,3 +148,8 @@ export const BROKER_STOP_MS_MAX = 5_000;
 export const STREAM_AGE_MS_MAX = 7 * 24 * 3_600_000;
 /** NATS duplicate window for `Nats-Msg-Id`. */
 export const STREAM_DUPLICATES_MS = 2 * 60_000;
+
+/** How long a filter's unit tests may take, all together. */
+export const UNIT_TESTS_MS_MAX = 120_000;
+/** Saves that follow each other within this time are one. */
+export const SAVE_SETTLE_MS = 60;

@@ -8,7 +8,6 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { compileFilter } from '../host/filter/compile.js';
 import { installedFilters } from '../host/filter/library.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
 import { endAll, ROOT, type Running, said, WAIT_MS, weir } from './command.js';
@@ -26,14 +25,16 @@ cli.after.each(async ({ folder }) => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const COMMANDS = ['run', 'replay', 'tap', 'new', 'build', 'test'];
+
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
 nothing
-  2 USAGE: expected a command (run, replay, tap, build), found "nothing"; see --help
+  2 USAGE: expected a command (run, replay, tap, new, build, test), found "nothing"; see --help
 replay ssh-auth
   2 USAGE: expected FILTER and at least one FILE; see --help
 replay ssh-auth LOG --nope
-  2 USAGE: Unknown option '--nope', expected one of --config-json, --now, --timezone, --batch-bytes, --stats, --quiet; see --help
+  2 USAGE: Unknown option '--nope', expected one of --config-json, --now, --timezone, --filter-dir, --batch-bytes, --summary, --stats, --quiet; see --help
 replay ssh-auth LOG --batch-bytes -5
   2 USAGE: Option '--batch-bytes' argument is ambiguous; see --help
 replay ssh-auth LOG --quiet=yes
@@ -53,7 +54,7 @@ replay ssh-auth LOG --config-json [1]
 replay ssh-auth LOG --config-json {"users":1}
   1 FILTER_CONFIG: filter ssh-auth: config: expected no keys; found "users"; correct this key of the filter's "config"
 replay ../ssh-auth LOG
-  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of FILTERS; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"
+  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of FILTERS; name one of these, or write one with "weir new NAME"
 replay ssh-auth LOG missing.log LOG
   1 SOURCE_UNREADABLE: missing.log: no such file; check the path and the permissions of the user that runs weir
 replay ssh-auth LOG missing*.log
@@ -80,8 +81,12 @@ tap --data nowhere
   2 USAGE: expected --server, or a host that runs, because none has left a broker's address in nowhere; see --help
 tap --server nats://127.0.0.1:9
   1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
-build nothing
-  1 FILTER_UNKNOWN: filter "nothing": expected one of FILTERS; name one of these, or write filters/NAME/filter.ts and run "weir build NAME"`;
+replay ssh-auth - LOG -
+  2 USAGE: expected - for standard input once, found it again; see --help
+replay nothing LOG --filter-dir filters
+  1 FILTER_UNKNOWN: filter "nothing": expected one of none; name one of these, or write one with "weir new NAME"
+new
+  2 USAGE: expected one NAME, found 0; see --help`;
 
 cli('errors are one line and say what to do', async ({ folder }) => {
   const cases = REFUSED.replaceAll('FILTERS', installedFilters().join(', '))
@@ -100,7 +105,7 @@ cli('errors are one line and say what to do', async ({ folder }) => {
 cli('help covers every option of each command, and no other', async () => {
   const { out: overview, code } = await said(['--help']);
   assert.is(code, 0);
-  for (const name of ['run', 'replay', 'tap', 'build']) {
+  for (const name of COMMANDS) {
     assert.match(overview, new RegExp(`^  ${name} +\\w`, 'm'));
     const { out: help } = await said([name, '--help']);
     assert.is((await said(['help', name])).out, help);
@@ -152,14 +157,6 @@ cli('a reader that goes away is no error', async ({ folder }) => {
   child.stdout?.once('data', () => child.stdout?.destroy());
   assert.is(await exited, 0);
   assert.is(err(), '');
-});
-
-cli('a filter that does not compile is one error with the line that is wrong', async ({ folder }) => {
-  writeFileSync(join(folder, 'filter.ts'), "import { events } from 'weir/runtime';\nnothing();\n");
-  const failed = await compileFilter(ROOT, folder, join(folder, 'filter.wasm')).catch((error) => error);
-  assert.is(failed.code, 'BUILD_FAILED');
-  assert.match(failed.message, /Cannot find name 'nothing'[\s\S]*filter\.ts\(2,1\)/);
-  assert.not.ok(existsSync(join(folder, 'filter.wasm')));
 });
 
 cli('a folder that nobody can make is an error, also in /proc', async ({ folder }) => {

@@ -19,7 +19,8 @@ import { encodeRecord, type Message, type WireRecord } from '../host/wire.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
 import { endAll, ROOT, said, weir } from './command.js';
 import { assemble, batch, CONSUMED, LEDGER as COUNTERS, load } from './filter/hostile.js';
-import { ledgerAddsUp, memoryCursor, runFilter } from './filter.js';
+import { memoryCursor } from '../host/author/drive.js';
+import { ledgerAddsUp, runFilter } from './filter.js';
 import { temporaryFolder, until } from './help.js';
 import { sendDatagrams } from './source/reading.js';
 

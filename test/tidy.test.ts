@@ -24,6 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['source/', 'batch.ts', 'filter/', 'ledger.ts', 'pack.ts', 'positions.ts', 'publish.ts', 'pace.ts'],
   ['engine.ts'],
   ['index.ts'],
+  ['author/'],
   ['cli/'],
 ];
 /** The way of an event: the order of the engine's imports. */
@@ -31,9 +32,10 @@ const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
   nats: /^host\/broker\.ts$/,
-  valibot: /^host\/(validate|config|filter\/manifest)/,
+  valibot: /^host\/(validate|config|filter\/manifest|author\/samples)/,
   'cbor-x': /^host\/wire\.ts$/,
   'node:zlib': /^host\/pack\.ts$/,
+  uvu: /^host\/author\/testing\.ts$/,
   assemblyscript: /^host\/filter\/compile\.ts$/,
 };
 const LINES_MAX = 400;

@@ -26,10 +26,6 @@ function run(input: readonly string[] | Uint8Array, options?: RunOptions): RunRe
   return result;
 }
 
-function sample(name: string): RunResult {
-  return run(readFileSync(join(ROOT, 'filters/ssh-auth/samples', name)));
-}
-
 /** A line of sshd in the form of a log file. */
 const says = (message: string, clock = '10:00:00', program = 'sshd[7]') =>
   `Jan 30 ${clock} fw-01 ${program}: ${message}`;
@@ -310,33 +306,6 @@ test('full tables lose no failure, and say where users or addresses are incomple
   const long = 'n'.repeat(200);
   const [cut] = stream(run([failure(long, '1.1.1.1'), failure('a', '1.1.1.1')]), 'sources');
   assert.equal([cut?.failures, cut?.users, cut?.users_overflow], [2, 1, true]);
-});
-
-test('the samples give what they show', () => {
-  const guessing = sample('guessing.log');
-  const logins = stream(guessing, 'logins');
-  const failures = logins.filter(({ outcome }) => outcome === 'failure');
-  assert.equal([sum(failures, 'count'), logins.length - failures.length], [9, 1]);
-  assert.equal(
-    stream(guessing, 'sources').map(({ src_ip: address, failures, successes, users }) => [
-      address,
-      failures,
-      successes,
-      users,
-    ]),
-    [
-      ['203.0.113.77', 6, 0, 2],
-      ['2001:db8:17::9', 2, 0, 2],
-      ['198.51.100.4', 0, 1, 1],
-      ['203.0.113.77', 1, 0, 1],
-    ],
-  );
-
-  const forged = stream(sample('forged-names.log'), 'logins');
-  assert.equal(
-    forged.map(({ outcome, src_ip: address, src_port: port }) => [outcome, address, port]),
-    Array.from({ length: 8 }, (_, at) => ['failure', '203.0.113.9', 50_001 + at]),
-  );
 });
 
 test('a real log gives the same records for every size of batch, and the counts that grep gives', () => {

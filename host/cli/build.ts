@@ -1,36 +1,23 @@
 /**
  * `weir build`: compiles filters.
  */
-import { copyFileSync, existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { WeirError } from '../errors.js';
-import { compileFilter } from '../filter/compile.js';
-import { loadManifestOf, SHIPPED_FILTERS } from '../filter/library.js';
+import { buildFilter, chosenFilters, projectIn } from '../author/project.js';
 import { type Command, parseCommand } from './command.js';
-
-const PACKAGE_FOLDER = fileURLToPath(new URL('../../..', import.meta.url));
 
 export const build: Command = {
   summary: 'compile filters to WebAssembly',
   help: `Usage: weir build [NAME...]
 
-Compiles filters/NAME/filter.ts of this package, or every filter there, and installs the module with its
-manifest where "weir run" and "weir replay" find it. Needs the AssemblyScript compiler (a development
-dependency). Exit code 1 when a filter does not compile; the compiler's messages name the lines.
+Compiles filters/NAME/filter.ts of this folder, or every filter there, into dist/filters/NAME with its manifest,
+where "weir test" and "weir replay" find it. Mistakes are told with file, line and column on standard error; the
+exit code is then 1. Needs the AssemblyScript compiler, which comes with weir unless it was installed with
+--omit=optional.
 `,
   async run(args) {
     const { positionals } = parseCommand(args, { allowPositionals: true, options: {} });
-    const sources = join(PACKAGE_FOLDER, 'filters');
-    const known = readdirSync(sources).filter((name) => existsSync(join(sources, name, 'filter.ts')));
-    for (const name of positionals.length ? positionals : known) {
-      if (!known.includes(name)) {
-        throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known.join(', ')}`);
-      }
-      loadManifestOf(name, sources);
-      const target = join(SHIPPED_FILTERS, name);
-      await compileFilter(PACKAGE_FOLDER, join(sources, name), join(target, 'filter.wasm'));
-      copyFileSync(join(sources, name, 'filter.json'), join(target, 'filter.json'));
+    const project = projectIn(process.cwd());
+    for (const name of chosenFilters(project, positionals)) {
+      await buildFilter(project, name, (text) => process.stderr.write(text));
       process.stdout.write(`built ${name}\n`);
     }
     return 0;

@@ -15,7 +15,10 @@ export interface Command {
 }
 
 /** `parseArgs` with errors that a person can use. */
-export function parseCommand<T extends ParseArgsConfig>(args: readonly string[], config: T) {
+export function parseCommand<T extends ParseArgsConfig>(
+  args: readonly string[],
+  config: T,
+): ReturnType<typeof parseArgs<T & { args: string[]; strict: true }>> {
   try {
     return parseArgs({ ...config, args: [...args], strict: true });
   } catch (error) {
@@ -54,4 +57,20 @@ export function isoTime(option: string, text: string): number {
 export function zoneName(option: string, text: string): string {
   if (isTimezone(text)) return text;
   throw new WeirError('USAGE', `${option}: expected a zone such as "Europe/Berlin", found "${text}"`);
+}
+
+/** A JSON object. */
+export function jsonObject(option: string, text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    // Node quotes a part of the text, which may hold a secret.
+    const [mistake] = (error as Error).message.split(/, \.*"/);
+    throw new WeirError('USAGE', `${option}: expected a JSON object, found ${mistake}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new WeirError('USAGE', `${option}: expected a JSON object, found ${text.slice(0, 60)}`);
+  }
+  return value;
 }

@@ -6,11 +6,13 @@ import { readFileSync } from 'node:fs';
 import { oneLine, WeirError } from '../errors.js';
 import { build } from './build.js';
 import type { Command } from './command.js';
+import { create } from './new.js';
 import { replay } from './replay.js';
 import { run } from './run.js';
 import { tap } from './tap.js';
+import { test } from './test.js';
 
-const COMMANDS: Readonly<Record<string, Command>> = { run, replay, tap, build };
+const COMMANDS: Readonly<Record<string, Command>> = { run, replay, tap, new: create, build, test };
 
 const HELP = `weir: an edge stream processor for network appliances
 

@@ -1,15 +1,16 @@
 /**
  * From a filter's folder to its module, with the AssemblyScript compiler and the options of `asconfig.json`.
  *
- * The compiler is a development dependency and is loaded only here. `import ... from 'weir/runtime'` resolves
- * to this package's own `runtime/`, wherever the filter lies. The second entry, which exports the ABI, exists
- * only during a compilation. The compiler's "stub" runtime is replaced by our arena: the stub grows memory, and
- * with a runtime given by path the compiler keeps a stack of references for a collector that we do not have,
+ * The compiler is an optional dependency and is loaded only here. `import ... from 'weir/runtime'` resolves
+ * to this package's own `runtime/`, wherever the filter lies; the compiler sees every filter as `filters/NAME`,
+ * so that a module does not depend on the folder in which it was built. The second entry, which exports the ABI,
+ * exists only during a compilation. The compiler's "stub" runtime is replaced by our arena: the stub grows memory,
+ * and with a runtime given by path the compiler keeps a stack of references for a collector that we do not have,
  * which makes hot functions twice as slow.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { WeirError } from '../errors.js';
 
 const ENTRY_FILE = 'weir-entry.ts';
@@ -17,37 +18,73 @@ const ENTRY_SOURCE =
   "export { weir_abi, weir_heap_base, weir_batch, weir_tick } from 'weir/runtime/entry';\n";
 const LANGUAGE_RUNTIME = 'rt/index-stub';
 const LANGUAGE_RUNTIME_SOURCE = "import 'weir/runtime/heap';\n";
-const PACKAGE_IN_NODE_MODULES = `node_modules${sep}weir${sep}`;
+const PACKAGE_IN_NODE_MODULES = 'node_modules/weir/';
+/** Where every filter's folder lies for the compiler. */
+const FILTERS = 'filters/';
+const ERROR_CATEGORY = 3;
+/** The compiler's own codes lie below those that it shares with TypeScript. */
+const TYPESCRIPT_CODES_FROM = 1000;
+const MARKED_COLUMNS_MAX = 200;
+
+type Compiler = typeof import('assemblyscript/asc');
+type Diagnostic = Parameters<NonNullable<import('assemblyscript/asc').APIOptions['reportDiagnostic']>>[0];
 
 /**
- * Compiles `<folder>/filter.ts` into `outFile`. `packageFolder` is the folder of weir itself. Throws
- * BUILD_FAILED with what the compiler said about the filter's own lines.
+ * Compiles `<folder>/filter.ts` into `outFile`, which is there whole or not at all. `packageFolder` is the folder of
+ * weir itself. Throws BUILD_FAILED with the first mistake in one line; `tell` gets all of them, with their lines.
  */
-export async function compileFilter(packageFolder: string, folder: string, outFile: string): Promise<void> {
+export async function compileFilter(
+  packageFolder: string,
+  folder: string,
+  outFile: string,
+  tell: (text: string) => void = () => {},
+): Promise<void> {
+  const module = await compileModule(packageFolder, folder, tell);
+  await mkdir(dirname(outFile), { recursive: true });
+  const unfinished = `${outFile}.${process.pid}`;
+  await writeFile(unfinished, module);
+  await rename(unfinished, outFile);
+}
+
+/** The same into memory. */
+export async function compileModule(
+  packageFolder: string,
+  folder: string,
+  tell: (text: string) => void,
+): Promise<Uint8Array> {
   const source = join(folder, 'filter.ts');
   if (!existsSync(source)) {
     throw new WeirError('BUILD_FAILED', `${source}: expected the filter's source, found no such file`);
   }
   const asc = await loadCompiler();
-  const entry = relative(packageFolder, resolve(source)).replaceAll(sep, '/');
+  const sources = new Map<string, string>();
+  const placeOf = (name: string) => placeOfSource(packageFolder, resolve(folder), name);
+  async function readSource(name: string): Promise<string | null> {
+    const text = name === ENTRY_FILE ? ENTRY_SOURCE : await readFile(placeOf(name), 'utf8').catch(() => null);
+    if (text !== null) sources.set(name, text);
+    return text;
+  }
+  const entry = `${FILTERS}${basename(resolve(folder))}/filter.ts`;
   const options = ['--config', 'asconfig.json', '--runtime', 'stub', '--baseDir', packageFolder];
   const files = new Map<string, Uint8Array | string>();
-  const diagnostics: string[] = [];
+  const mistakes: Diagnostic[] = [];
   const { error, stderr } = await asc.main([entry, ENTRY_FILE, ...options, '--outFile', 'filter.wasm'], {
-    readFile: (name, baseFolder) => readSource(packageFolder, name, baseFolder),
+    readFile: readSource,
     writeFile: (name, contents) => void files.set(name, contents),
     listFiles: () => [],
+    reportDiagnostic: (found) => void mistakes.push(found),
   });
   const module = files.get('filter.wasm');
-  if (error || !(module instanceof Uint8Array)) {
-    diagnostics.push(stderr.toString().trim() || String(error));
-    throw new WeirError('BUILD_FAILED', `${source} does not compile:\n${diagnostics.join('\n')}\n`);
-  }
-  await mkdir(dirname(outFile), { recursive: true });
-  await writeFile(outFile, module);
+  if (!error && module instanceof Uint8Array) return module;
+  const texts = mistakes
+    .filter(({ category }) => category === ERROR_CATEGORY)
+    .map((mistake) => describe(mistake, sources, placeOf));
+  if (texts.length === 0) texts.push(stderr.toString().trim() || String(error));
+  tell(`${texts.join('\n')}\n`);
+  const [first] = (texts[0] as string).split('\n');
+  const more = texts.length > 1 ? ` (and ${texts.length - 1} more)` : '';
+  throw new WeirError('BUILD_FAILED', `${first}${more}`);
 }
-
-type Compiler = typeof import('assemblyscript/asc');
 
 async function loadCompiler(): Promise<Compiler> {
   try {
@@ -61,15 +98,33 @@ async function loadCompiler(): Promise<Compiler> {
   }
 }
 
-async function readSource(packageFolder: string, name: string, baseFolder: string): Promise<string | null> {
-  if (name === ENTRY_FILE) return ENTRY_SOURCE;
-  const path = resolve(baseFolder, name);
-  const inPackage = path.lastIndexOf(PACKAGE_IN_NODE_MODULES);
-  const found =
-    inPackage < 0 ? path : join(packageFolder, path.slice(inPackage + PACKAGE_IN_NODE_MODULES.length));
-  try {
-    return await readFile(found, 'utf8');
-  } catch {
-    return null;
-  }
+/** Where a file of the compiler's lies: the filter's neighbours, this package, or packages of the filter's project. */
+function placeOfSource(packageFolder: string, folder: string, name: string): string {
+  const inPackage = name.lastIndexOf(PACKAGE_IN_NODE_MODULES);
+  if (inPackage >= 0) return join(packageFolder, name.slice(inPackage + PACKAGE_IN_NODE_MODULES.length));
+  if (name.startsWith(FILTERS)) return join(dirname(folder), name.slice(FILTERS.length));
+  if (name.startsWith('node_modules/')) return join(dirname(dirname(folder)), name);
+  return join(packageFolder, name);
+}
+
+/** Place, kind and text of a mistake in one line, then the line that is wrong with a mark below it. */
+function describe(
+  { code, message, range }: Diagnostic,
+  sources: ReadonlyMap<string, string>,
+  placeOf: (name: string) => string,
+): string {
+  const what = `ERROR ${code < TYPESCRIPT_CODES_FROM ? 'AS' : 'TS'}${code}: ${message}`;
+  if (!range) return what;
+  const name = range.source.normalizedPath;
+  const text = sources.get(name);
+  if (text === undefined) return `${name}: ${what}`;
+  const before = text.slice(0, range.start).split('\n');
+  const indent = before.at(-1) as string;
+  const line = (text.split('\n')[before.length - 1] as string).trimEnd();
+  const path = relative('', placeOf(name)).replaceAll(sep, '/');
+  const place = `${path}:${before.length}:${indent.length + 1}: ${what}`;
+  if (line.length > MARKED_COLUMNS_MAX) return place;
+  const marks = '^'.repeat(Math.max(1, Math.min(range.end - range.start, line.length - indent.length)));
+  // Tabs stay, so that the marks stand below their place.
+  return `${place}\n    ${line}\n    ${indent.replace(/[^\t]/g, ' ')}${marks}`;
 }

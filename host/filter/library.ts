@@ -1,7 +1,7 @@
 /**
  * The filters that are installed: folders with a `filter.wasm` and a `filter.json`, found by name.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemCode, WeirError } from '../errors.js';
@@ -57,5 +57,5 @@ export function installedFilters(folder: string = SHIPPED_FILTERS): string[] {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return existsSync(path) && statSync(path).isFile();
 }

@@ -11,7 +11,7 @@ import { loadFilter } from '../../host/filter/library.js';
 import { unpack } from '../../host/pack.js';
 import { createInbox } from '../../host/source/inbox.js';
 import type { Message } from '../../host/wire.js';
-import { memoryCursor } from '../filter.js';
+import { memoryCursor } from '../../host/author/drive.js';
 import {
   aborts,
   assemble,

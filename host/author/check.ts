@@ -1,0 +1,149 @@
+/**
+ * `weir test`: everything that is checked of one filter. It is built where it is stale; then its unit tests, its
+ * samples and the properties of every filter are looked at, and its cost is measured on this machine.
+ */
+import { join, relative } from 'node:path';
+import { oneLine } from '../errors.js';
+import type { InstalledFilter } from '../filter/library.js';
+import { driveFilter } from './drive.js';
+import { findFilter, type Project, type Tell } from './project.js';
+import { propertiesOf, repeated } from './properties.js';
+import { type GoldenMode, holdAgainst, readSamples, type Sample } from './samples.js';
+import { runUnitTests } from './unittests.js';
+
+export interface Check {
+  readonly name: string;
+  /** Lines that say what is wrong; none when it passed. */
+  readonly problem: readonly string[];
+  readonly ms: number;
+}
+
+/** What the samples come to, all together. */
+export interface Figures {
+  readonly events: number;
+  readonly records: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Filtering and packing an event, on the machine that ran this. */
+  readonly eventNs: number;
+}
+
+export interface FilterReport {
+  readonly filter: string;
+  readonly checks: readonly Check[];
+  readonly notes: readonly string[];
+  readonly memoryBytes: number;
+  /** Absent without samples that run. */
+  readonly figures?: Figures;
+}
+
+export interface CheckOptions {
+  readonly project: Project;
+  /** Where unit tests run. */
+  readonly folder: string;
+  readonly golden: GoldenMode;
+  readonly tell: Tell;
+}
+
+/** Runs of a sample of which the fastest counts: the first ones are slow while the module is still optimised. */
+const MEASURED_RUNS = 5;
+
+export async function checkFilter(name: string, options: CheckOptions): Promise<FilterReport> {
+  const { project, golden, tell } = options;
+  const filter = await findFilter(project, name, tell);
+  const samples = readSamples(join(project.sources, name));
+  const notes: string[] = [];
+  const checks: Check[] = [];
+  const startMs = performance.now();
+  const unit = await runUnitTests(project, name, options.folder);
+  if (unit.kind === 'none') notes.push('no unit tests: write filter.test.mjs beside the filter');
+  else {
+    const problem = unit.kind === 'failed' ? unit.lines : [];
+    const tests = unit.kind === 'passed' ? `${unit.tests} ` : '';
+    checks.push({
+      name: `${tests}unit ${tests === '1 ' ? 'test' : 'tests'}`,
+      problem,
+      ms: performance.now() - startMs,
+    });
+  }
+  if (samples.length === 0) {
+    notes.push(
+      `no samples: put lines into ${relative('', join(project.sources, name, 'samples'))}, then "weir test ${name} --update"`,
+    );
+  }
+  for (const sample of samples)
+    checks.push(timed(`samples/${sample.name}`, () => goldenProblem(filter, sample, golden, notes)));
+  for (const { name: claim, prove } of propertiesOf(filter, samples)) checks.push(timed(claim, prove));
+  const figures = measured(filter, samples);
+  const { memoryBytes } = filter.manifest;
+  return { filter: name, checks, notes, memoryBytes, ...(figures ? { figures } : {}) };
+}
+
+export function hasFailed({ checks }: FilterReport): boolean {
+  return checks.some(({ problem }) => problem.length > 0);
+}
+
+function timed(name: string, prove: () => readonly string[]): Check {
+  const startMs = performance.now();
+  let problem: readonly string[];
+  try {
+    problem = prove();
+  } catch (error) {
+    problem = [oneLine(error)];
+  }
+  return { name, problem, ms: performance.now() - startMs };
+}
+
+function goldenProblem(
+  filter: InstalledFilter,
+  sample: Sample,
+  mode: GoldenMode,
+  notes: string[],
+): readonly string[] {
+  const found = driveFilter(filter, sample.settings).feed(sample.bytes).end().text();
+  const golden = holdAgainst(sample, found, mode);
+  if (golden.kind === 'written') notes.push(`wrote ${relative('', sample.path)}.expected`);
+  return golden.kind === 'differs' ? golden.lines : [];
+}
+
+/** The figures of all samples together; `undefined` where there are none, or one does not run. */
+function measured(filter: InstalledFilter, samples: readonly Sample[]): Figures | undefined {
+  if (samples.length === 0) return undefined;
+  try {
+    const parts = samples.map((sample) => measuredSample(filter, sample));
+    const sum = (of: (part: (typeof parts)[number]) => number) =>
+      parts.reduce((total, part) => total + of(part), 0);
+    return {
+      events: sum(({ events }) => events),
+      records: sum(({ records }) => records),
+      bytesIn: sum(({ bytesIn }) => bytesIn),
+      bytesOut: sum(({ bytesOut }) => bytesOut),
+      eventNs:
+        sum(({ fastestMs }) => fastestMs * 1e6) /
+        Math.max(
+          1,
+          sum(({ measuredEvents }) => measuredEvents),
+        ),
+    };
+  } catch {
+    // What keeps it from running is told by the checks.
+    return undefined;
+  }
+}
+
+function measuredSample(filter: InstalledFilter, { bytes, settings }: Sample) {
+  const once = driveFilter(filter, settings).feed(bytes).end();
+  const input = repeated(bytes);
+  let fastestMs = Number.POSITIVE_INFINITY;
+  let measuredEvents = 0;
+  for (let run = 0; run < MEASURED_RUNS; run++) {
+    const driven = driveFilter(filter, settings);
+    const startMs = performance.now();
+    driven.feed(input).end();
+    fastestMs = Math.min(fastestMs, performance.now() - startMs);
+    measuredEvents = driven.ledger().in;
+  }
+  const { in: events } = once.ledger();
+  const records = once.records().length;
+  return { events, records, bytesIn: bytes.length, bytesOut: once.bytes().length, fastestMs, measuredEvents };
+}

@@ -1,0 +1,147 @@
+/**
+ * A filter driven by hand: lines and times go in, records come out, with the engine that runs on the appliance.
+ *
+ * The clock is what the caller says it is. Nothing is read, sent or waited for, so the same calls always give the same
+ * bytes.
+ */
+import { createEngine } from '../engine.js';
+import type { Ledger } from '../filter/abi.js';
+import { startFilter } from '../filter/instance.js';
+import type { InstalledFilter } from '../filter/library.js';
+import { BATCH_BYTES_DEFAULT } from '../limits.js';
+import { jsonLines } from '../pack.js';
+import type { Cursor } from '../source/source.js';
+import { instanceZones } from '../timezone.js';
+import { CONTENT_CBOR, decodeRecords, type WireRecord } from '../wire.js';
+
+/** A time, as milliseconds since 1970 or in ISO 8601. */
+export type Time = number | string;
+
+export interface DriveOptions {
+  /** The filter's config, as under `config` in weir.json. */
+  readonly config?: unknown;
+  /** Zone of dates that have none; default UTC. */
+  readonly timezone?: string;
+  /** When events are received, until a call says otherwise; default 2026-01-31T12:00:00Z, so that no test depends on the day. */
+  readonly now?: Time;
+  /** Bytes handed to the filter at a time; the records do not depend on it. */
+  readonly batchBytes?: number;
+}
+
+export interface DrivenFilter {
+  /** Hands over lines, or bytes as they are, as received at `now`, from where the clock then goes on. */
+  feed(input: readonly string[] | Uint8Array, options?: { readonly now?: Time }): DrivenFilter;
+  /** Sets the clock. Windows that are over are closed once nothing was fed for 5 s, as on the appliance. */
+  tick(at: Time): DrivenFilter;
+  /** Closes all windows: there will be no more events. */
+  end(): DrivenFilter;
+  /** The records so far, in order: those of one stream, or all with their stream under `stream`. */
+  records(stream?: string): WireRecord[];
+  /** The records so far as `weir replay` prints them. */
+  text(): string;
+  /** The records' bytes, one after the other. */
+  bytes(): Buffer;
+  /** What became of the events so far. */
+  ledger(): Ledger;
+  /** Size of the filter's memory now. */
+  memoryBytes(): number;
+}
+
+export const DEFAULT_NOW = '2026-01-31T12:00:00Z';
+
+/** Starts a filter. Throws a WeirError when it may not run, and from each call in which it breaks the rules. */
+export function driveFilter({ manifest, module }: InstalledFilter, options: DriveOptions = {}): DrivenFilter {
+  const zones = instanceZones(options.timezone ?? 'UTC', 'timezone');
+  const filter = startFilter({ manifest, module, config: options.config ?? {}, zones });
+  const { name } = manifest;
+  const found: { readonly stream: string; readonly record: Buffer }[] = [];
+  const cursor = memoryCursor();
+  const engine = createEngine({
+    appliance: 'test',
+    epoch: 'test',
+    batchBytes: options.batchBytes ?? BATCH_BYTES_DEFAULT,
+    filters: [{ instance: name, filter, format: 'cbor', cursors: new Map([['memory', cursor]]) }],
+    send: () => {},
+    onRecord: (_instance, stream, record) => void found.push({ stream, record: Buffer.from(record) }),
+    onFault: (_instance, error) => {
+      throw error;
+    },
+  });
+  let nowMs = milliseconds(options.now ?? DEFAULT_NOW);
+
+  const driven: DrivenFilter = {
+    feed(input, { now } = {}) {
+      if (now !== undefined) nowMs = milliseconds(now);
+      cursor.put(
+        input instanceof Uint8Array ? input : Buffer.from(input.map((line) => `${line}\n`).join('')),
+      );
+      while (engine.turn(nowMs));
+      return driven;
+    },
+    tick(at) {
+      nowMs = milliseconds(at);
+      engine.tick(nowMs);
+      return driven;
+    },
+    end() {
+      engine.closeWindows(nowMs);
+      return driven;
+    },
+    records(wanted) {
+      const records: WireRecord[] = [];
+      for (const { stream, record } of found) {
+        if (wanted !== undefined && stream !== wanted) continue;
+        const shape = (fields: WireRecord) => (wanted === undefined ? { stream, ...fields } : fields);
+        decodeRecords(record, CONTENT_CBOR, (fields) => records.push(shape(fields)));
+      }
+      return records;
+    },
+    text: () => found.map(({ stream, record }) => recordLine(name, stream, record)).join(''),
+    bytes: () => Buffer.concat(found.map(({ record }) => record)),
+    ledger: () => filter.ledger(),
+    memoryBytes: () => filter.input.buffer.byteLength,
+  };
+  return driven;
+}
+
+/** A record as `weir replay` prints it. */
+export function recordLine(filter: string, stream: string, record: Uint8Array): string {
+  return jsonLines(filter, record, (fields) => ({ stream, ...fields }));
+}
+
+/** A place in bytes that are all there; `put` adds what comes after them. */
+export function memoryCursor(bytes: Uint8Array = new Uint8Array()): Cursor & {
+  put(bytes: Uint8Array): void;
+} {
+  let held = bytes;
+  let at = 0;
+  return {
+    skipping: false,
+    put(more) {
+      held = at === held.length ? more : Buffer.concat([held.subarray(at), more]);
+      at = 0;
+    },
+    read(target) {
+      const part = held.subarray(at, at + target.length);
+      target.set(part);
+      return { bytes: part.length, final: at + part.length === held.length };
+    },
+    advance(count) {
+      at += count;
+    },
+    pass() {},
+    ended: () => at === held.length,
+    position: () => undefined,
+    lostEvents: () => 0,
+    cutEvents: () => 0,
+    close() {},
+  };
+}
+
+function milliseconds(time: Time): number {
+  const value = typeof time === 'number' ? time : Date.parse(time);
+  if (Number.isSafeInteger(value)) return value;
+  throw new TypeError(
+    `expected a time such as "2026-01-31T12:00:00Z" or milliseconds since 1970, found ${time}`,
+  );
+}

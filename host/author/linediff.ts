@@ -1,0 +1,87 @@
+/**
+ * What differs between two texts, line by line, as a person reads it: `-` before lines that are gone, `+` before new
+ * ones, and a little of what stands around them.
+ */
+
+/** Lines shown before and after a difference. */
+const CONTEXT_LINES = 2;
+/** Past this many pairs of lines the middle is told as gone and new: the table below grows with both texts. */
+const PAIRS_MAX = 4_000_000;
+const SHOWN_LINES_MAX = 200;
+const SHOWN_CHARACTERS_MAX = 400;
+
+interface Line {
+  readonly mark: ' ' | '-' | '+';
+  readonly text: string;
+}
+
+/** The lines that lead from one text to the other; empty when there is no difference. */
+export function lineDiff(before: string, after: string): string[] {
+  const lines = align(linesOf(before), linesOf(after));
+  const isNear = lines.map((_, at) =>
+    lines.slice(Math.max(0, at - CONTEXT_LINES), at + CONTEXT_LINES + 1).some(({ mark }) => mark !== ' '),
+  );
+  const shown: string[] = [];
+  for (const [at, { mark, text }] of lines.entries()) {
+    if (isNear[at]) shown.push(`${mark} ${shorten(text)}`);
+    else if (at === 0 || isNear[at - 1]) shown.push('  ...');
+  }
+  if (!isNear.includes(true)) return [];
+  const rest = shown.length - SHOWN_LINES_MAX;
+  return rest > 0 ? [...shown.slice(0, SHOWN_LINES_MAX), `  ... and ${rest} lines more`] : shown;
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines;
+}
+
+function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
+}
+
+/** Both texts as one list: what both begin and end with, and between it what the longest common part leaves. */
+function align(a: readonly string[], b: readonly string[]): Line[] {
+  let start = 0;
+  while (start < a.length && start < b.length && a[start] === b[start]) start++;
+  let end = 0;
+  const most = Math.min(a.length, b.length) - start;
+  while (end < most && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
+  return [
+    ...marked(' ', a.slice(0, start)),
+    ...alignMiddle(a.slice(start, a.length - end), b.slice(start, b.length - end)),
+    ...marked(' ', a.slice(a.length - end)),
+  ];
+}
+
+function marked(mark: Line['mark'], texts: readonly string[]): Line[] {
+  return texts.map((text) => ({ mark, text }));
+}
+
+/** `longest[i * width + j]` is the length of the longest common part of `a` from i and `b` from j. */
+function alignMiddle(a: readonly string[], b: readonly string[]): Line[] {
+  if (a.length * b.length > PAIRS_MAX) return [...marked('-', a), ...marked('+', b)];
+  const width = b.length + 1;
+  const longest = new Uint32Array((a.length + 1) * width);
+  const at = (i: number, j: number) => longest[i * width + j] as number;
+  for (let i = a.length - 1; i >= 0; i--) {
+    for (let j = b.length - 1; j >= 0; j--) {
+      longest[i * width + j] = a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+    }
+  }
+  const lines: Line[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      lines.push({ mark: ' ', text: a[i++] as string });
+      j++;
+    } else if (j === b.length || (i < a.length && at(i + 1, j) >= at(i, j + 1))) {
+      lines.push({ mark: '-', text: a[i++] as string });
+    } else {
+      lines.push({ mark: '+', text: b[j++] as string });
+    }
+  }
+  return lines;
+}

@@ -1,0 +1,93 @@
+/**
+ * Samples of a filter: `samples/X` is input, `samples/X.expected` the records that it gives, as `weir replay` prints
+ * them, and `samples/X.json`, where there is one, the settings: config, now and timezone.
+ */
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import * as v from 'valibot';
+import { systemCode, WeirError } from '../errors.js';
+import { MANIFEST_BYTES_MAX } from '../limits.js';
+import { isTimezone } from '../timezone.js';
+import { check, object, plainObject, readJson, text } from '../validate.js';
+import type { DriveOptions } from './drive.js';
+import { lineDiff } from './linediff.js';
+
+export interface Sample {
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly settings: DriveOptions;
+}
+
+/** What becomes of expected records that differ. */
+export type GoldenMode = 'compare' | 'update';
+
+export type Golden =
+  | { readonly kind: 'same' | 'written' }
+  /** Lines that say what is wrong. */
+  | { readonly kind: 'differs'; readonly lines: readonly string[] };
+
+const EXPECTED = '.expected';
+const SETTINGS = '.json';
+
+const Settings = object({
+  config: v.exactOptional(plainObject('an object')),
+  now: v.exactOptional(
+    text('a time such as "2026-01-31T12:00:00Z"', (value) => !Number.isNaN(Date.parse(value))),
+  ),
+  timezone: v.exactOptional(text('a zone such as "Europe/Berlin"', isTimezone)),
+});
+
+/** The samples of the filter in `folder`, by name. Throws SAMPLE_INVALID for settings that cannot be. */
+export function readSamples(folder: string): Sample[] {
+  const samples = join(folder, 'samples');
+  if (!existsSync(samples)) return [];
+  const files = readdirSync(samples).filter((file) => statSync(join(samples, file)).isFile());
+  const isSettings = (file: string) =>
+    file.endsWith(SETTINGS) && files.includes(file.slice(0, -SETTINGS.length));
+  return files
+    .filter((file) => !file.startsWith('.') && !file.endsWith(EXPECTED) && !isSettings(file))
+    .map((name) => {
+      const path = join(samples, name);
+      return { name, path, bytes: readFileSync(path), settings: readSettings(`${path}${SETTINGS}`) };
+    });
+}
+
+/** Compares the records of a sample with the expected ones, or writes them. */
+export function holdAgainst({ path }: Sample, found: string, mode: GoldenMode): Golden {
+  const expectedPath = `${path}${EXPECTED}`;
+  const expected = existsSync(expectedPath) ? readFileSync(expectedPath, 'utf8') : undefined;
+  if (found === expected) return { kind: 'same' };
+  if (mode === 'update') {
+    writeOutput(expectedPath, found);
+    return { kind: 'written' };
+  }
+  if (expected === undefined)
+    return {
+      kind: 'differs',
+      lines: [`${relative('', expectedPath)}: expected this file, found none; --update writes it`],
+    };
+  const differences = lineDiff(expected, found);
+  return {
+    kind: 'differs',
+    lines: [
+      '- expected, + found; --update takes over what is found',
+      ...(differences.length > 0 ? differences : ['only the ends of lines differ']),
+    ],
+  };
+}
+
+/** Writes a file for the author. Throws OUTPUT_UNWRITABLE. */
+export function writeOutput(path: string, content: string): void {
+  try {
+    writeFileSync(path, content);
+  } catch (error) {
+    throw new WeirError('OUTPUT_UNWRITABLE', `${path}: expected to write it, found ${systemCode(error)}`);
+  }
+}
+
+function readSettings(path: string): DriveOptions {
+  if (!existsSync(path)) return {};
+  const codes = { unreadable: 'SAMPLE_INVALID', invalid: 'SAMPLE_INVALID' } as const;
+  return check('SAMPLE_INVALID', path, Settings, readJson(path, MANIFEST_BYTES_MAX, codes));
+}

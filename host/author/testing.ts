@@ -1,0 +1,33 @@
+/**
+ * `weir/test`: what a filter's unit tests import.
+ *
+ *     import { assert, load, test } from 'weir/test';
+ *
+ *     test('a failed login is told', async () => {
+ *       const filter = await load('my-filter', { config: {} });
+ *       filter.feed(['a line', 'another'], { now: '2026-01-31T12:00:00Z' });
+ *       filter.tick('2026-01-31T12:01:00Z');
+ *       filter.end();
+ *       assert.is(filter.records('logins').length, 1);
+ *     });
+ *     test.run();
+ */
+import { type DrivenFilter, type DriveOptions, driveFilter } from './drive.js';
+import { findFilter, projectIn } from './project.js';
+
+export { suite, test } from 'uvu';
+export * as assert from 'uvu/assert';
+export type { Ledger } from '../filter/abi.js';
+export type { WireRecord } from '../wire.js';
+export type { DrivenFilter, DriveOptions, Time } from './drive.js';
+
+export interface LoadOptions extends DriveOptions {
+  /** Folder of the project; default: the current one. */
+  readonly project?: string;
+}
+
+/** Starts a filter of the project, built first where its module is stale, or a shipped one. */
+export async function load(name: string, options: LoadOptions = {}): Promise<DrivenFilter> {
+  const project = projectIn(options.project ?? process.cwd());
+  return driveFilter(await findFilter(project, name, (text) => process.stderr.write(text)), options);
+}

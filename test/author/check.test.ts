@@ -1,0 +1,191 @@
+/**
+ * What `weir test` checks: that it finds what is wrong, and tells it so that an author can mend it.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkFilter, type FilterReport } from '../../host/author/check.js';
+import { projectIn } from '../../host/author/project.js';
+import { junitXml, reportText, sumText } from '../../host/author/report.js';
+import type { GoldenMode } from '../../host/author/samples.js';
+import { ECHO, filterFiles, type TestProject, testProject } from './project.js';
+
+const author = suite<{ project: TestProject }>('weir test');
+author.before.each(async (context) => {
+  context.project = await testProject();
+});
+author.after.each(({ project }) => project.remove());
+
+function check({ folder }: TestProject, name: string, golden: GoldenMode = 'compare'): Promise<FilterReport> {
+  return checkFilter(name, {
+    project: projectIn(folder),
+    folder,
+    golden,
+    tell: (text) => process.stderr.write(text),
+  });
+}
+
+/** Names of checks that failed with the lines that say why. */
+const failures = ({ checks }: FilterReport) =>
+  checks.filter(({ problem }) => problem.length > 0).map(({ name, problem }) => [name, ...problem]);
+
+/** A filter of the stream `lines` whose events are handled by this body. */
+const filterOf = (body: string, before = '') =>
+  ECHO.replace('{ NO_TIME,', '{ malformed, NO_TIME,')
+    .replace('events((', `${before}\nevents((`)
+    .replace('  lines.open(NO_TIME).text(LINE, line).close();', body);
+
+author(
+  'a sample that differs is told as a diff of lines, and --update takes over what is found',
+  async ({ project }) => {
+    project.write({
+      ...filterFiles('echo'),
+      'filters/echo/samples/a.log': 'one\ntwo\nthree\n',
+      'filters/echo/samples/a.log.json': '{"now":"1970-01-01T00:00:07Z"}',
+      'filters/echo/samples/a.log.expected': ['one', 'zwei', 'three']
+        .map((line) => `{"stream":"lines","ts":7000,"line":"${line}"}\n`)
+        .join(''),
+    });
+    assert.equal(failures(await check(project, 'echo')), [
+      [
+        'samples/a.log',
+        '- expected, + found; --update takes over what is found',
+        '  {"stream":"lines","ts":7000,"line":"one"}',
+        '- {"stream":"lines","ts":7000,"line":"zwei"}',
+        '+ {"stream":"lines","ts":7000,"line":"two"}',
+        '  {"stream":"lines","ts":7000,"line":"three"}',
+      ],
+    ]);
+    project.write({ 'filters/echo/samples/b.log': 'more\n' });
+    const updated = await check(project, 'echo', 'update');
+    assert.equal(failures(updated), []);
+    assert.is(
+      updated.notes.filter((note) => /^wrote .*\/samples\/[ab]\.log\.expected$/.test(note)).length,
+      2,
+    );
+    assert.match(
+      readFileSync(join(project.folder, 'filters/echo/samples/a.log.expected'), 'utf8'),
+      /"line":"two"/,
+    );
+    assert.not.ok(existsSync(join(project.folder, 'filters/echo/samples/a.log.json.expected')));
+    const { figures, memoryBytes } = await check(project, 'echo');
+    assert.equal([figures?.events, figures?.records, figures?.bytesIn, memoryBytes], [4, 4, 19, 320 * 1024]);
+    assert.ok((figures?.eventNs ?? 0) > 0);
+
+    project.write({ 'filters/echo/samples/a.log.json': '{"nwo":"1970-01-01T00:00:07Z"}' });
+    const refused = await check(project, 'echo').catch((error) => error);
+    assert.is(refused.code, 'SAMPLE_INVALID');
+    assert.match(
+      refused.message,
+      /a\.log\.json: nwo: expected one of the keys config, now, timezone, found "nwo" \(did you mean now\?\)/,
+    );
+  },
+);
+
+author('a filter without samples and tests is told so, and still gets junk', async ({ project }) => {
+  const body = "  if (line.length == 3000) abort('three thousand');\n  malformed();";
+  project.write(filterFiles('bare', filterOf(body)));
+  const report = await check(project, 'bare');
+  assert.match(
+    report.notes.join('\n'),
+    /^no unit tests: .*\nno samples: put lines into .*filters\/bare\/samples, then "weir test bare --update"$/,
+  );
+  const [[name, what, why] = []] = failures(report);
+  assert.is(name, 'junk lines stop nothing and change no record');
+  assert.match(what as string, /^NUL bytes stops the filter: (\\u0000){120}\.\.\. \(3000 bytes\)$/);
+  assert.match(why as string, /^FILTER_FAULT: filter bare: .*three thousand/);
+});
+
+author('records that depend on how events are batched are found', async ({ project }) => {
+  project.write({
+    ...filterFiles('cut', ECHO.replace('.text(LINE, line)', '.int(LINE, <i64>line.start)')),
+    'filters/cut/samples/a.log': 'one\ntwo\n',
+  });
+  const found = failures(await check(project, 'cut', 'update'));
+  assert.equal(
+    found.map(([name, first]) => [name, first]),
+    [
+      [
+        'the same records for batches of one event, 4 KiB and 1 MiB',
+        'a.log: the records differ between batches of one event (-) and of 4 KiB (+)',
+      ],
+    ],
+  );
+});
+
+author('a discarded line that changes what is told of the next one is found', async ({ project }) => {
+  const body = `  seen++;
+  if (line.length != 4) return;
+  lines.open(NO_TIME).int(LINE, seen).close();`;
+  project.write({
+    ...filterFiles('memory', filterOf(body, 'let seen: i64 = 0;')),
+    'filters/memory/samples/a.log': 'four\nfour\n',
+  });
+  const [[name, what, ...diff] = []] = failures(await check(project, 'memory', 'update'));
+  assert.is(name, 'junk lines stop nothing and change no record');
+  assert.is(what, 'the records differ between good lines alone (-) and with junk between them (+)');
+  assert.ok(diff.includes('- {"stream":"lines","ts":1769860800000,"line":3}'), diff.join('\n'));
+});
+
+author(
+  'unit tests that fail, hang up or run nothing fail, each with what they print',
+  async ({ project }) => {
+    const unit = (text: string) => {
+      project.write({ 'filters/echo/filter.test.mjs': text });
+      return check(project, 'echo').then(failures);
+    };
+    project.write(filterFiles('echo'));
+    const head = "import { assert, load, test } from 'weir/test';\n";
+    const passes = `${head}test('echoes', async () => {
+    const filter = await load('echo');
+    filter.feed(['a'], { now: 5 });
+    assert.equal(filter.records(), [{ stream: 'lines', ts: 5, line: 'a' }]);
+  });\n`;
+    assert.equal(await unit(`${passes}test.run();\n`), []);
+    const [[name, ...lines] = []] = await unit(`${passes.replace("line: 'a'", "line: 'b'")}test.run();\n`);
+    assert.is(name, 'unit tests');
+    assert.match(lines.join('\n'), /FAIL {2}"echoes"[\s\S]*--.*line/);
+    assert.match(
+      String(await unit(passes)),
+      /expected tests, found none that ran; a file ends with "test\.run\(\)"/,
+    );
+    assert.match(
+      String(await unit(`${passes}test.run();\nprocess.exit(0);\n`)),
+      /expected tests, found none that ran/,
+    );
+  },
+);
+
+author('the report of a test run is XML that holds any text', () => {
+  const report: FilterReport = {
+    filter: 'a',
+    checks: [
+      { name: 'good', problem: [], ms: 12 },
+      { name: 'bad "<&>"', problem: ['- \u0000\u001b[31m\ud800', '+ ]]> \u{1f511}'], ms: 1_500 },
+    ],
+    notes: ['a note'],
+    memoryBytes: 65_536,
+    figures: { events: 1_000, records: 1, bytesIn: 5_000, bytesOut: 50, eventNs: 123.4 },
+  };
+  assert.is(
+    junitXml([report]),
+    `<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="weir test">
+  <testsuite name="a" tests="2" failures="1" time="1.512">
+    <testcase classname="a" name="good" time="0.012"/>
+    <testcase classname="a" name="bad &quot;&lt;&amp;&gt;&quot;" time="1.500">
+      <failure message="- \ufffd\ufffd[31m\ufffd">- \ufffd\ufffd[31m\ufffd\n+ ]]&gt; \u{1f511}</failure>
+    </testcase>
+  </testsuite>
+</testsuites>
+`,
+  );
+  assert.is(
+    reportText(report).split('\n').slice(-3).join('\n'),
+    '  note a note\n  1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 123 ns an event on this machine\n',
+  );
+  assert.is(sumText([report]), '1 filter, 2 checks, 1 failed\n');
+});
+
+author.run();

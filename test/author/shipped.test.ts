@@ -1,0 +1,60 @@
+/**
+ * The shipped filters pass what `weir test` asks of every filter; and the command itself, from JUnit to a save.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT, said, WAIT_MS, weir } from '../command.js';
+import { until } from '../help.js';
+import { type TestProject, testProject } from './project.js';
+
+const author = suite<{ project: TestProject }>('weir test');
+author.before.each(async (context) => {
+  context.project = await testProject();
+});
+author.after.each(({ project }) => project.remove());
+
+author('every shipped filter passes all its checks', async () => {
+  const { code, out, err } = await said(['test'], ROOT);
+  assert.is(code, 0, out + err);
+  assert.match(out, /^files\n {2}ok {3}\d+ unit tests\n/);
+  assert.match(out, /\n3 filters, 22 checks, 0 failed\n$/);
+});
+
+author('--junit writes the results, --watch tests again after a save', async ({ project }) => {
+  await project.said('new echo');
+  const junit = join(project.folder, 'junit.xml');
+  const watching = weir(['test', 'echo', '--watch', '--junit', junit], project.folder);
+  const rounds = (count: number) =>
+    until(
+      () => watching.out().split('waiting for the next save').length > count,
+      2 * WAIT_MS,
+      `round ${count}: ${watching.out()}${watching.err()}`,
+    );
+  await rounds(1);
+  assert.match(readFileSync(junit, 'utf8'), /<testsuite name="echo" tests="7" failures="0"/);
+  writeFileSync(join(project.folder, 'filters/echo/samples/first.log'), 'error without a header\n');
+  await rounds(2);
+  assert.match(watching.out(), /FAIL samples\/first\.log\n[\s\S]*- \{"stream":"errors"/);
+  assert.match(readFileSync(junit, 'utf8'), /failures="1"/);
+  writeFileSync(join(project.folder, 'filters/echo/filter.ts'), 'nothing();\n');
+  await rounds(3);
+  assert.match(
+    watching.err(),
+    /^filters\/echo\/filter\.ts:1:1: ERROR TS2304: [\s\S]*\nweir: BUILD_FAILED: .*\n$/,
+  );
+  watching.child.kill('SIGINT');
+  assert.is(await watching.exited, 0);
+});
+
+author('an output that cannot be written is one line', async () => {
+  const { code, err } = await said(['test', 'files', '--junit', '/proc/none/junit.xml'], ROOT);
+  assert.is(code, 1);
+  assert.match(
+    err,
+    /^weir: OUTPUT_UNWRITABLE: \/proc\/none\/junit\.xml: expected to write it, found ENOENT; /,
+  );
+});
+
+author.run();
