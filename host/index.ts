@@ -144,7 +144,8 @@ function isBounded(kind: SourceConfig['kind']): boolean {
   return kind === 'file' || kind === 'stdin';
 }
 
-function createSource(entry: SourceConfig, untilEof: boolean): Source {
+/** The source that an entry of the config describes. */
+export function createSource(entry: SourceConfig, untilEof: boolean): Source {
   switch (entry.kind) {
     case 'file':
       return createFileSource(entry.name, entry.paths, { untilEof });

@@ -29,11 +29,11 @@ export async function endAll(): Promise<void> {
   }
 }
 
-export function weir(args: readonly string[], folder = ROOT): Running {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+export function weir(args: readonly string[], folder = ROOT, stdin: 'ignore' | 'pipe' = 'ignore'): Running {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: [stdin, 'pipe', 'pipe'] });
   const text = { out: '', err: '' };
-  child.stdout.on('data', (chunk) => (text.out += chunk));
-  child.stderr.on('data', (chunk) => (text.err += chunk));
+  child.stdout?.on('data', (chunk) => (text.out += chunk));
+  child.stderr?.on('data', (chunk) => (text.err += chunk));
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
   const started = { child, out: () => text.out, err: () => text.err, exited };
   running.add(started);

@@ -5,14 +5,25 @@
 import { readFileSync } from 'node:fs';
 import { oneLine, WeirError } from '../errors.js';
 import { build } from './build.js';
+import { capture } from './capture.js';
 import type { Command } from './command.js';
+import { dev } from './dev.js';
 import { create } from './new.js';
 import { replay } from './replay.js';
 import { run } from './run.js';
 import { tap } from './tap.js';
 import { test } from './test.js';
 
-const COMMANDS: Readonly<Record<string, Command>> = { run, replay, tap, new: create, build, test };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  run,
+  replay,
+  tap,
+  new: create,
+  build,
+  test,
+  dev,
+  capture,
+};
 
 const HELP = `weir: an edge stream processor for network appliances
 

@@ -12,7 +12,7 @@ import { EVENTS_WILDCARD, HEADER } from '../wire.js';
 import { type Command, parseCommand, wholeNumber } from './command.js';
 
 /** Names between dots; `*` stands for one, `>` for the rest. The broker takes others, and nothing ever comes. */
-const SUBJECT = /^(>|([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?)$/;
+export const SUBJECT = /^(>|([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?)$/;
 /** How often the data folder is looked at for another broker. */
 const LOOK_MS = 500;
 
@@ -105,7 +105,7 @@ function asText(subject: string, record: Readonly<Record<string, unknown>>): str
 }
 
 /** The broker that a host on this machine has started, as it says in its data folder. */
-function localServer(dataFolder: string): string {
+export function localServer(dataFolder: string): string {
   const url = localUrl(dataFolder);
   if (url !== undefined) return url;
   throw new WeirError(
