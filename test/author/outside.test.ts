@@ -1,0 +1,97 @@
+/**
+ * An author who has only the package: `filters/README.md` as a newcomer follows it, outside of this repository.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readSamples } from '../../host/author/samples.js';
+import { ROOT } from '../command.js';
+import { type TestProject, testProject } from './project.js';
+
+const PAGE = readFileSync(join(ROOT, 'filters/README.md'), 'utf8');
+const STEP_MS_MAX = 100_000;
+
+const author = suite<{ project: TestProject }>('outside');
+author.before.each(async (context) => {
+  context.project = await testProject();
+});
+author.after.each(({ project }) => project.remove());
+
+function blocks(language: string): string[] {
+  return [...PAGE.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)]
+    .filter(([, name]) => name === language)
+    .map(([, , text]) => text as string);
+}
+
+function run(command: string, args: readonly string[], folder: string) {
+  const child = spawn(command, args, {
+    cwd: folder,
+    env: { ...process.env, npm_config_prefer_offline: 'true', npm_config_update_notifier: 'false' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), STEP_MS_MAX);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  return new Promise<{ code: number | null; output: string }>((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    });
+  });
+}
+
+author('a newcomer follows the page from an empty folder to a filter that passes', async ({ project }) => {
+  mkdirSync(join(project.folder, 'weir'));
+  const packed = await run('npm', ['pack', '--pack-destination', join(project.folder, 'weir')], ROOT);
+  assert.is(packed.code, 0, packed.output);
+  assert.match(packed.output, /\nweir-0\.1\.0\.tgz\n$/);
+  assert.not.match(packed.output, /\.test\.|\.log\b/, 'what is packed is not what tests need');
+
+  const followed = await run('sh', ['-ec', blocks('sh').join('\n')], project.folder);
+  assert.is(followed.code, 0, followed.output);
+  for (const shown of blocks(''))
+    assert.ok(followed.output.includes(shown), `${shown}\nin\n${followed.output}`);
+  assert.match(followed.output, /one check fails, as it should\n/);
+  assert.match(followed.output, /1 filter, 7 checks, 0 failed\n$/);
+
+  const own = join(project.folder, 'my-filters');
+  const filter = join(own, 'filters/my-filter');
+  const [source] = blocks('ts');
+  assert.is(
+    readFileSync(join(filter, 'filter.ts'), 'utf8'),
+    source?.replace("select(['error'])", "select(['error', 'failed'])"),
+  );
+  writeFileSync(join(filter, 'filter.test.mjs'), blocks('js')[0] as string);
+  const [settings] = blocks('json');
+  writeFileSync(join(filter, 'samples/first.log.json'), settings as string);
+  assert.equal(readSamples(filter)[0]?.settings, JSON.parse(settings as string));
+  const plain = await run('node', ['filters/my-filter/filter.test.mjs'], own);
+  assert.match(plain.output, /Passed: {4}1\n/, 'a unit test also runs by itself');
+
+  const tsc = await run(
+    process.execPath,
+    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'filters'],
+    own,
+  );
+  assert.is(tsc.output, '');
+  writeFileSync(join(filter, 'filter.ts'), 'nothing();\n');
+  const broken = await run('npx', ['weir', 'build'], own);
+  assert.match(
+    broken.output,
+    /^filters\/my-filter\/filter\.ts:1:1: ERROR TS2304: Cannot find name 'nothing'\.\n/,
+  );
+  assert.match(broken.output, /\nweir: BUILD_FAILED: .*\n$/);
+});
+
+author('the page names every command of authors, and only what they take', async ({ project }) => {
+  for (const [, name, rest] of PAGE.matchAll(/`(?:npx )?weir (\w+)([^`]*)`(?:[^|\n]*\| ([^\n]*) \|)?/g)) {
+    const { code, out } = await project.said(`${name} --help`);
+    assert.is(code, 0, name);
+    for (const [option] of rest?.matchAll(/--[\w-]+/g) ?? [])
+      assert.ok(out.includes(option), `${name} ${option}`);
+  }
+});
+
+author.run();
