@@ -107,8 +107,7 @@ capture --source auth --events 5 -o new
 cli('errors are one line and say what to do', async ({ folder }) => {
   const cases = REFUSED.replaceAll('FILTERS', installedFilters().join(', '))
     .slice(1)
-    .split(/
-(?! )/);
+    .split(/\n(?! )/);
   async function see(refused: string): Promise<void> {
     const [command = '', expected = ''] = refused.split('\n  ');
     const args = command.split(' ').map((part) => (part === 'LOG' ? SAMPLE : part));
