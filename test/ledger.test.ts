@@ -9,7 +9,7 @@ import { connectBroker } from '../host/broker.js';
 import { createEngine, type Engine } from '../host/engine.js';
 import { LEDGER, type Ledger } from '../host/filter/abi.js';
 import { type FilterInstance, startFilter } from '../host/filter/instance.js';
-import { loadFilter } from '../host/filter/library.js';
+import { installedFilters, loadFilter } from '../host/filter/library.js';
 import { unpack } from '../host/pack.js';
 import { createPublisher } from '../host/publish.js';
 import { createInbox } from '../host/source/inbox.js';
@@ -210,7 +210,7 @@ test('for every filter and every file of the corpus the ledger adds up, and coun
   if (!existsSync(corpus))
     return void console.log(`note: ${corpus} is not there; no third-party logs are counted`);
   const configs: Record<string, object> = { 'json-select': { count_by: ['user'] } };
-  const names = readdirSync(join(ROOT, 'filters'));
+  const names = installedFilters();
   const files = readdirSync(corpus, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );
