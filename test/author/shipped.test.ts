@@ -19,7 +19,7 @@ author('every shipped filter passes all its checks', async () => {
   const { code, out, err } = await said(['test'], ROOT);
   assert.is(code, 0, out + err);
   assert.match(out, /^files\n {2}ok {3}\d+ unit tests\n/);
-  assert.match(out, /\n3 filters, 22 checks, 0 failed\n$/);
+  assert.match(out, /\n[1-9]\d* filters, \d+ checks, 0 failed\n$/);
 });
 
 author('--junit writes the results, --watch tests again after a save', async ({ project }) => {
