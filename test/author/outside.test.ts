@@ -25,10 +25,17 @@ function blocks(language: string): string[] {
     .map(([, , text]) => text as string);
 }
 
+/** Whatever npm was told where the tests were started. */
+const NPM = {
+  npm_config_loglevel: 'notice',
+  npm_config_prefer_offline: 'true',
+  npm_config_update_notifier: 'false',
+};
+
 function run(command: string, args: readonly string[], folder: string) {
   const child = spawn(command, args, {
     cwd: folder,
-    env: { ...process.env, npm_config_prefer_offline: 'true', npm_config_update_notifier: 'false' },
+    env: { ...process.env, ...NPM },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), STEP_MS_MAX);
