@@ -42,9 +42,9 @@ export function weir(args: readonly string[], folder = ROOT, stdin: 'ignore' | '
 }
 
 /** Runs a command to its end, which must come. */
-export async function said(args: readonly string[], folder?: string) {
+export async function said(args: readonly string[], folder?: string, waitMs = WAIT_MS) {
   const { child, exited, out, err } = weir(args, folder);
-  const timer = setTimeout(() => child.kill('SIGKILL'), WAIT_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), waitMs);
   const code = await exited;
   clearTimeout(timer);
   return {

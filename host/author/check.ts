@@ -3,7 +3,7 @@
  * samples and the properties of every filter are looked at, and its cost is measured on this machine.
  */
 import { join, relative } from 'node:path';
-import { oneLine } from '../errors.js';
+import { oneLine, WeirError } from '../errors.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { driveFilter } from './drive.js';
 import { findFilter, type Project, type Tell } from './project.js';
@@ -32,7 +32,8 @@ export interface FilterReport {
   readonly filter: string;
   readonly checks: readonly Check[];
   readonly notes: readonly string[];
-  readonly memoryBytes: number;
+  /** Absent where it does not build. */
+  readonly memoryBytes?: number;
   /** Absent without samples that run. */
   readonly figures?: Figures;
 }
@@ -48,10 +49,30 @@ export interface CheckOptions {
 /** Runs of a sample of which the fastest counts: the first ones are slow while the module is still optimised. */
 const MEASURED_RUNS = 5;
 
+/** Checks a filter. One that does not build, or whose samples cannot be read, has that one check, which failed. */
 export async function checkFilter(name: string, options: CheckOptions): Promise<FilterReport> {
-  const { project, golden, tell } = options;
-  const filter = await findFilter(project, name, tell);
-  const samples = readSamples(join(project.sources, name));
+  const startMs = performance.now();
+  try {
+    const filter = await findFilter(options.project, name, options.tell);
+    return await checkBuilt(name, filter, readSamples(join(options.project.sources, name)), options);
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    const check = {
+      name: 'it builds, and its samples can be read',
+      problem: [oneLine(error)],
+      ms: performance.now() - startMs,
+    };
+    return { filter: name, checks: [check], notes: [] };
+  }
+}
+
+async function checkBuilt(
+  name: string,
+  filter: InstalledFilter,
+  samples: readonly Sample[],
+  options: CheckOptions,
+): Promise<FilterReport> {
+  const { project, golden } = options;
   const notes: string[] = [];
   const checks: Check[] = [];
   const startMs = performance.now();

@@ -2,7 +2,7 @@
  * What `weir test` found, for people and for the machines that collect test results (JUnit XML).
  */
 import type { Manifest } from '../filter/manifest.js';
-import { type Check, type FilterReport, hasFailed } from './check.js';
+import type { Check, FilterReport } from './check.js';
 import type { Rerun } from './rerun.js';
 
 /** A report of one filter, line by line. */
@@ -12,7 +12,8 @@ export function reportText(report: FilterReport): string {
     ...problem.map((line) => `         ${line}`),
   ]);
   const notes = report.notes.map((note) => `  note ${note}`);
-  return `${[report.filter, ...lines, ...notes, `  ${figuresText(report)}`].join('\n')}\n`;
+  const figures = report.memoryBytes === undefined ? [] : [`  ${figuresText(report, report.memoryBytes)}`];
+  return `${[report.filter, ...lines, ...notes, ...figures].join('\n')}\n`;
 }
 
 /** The last line: `3 filters, 24 checks, 0 failed`. */
@@ -39,7 +40,7 @@ export function ratioText(bytesIn: number, bytesOut: number): string {
   return bytesOut === 0 ? 'nothing out' : `${(bytesIn / bytesOut).toFixed(1)} to 1`;
 }
 
-function figuresText({ figures, memoryBytes }: FilterReport): string {
+function figuresText({ figures }: FilterReport, memoryBytes: number): string {
   if (!figures) return memoryText(memoryBytes);
   const { events, records, bytesIn, bytesOut, eventNs } = figures;
   const parts = [
@@ -84,7 +85,11 @@ export function junitXml(reports: readonly FilterReport[]): string {
     const failures = report.checks.filter(({ problem }) => problem.length > 0).length;
     const head = `name="${escaped(report.filter)}" tests="${report.checks.length}" failures="${failures}"`;
     const cases = report.checks.map((check) => caseXml(report.filter, check)).join('');
-    const out = hasFailed(report) ? '' : `    <system-out>${escaped(figuresText(report))}</system-out>\n`;
+    const { memoryBytes } = report;
+    const out =
+      memoryBytes === undefined
+        ? ''
+        : `    <system-out>${escaped(figuresText(report, memoryBytes))}</system-out>\n`;
     return `  <testsuite ${head} time="${seconds(report.checks)}">\n${cases}${out}  </testsuite>\n`;
   });
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="weir test">\n${suites.join('')}</testsuites>\n`;

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { brokerAvailable, startTestBroker } from '../broker.js';
 import { ROOT, said, WAIT_MS, weir } from '../command.js';
 import { until } from '../help.js';
-import { filterFiles, ECHO, type TestProject, testProject } from './project.js';
+import { COMPILE_MS_MAX, filterFiles, ECHO, type TestProject, testProject } from './project.js';
 
 const NOW = '2026-02-01T00:00:00Z';
 const line = (user: string, address = '10.0.0.1') =>
@@ -50,7 +50,7 @@ author('dev shows what a save has changed, and mistakes in their place', async (
   const round = (count: number) =>
     until(
       () => dev.err().split('waiting for the next save').length > count,
-      2 * WAIT_MS,
+      COMPILE_MS_MAX,
       `round ${count}: ${dev.out()}${dev.err()}`,
     );
   await round(1);

@@ -3,8 +3,11 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { endAll, said } from '../command.js';
+import { endAll, said, WAIT_MS } from '../command.js';
 import { temporaryFolder } from '../help.js';
+
+/** A command that compiles has ended by then, also on a busy machine: the compiler takes seconds of its own. */
+export const COMPILE_MS_MAX = 4 * WAIT_MS;
 
 export interface TestProject {
   readonly folder: string;
@@ -25,7 +28,7 @@ export async function testProject(): Promise<TestProject> {
         writeFileSync(join(path, name), text);
       }
     },
-    said: (command) => said(command.split(' '), path),
+    said: (command) => said(command.split(' '), path, COMPILE_MS_MAX),
     async remove() {
       await endAll();
       await remove();

@@ -5,9 +5,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT, said, WAIT_MS, weir } from '../command.js';
+import { ROOT, said, weir } from '../command.js';
 import { until } from '../help.js';
-import { type TestProject, testProject } from './project.js';
+import { COMPILE_MS_MAX, type TestProject, testProject } from './project.js';
 
 const author = suite<{ project: TestProject }>('weir test');
 author.before.each(async (context) => {
@@ -16,7 +16,7 @@ author.before.each(async (context) => {
 author.after.each(({ project }) => project.remove());
 
 author('every shipped filter passes all its checks', async () => {
-  const { code, out, err } = await said(['test'], ROOT);
+  const { code, out, err } = await said(['test'], ROOT, COMPILE_MS_MAX);
   assert.is(code, 0, out + err);
   assert.match(out, /^files\n {2}ok {3}\d+ unit tests\n/);
   assert.match(out, /\n[1-9]\d* filters, \d+ checks, 0 failed\n$/);
@@ -29,7 +29,7 @@ author('--junit writes the results, --watch tests again after a save', async ({ 
   const rounds = (count: number) =>
     until(
       () => watching.out().split('waiting for the next save').length > count,
-      2 * WAIT_MS,
+      COMPILE_MS_MAX,
       `round ${count}: ${watching.out()}${watching.err()}`,
     );
   await rounds(1);
@@ -40,16 +40,22 @@ author('--junit writes the results, --watch tests again after a save', async ({ 
   assert.match(readFileSync(junit, 'utf8'), /failures="1"/);
   writeFileSync(join(project.folder, 'filters/echo/filter.ts'), 'nothing();\n');
   await rounds(3);
+  assert.match(watching.err(), /^filters\/echo\/filter\.ts:1:1: ERROR TS2304: /);
   assert.match(
-    watching.err(),
-    /^filters\/echo\/filter\.ts:1:1: ERROR TS2304: [\s\S]*\nweir: BUILD_FAILED: .*\n$/,
+    watching.out(),
+    /\necho\n {2}FAIL it builds, and its samples can be read\n {9}BUILD_FAILED: filters\/echo\/filter\.ts:1:1: .*\n\n1 filter, 1 check, 1 failed\n/,
   );
+  assert.match(readFileSync(junit, 'utf8'), /<failure message="BUILD_FAILED: /);
   watching.child.kill('SIGINT');
   assert.is(await watching.exited, 0);
 });
 
 author('an output that cannot be written is one line', async () => {
-  const { code, err } = await said(['test', 'files', '--junit', '/proc/none/junit.xml'], ROOT);
+  const { code, err } = await said(
+    ['test', 'files', '--junit', '/proc/none/junit.xml'],
+    ROOT,
+    COMPILE_MS_MAX,
+  );
   assert.is(code, 1);
   assert.match(
     err,
