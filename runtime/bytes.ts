@@ -110,3 +110,10 @@ function mix(value: u64): u64 {
   const product = (value ^ (value >> 32)) * 0xd6e8feb86659fd93;
   return product ^ (product >> 29);
 }
+
+/** One bit for each of 64 bytes, from what 16-byte comparisons found in them, lowest address first. */
+export function bits(a: v128, b: v128, c: v128, d: v128): u64 {
+  const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
+  const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
+  return <u64>low | ((<u64>high) << 32);
+}

@@ -9,7 +9,7 @@
  * takes the long way of json.ts.
  */
 import { allocate } from './arena';
-import { equalBytes, indexOfByte } from './bytes';
+import { bits, equalBytes, indexOfByte } from './bytes';
 import { Field, STRING, skipSpace } from './jsonvalue';
 import { Text } from './text';
 
@@ -138,12 +138,6 @@ function keyEndsAt(base: usize): u64 {
 
 function specialAt(base: usize): u64 {
   return bits(isSpecial(base), isSpecial(base + 16), isSpecial(base + 32), isSpecial(base + 48));
-}
-
-function bits(a: v128, b: v128, c: v128, d: v128): u64 {
-  const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
-  const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
-  return <u64>low | ((<u64>high) << 32);
 }
 
 function isQuote(base: usize): v128 {

@@ -25,7 +25,7 @@
  * audit.ts reads its pairs with this reader, too: there quotes have no escapes, `'` and `(` separate as well, `'` ends
  * a value at the end of a group (`msg='op=login res=success'`), and `?` and `(null)` are no values.
  */
-import { indexOfByte } from './bytes';
+import { bits, indexOfByte } from './bytes';
 import { Names } from './names';
 import { literal, Text } from './text';
 import { BACKSLASHES, HEX, isHex, PLAIN, Value } from './value';
@@ -266,10 +266,4 @@ function breaks(base: usize): v128 {
     separators(block),
     v128.or(i8x16.eq(block, i8x16.splat(EQUALS)), i8x16.eq(block, i8x16.splat(QUOTE))),
   );
-}
-
-function bits(a: v128, b: v128, c: v128, d: v128): u64 {
-  const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
-  const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
-  return <u64>low | ((<u64>high) << 32);
 }

@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Config, type MachineFacts, parseConfig } from '../host/config.js';
+import { parseConfig } from '../host/config.js';
 import { WeirError } from '../host/errors.js';
 import {
   CONFIG_LIST_MAX,
@@ -15,15 +15,7 @@ import {
   SPOOL_BYTES_DEFAULT,
 } from '../host/limits.js';
 import { seeded } from './filter.js';
-
-const FACTS: MachineFacts = {
-  hostname: 'fw.example.com',
-  uid: 1000,
-  env: {},
-  home: '/home/weir',
-  timezone: 'Europe/Berlin',
-  canRead: () => false,
-};
+import { FACTS, parse, problem, SOURCES } from './configs.js';
 
 /** The example of the design. */
 const DESIGN = `{ "appliance": "fw-01",
@@ -43,32 +35,6 @@ const DESIGN = `{ "appliance": "fw-01",
                               "keep": ["ts", "user", "src_ip"],
                               "count_by": ["user"], "window": "60s" } } },
   "limits": { "memory": "96MiB", "cpu": 0.25, "spool": "64MiB" } }`;
-
-const SOURCES = { auth: { file: '/var/log/auth.log' } };
-const FILTERS = { 'ssh-auth': { from: ['auth'] } };
-
-/** A config that is right but for `part`. */
-function parse(part: object, where = 'weir.json'): Config {
-  return parseConfig({ sources: SOURCES, filters: FILTERS, ...part }, where, FACTS);
-}
-
-function refusalOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    assert.instance(error, WeirError);
-    assert.is((error as WeirError).code, 'CONFIG_INVALID');
-    const { message } = error as WeirError;
-    assert.not.match(message, /[\p{Cc}\p{Zl}\p{Zp}]/u);
-    return message.replace(/; (correct this key; the README shows the shape|check the path .*)$/, '');
-  }
-  throw new Error('expected it to be refused, found it accepted');
-}
-
-/** The line for a config that is wrong in `part`, without the file's name. */
-function problem(part: object): string {
-  return refusalOf(() => parse(part)).replace(/^weir\.json: /, '');
-}
 
 test('the example of the design means what it says', () => {
   assert.equal(parseConfig(JSON.parse(DESIGN), 'weir.json', FACTS), {

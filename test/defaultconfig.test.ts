@@ -6,15 +6,7 @@ import * as assert from 'uvu/assert';
 import { defaultConfig, machineFacts, type MachineFacts } from '../host/config.js';
 import type { WeirError } from '../host/errors.js';
 import { isTimezone } from '../host/timezone.js';
-
-const FACTS: MachineFacts = {
-  hostname: 'fw.example.com',
-  uid: 1000,
-  env: {},
-  home: '/home/weir',
-  timezone: 'Europe/Berlin',
-  canRead: () => false,
-};
+import { FACTS } from './configs.js';
 
 test('without a config the logs that this user may read, syslog on loopback, /etc and processes are read', () => {
   const present = new Set(['/var/log/auth.log', '/var/log/syslog', '/etc/passwd', '/proc/self/stat']);

@@ -5,45 +5,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Config, loadConfig, type MachineFacts, parseConfig } from '../host/config.js';
-import { type ErrorCode, WeirError } from '../host/errors.js';
+import { loadConfig, parseConfig } from '../host/config.js';
 import { CONFIG_BYTES_MAX } from '../host/limits.js';
 import { temporaryFolder } from './help.js';
-
-const FACTS: MachineFacts = {
-  hostname: 'fw.example.com',
-  uid: 1000,
-  env: {},
-  home: '/home/weir',
-  timezone: 'Europe/Berlin',
-  canRead: () => false,
-};
-
-const SOURCES = { auth: { file: '/var/log/auth.log' } };
-const FILTERS = { 'ssh-auth': { from: ['auth'] } };
-
-/** A config that is right but for `part`. */
-function parse(part: object): Config {
-  return parseConfig({ sources: SOURCES, filters: FILTERS, ...part }, 'weir.json', FACTS);
-}
-
-function refusalOf(action: () => unknown, code: ErrorCode = 'CONFIG_INVALID'): string {
-  try {
-    action();
-  } catch (error) {
-    assert.instance(error, WeirError);
-    assert.is((error as WeirError).code, code);
-    const { message } = error as WeirError;
-    assert.not.match(message, /[\p{Cc}\p{Zl}\p{Zp}]/u);
-    return message.replace(/; (correct this key; the README shows the shape|check the path .*)$/, '');
-  }
-  throw new Error('expected it to be refused, found it accepted');
-}
-
-/** The line for a config that is wrong in `part`, without the file's name. */
-function problem(part: object): string {
-  return refusalOf(() => parse(part)).replace(/^weir\.json: /, '');
-}
+import { FACTS, FILTERS, parse, problem, refusalOf, SOURCES } from './configs.js';
 
 /** A config that is right, as a file. */
 const RIGHT = JSON.stringify({ appliance: 'fw-01', limits: {}, sources: SOURCES, filters: FILTERS });

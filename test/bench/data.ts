@@ -5,21 +5,11 @@
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { seeded } from '../filter.js';
 
 export const SEED = 20_260_101;
 const EVENTS = 1_000_000;
 const START_MS = Date.UTC(2026, 0, 1);
-
-/** xorshift32 (Marsaglia, "Xorshift RNGs"): the same numbers everywhere. */
-export function random(seed: number): (below: number) => number {
-  let state = seed | 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const PROGRAMS = ['sshd', 'charon', 'httpd', 'cron', 'kernel', 'snmpd', 'dhcpd', 'ntpd'];
 const ACTIONS = [
@@ -74,7 +64,7 @@ export function benchFile(kind: DataKind): string {
   const path = join(folder, `${kind}-${SEED}-${EVENTS}.log`);
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const next = random(SEED);
+  const next = seeded(SEED);
   const event = kind === 'ndjson' ? ndjsonEvent : syslogEvent;
   const file = openSync(`${path}.new`, 'w', 0o600);
   for (let at = 0; at < EVENTS; ) {
