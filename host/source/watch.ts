@@ -7,25 +7,18 @@
  * missed. What inotify itself may drop is found by looking at everything again from time to time.
  *
  * Each event is a line of JSON: ts, op, path, from (of a rename), type, size, mode (octal), uid, gid, target (of a
- * link). A name that is not UTF-8 stands in path_hex, too. Contents are never read.
+ * link). A name that is not UTF-8 stands in path_hex (from_hex, target_hex), too. Contents are never read.
  */
-import { type FSWatcher, lstatSync, realpathSync, watch } from 'node:fs';
-import { dirname } from 'node:path';
-import { setImmediate as breathe } from 'node:timers/promises';
-import { systemCode } from '../errors.js';
+import { lstatSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { WATCH_DIRECTORIES_MAX, WATCH_ENTRIES_MAX, WATCH_RESCAN_MS, WATCH_SETTLE_MS } from '../limits.js';
 import { createInbox, INBOX_DEFAULTS, type InboxOptions } from './inbox.js';
 import { createNotices } from './notices.js';
-import {
-  type BytePath,
-  type Change,
-  childrenOf,
-  createSnapshot,
-  fromText,
-  join,
-  toBuffer,
-} from './snapshot.js';
+import { type BytePath, folderOf, fromText, isBelow, join, nameOf, shown, toBuffer } from './paths.js';
+import { type Change, childrenOf, createSnapshot } from './snapshot.js';
 import type { Source } from './source.js';
+import { findDifferent, learnTree, type Walk } from './walk.js';
+import { createWatchers } from './watchers.js';
 
 export interface WatchOptions {
   readonly settleMs?: number;
@@ -36,8 +29,12 @@ export interface WatchOptions {
   readonly inbox?: InboxOptions;
 }
 
-/** Entries looked at before others get their turn. */
+/** Paths that are compared, and time that is spent on telling, before others get their turn. */
 const SLICE_ENTRIES = 500;
+const SLICE_MS = 10;
+
+/** Why a path is looked at. */
+type Reason = 'told' | 'sought';
 
 export function createWatchSource(
   name: string,
@@ -55,130 +52,134 @@ export function createWatchSource(
   );
   /** A root that is a link stands for what it points to. */
   const rootPaths = roots.map((root) => fromText(realPath(root)));
-  const watchers = new Map<BytePath, FSWatcher>();
-  const dirty = new Set<BytePath>();
+  const watchers = createWatchers({
+    directoriesMax,
+    onTouch: touchChild,
+    onProblem: (text) => sayWatch(`${text}; looked at every ${rescanMs} ms`),
+  });
+  const dirty = new Map<BytePath, Reason>();
   let settling: NodeJS.Timeout | undefined;
   let rescanning: NodeJS.Timeout | undefined;
+  const goneLately = createGoneLately(2 * settleMs);
+  /** Changes that were found, the next one last. */
+  let untold: Change[] = [];
+  let isScanning = false;
+  let isBehind = false;
   let isClosed = false;
 
-  const isInScope = (path: BytePath) =>
-    rootPaths.some((root) => path === root || root === '/' || path.startsWith(`${root}/`));
+  const isInScope = (path: BytePath) => rootPaths.some((root) => path === root || isBelow(path, root));
 
-  function touch(path: BytePath): void {
-    if (!isInScope(path) || dirty.size > entriesMax) return;
-    dirty.add(path);
+  function touch(path: BytePath, reason: Reason): void {
+    if (isClosed) return;
+    if (!isInScope(path)) {
+      touchAbove(path);
+      return;
+    }
+    if (dirty.size >= entriesMax) {
+      sayFull(`more than ${entriesMax} changes at once: looking at everything again after them`);
+      isBehind = true;
+      return;
+    }
+    if (dirty.get(path) !== 'told') dirty.set(path, reason);
     settling ??= setTimeout(settle, settleMs);
   }
 
+  /** A folder on the way to a root has come or gone. */
+  function touchAbove(path: BytePath): void {
+    const roots = rootPaths.filter((root) => isBelow(root, path));
+    if (roots.length === 0) return;
+    watchers.remove(path);
+    for (const root of roots) watchAbove(root);
+  }
+
+  /** Compares what was touched, and tells what has changed; of each only so much that others get their turn. */
   function settle(): void {
     settling = undefined;
-    const paths = [...dirty];
-    dirty.clear();
-    for (const change of snapshot.compare(paths)) {
+    if (untold.length === 0) {
+      const paths = takeFirst(dirty, SLICE_ENTRIES);
+      untold = snapshot.compare(paths.keys()).reverse();
+      untold = untold.filter((change) => goneLately.isNews(change) && isSeen(change, paths));
+      unwatch(untold);
+    }
+    const endMs = performance.now() + SLICE_MS;
+    for (let change = untold.pop(); change; change = performance.now() < endMs ? untold.pop() : undefined) {
       follow(change);
       inbox.append(Buffer.from(JSON.stringify(describe(change, now()))));
     }
+    if (isClosed) return;
+    if (untold.length + dirty.size > 0) settling ??= setTimeout(settle, 0);
+    else if (isBehind) void rescan();
+  }
+
+  /** Ends the watches on directories that have left their path. */
+  function unwatch(changes: readonly Change[]): void {
+    const left = foldersLeft(changes);
+    watchers.removeTrees(left);
+    for (const root of rootPaths) if (left.has(root)) watchAbove(root);
   }
 
   /** Keeps the watches on the directories that there are. */
   function follow(change: Change): void {
-    if (change.op === 'rename') unwatchTree(change.from);
-    if (change.op === 'delete') unwatchTree(change.path);
     if (change.op === 'delete' || change.entry.type !== 'directory') return;
     const isNew = watchDirectory(change.path);
-    if (change.op === 'rename') for (const path of snapshot.below(change.path)) follow(renamedInside(path));
-    else if (isNew) for (const child of childrenOf(change.path)) touch(child);
+    if (change.op === 'rename') followRenamed(change.path);
+    else if (isNew) for (const child of childrenOf(change.path)) touch(child, 'sought');
   }
 
-  function renamedInside(path: BytePath): Change {
-    return {
-      op: 'rename',
-      path,
-      from: path,
-      entry: snapshot.get(path) as NonNullable<ReturnType<typeof snapshot.get>>,
-    };
-  }
-
-  function unwatchTree(path: BytePath): void {
-    for (const [watched, watcher] of watchers) {
-      if (watched !== path && !watched.startsWith(`${path}/`)) continue;
-      watcher.close();
-      watchers.delete(watched);
+  /** Until it is watched under its new name, what happens in a directory is told under names that are gone. */
+  function followRenamed(folder: BytePath): void {
+    for (const path of [folder, ...snapshot.below(folder)]) {
+      touch(path, 'sought');
+      if (snapshot.get(path)?.type !== 'directory') continue;
+      watchDirectory(path);
+      for (const child of childrenOf(path)) touch(child, 'sought');
     }
   }
 
   /** inotify tells of the directory itself under its own name, as if a child were called so. */
-  function touchChild(path: BytePath, child: Buffer | null): void {
-    const touched = child ? join(path, child) : path;
-    if (child && touched.endsWith(`${path.slice(path.lastIndexOf('/'))}`)) {
-      touch(path);
+  function touchChild(path: BytePath, child: BytePath | undefined): void {
+    const touched = child === undefined ? path : join(path, child);
+    if (child === nameOf(path)) {
+      touch(path, 'told');
       if (!snapshot.has(touched) && !exists(touched)) return;
     }
-    touch(touched);
+    touch(touched, 'told');
   }
 
   /** Watches a directory; true when it was not watched before. */
-  function watchDirectory(path: BytePath): boolean {
-    if (isClosed || watchers.has(path)) return false;
-    if (watchers.size >= directoriesMax) {
-      sayWatch(
-        `more than ${directoriesMax} directories: ${shown(path)} and others are only looked at every ${rescanMs} ms`,
-      );
-      return true;
-    }
-    try {
-      const watcher = watch(toBuffer(path), { encoding: 'buffer' }, (_event, child) => {
-        touchChild(path, child as Buffer | null);
-      });
-      watcher.on('error', () => touch(path));
-      watchers.set(path, watcher);
-    } catch (error) {
-      const code = systemCode(error);
-      const advice = code === 'ENOSPC' ? '; raise it with sysctl fs.inotify.max_user_watches' : '';
-      if (code !== 'ENOENT') sayWatch(`${shown(path)}: not watched: ${code}${advice}`);
-    }
-    return true;
-  }
+  const watchDirectory = (path: BytePath) => !isClosed && watchers.add(path);
+  const walk: Walk = { snapshot, watchDirectory, isClosed: () => isClosed };
 
-  /** Learns a tree as it is, without telling. */
-  async function learnTree(root: BytePath): Promise<void> {
-    const found = [root];
-    for (let at = 0; at < found.length && found.length <= entriesMax; at++) {
-      const path = found[at] as BytePath;
-      if (snapshot.learn(path)?.type === 'directory') {
-        watchDirectory(path);
-        found.push(...childrenOf(path));
-      }
-      if (at % SLICE_ENTRIES === 0) await breathe();
+  /** What is not there, or is no directory, is seen through the nearest folder above it. */
+  function watchAbove(root: BytePath): void {
+    let folder = folderOf(root);
+    while (folder !== undefined) {
+      watchDirectory(folder);
+      if (watchers.has(folder)) break;
+      folder = folderOf(folder);
     }
-  }
-
-  /** A root that is a file is seen through its folder, and so is one that is not there yet. */
-  function watchRoot(root: BytePath): void {
-    const isDirectory = snapshot.get(root)?.type === 'directory';
-    if (!isDirectory) watchDirectory(fromText(dirname(toBuffer(root).toString())));
+    if (!snapshot.has(root) && exists(root)) touch(root, 'sought');
   }
 
   /** Looks at everything again: for what inotify dropped, and for directories that are not watched. */
-  function rescan(): void {
-    for (const root of rootPaths) {
-      touch(root);
-      for (const path of [root, ...snapshot.below(root)]) {
-        touch(path);
-        if (snapshot.get(path)?.type === 'directory') for (const child of childrenOf(path)) touch(child);
-      }
-    }
+  async function rescan(): Promise<void> {
+    if (isScanning) return;
+    isScanning = true;
+    isBehind = false;
+    // Touched all at once, so that both names of a rename are seen together.
+    for (const path of await findDifferent(rootPaths, walk)) touch(path, 'sought');
+    isScanning = false;
   }
 
   return {
     name,
     async open() {
       for (const root of rootPaths) {
-        await learnTree(root);
+        await learnTree(root, walk);
         if (!snapshot.has(root)) notices.say(`${shown(root)}: is not there yet; waiting for it`);
-        watchRoot(root);
+        if (snapshot.get(root)?.type !== 'directory') watchAbove(root);
       }
-      rescanning = setInterval(rescan, rescanMs);
+      if (!isClosed) rescanning = setInterval(rescan, rescanMs);
     },
     cursor: () => inbox.cursor(),
     onData: (wake) => inbox.onData(wake),
@@ -188,11 +189,61 @@ export function createWatchSource(
       isClosed = true;
       clearInterval(rescanning);
       clearTimeout(settling);
-      settle();
-      for (const watcher of watchers.values()) watcher.close();
+      while (untold.length + dirty.size > 0) settle();
+      watchers.close();
       inbox.end();
     },
   };
+}
+
+/**
+ * Deletions of the last moments. When a path is looked at before inotify has told that it is gone, it is touched
+ * once more afterwards, and is not to be told of as something that came and went.
+ */
+function createGoneLately(keptMs: number): { isNews(change: Change): boolean } {
+  let [recent, older] = [new Set<BytePath>(), new Set<BytePath>()];
+  let sinceMs = 0;
+  return {
+    isNews(change) {
+      const nowMs = performance.now();
+      if (nowMs - sinceMs > keptMs) {
+        older = nowMs - sinceMs > 2 * keptMs ? new Set() : recent;
+        recent = new Set();
+        sinceMs = nowMs;
+      }
+      const isNew = !('transient' in change && (recent.has(change.path) || older.has(change.path)));
+      if (change.op === 'delete') recent.add(change.path);
+      return isNew;
+    },
+  };
+}
+
+/** Came and went is only what inotify has told of, not what was looked for and has gone meanwhile. */
+function isSeen(change: Change, paths: ReadonlyMap<BytePath, Reason>): boolean {
+  return !('transient' in change) || paths.get(change.path) === 'told';
+}
+
+/** In the order in which they came: the two names of a rename stand beside each other. */
+function takeFirst(dirty: Map<BytePath, Reason>, most: number): Map<BytePath, Reason> {
+  const taken = new Map<BytePath, Reason>();
+  for (const [path, reason] of dirty) {
+    if (taken.size === most) break;
+    taken.set(path, reason);
+    dirty.delete(path);
+  }
+  return taken;
+}
+
+/** Paths at which there is no longer the directory that there was. */
+function foldersLeft(changes: readonly Change[]): Set<BytePath> {
+  const left = new Set<BytePath>();
+  for (const change of changes) {
+    if ('transient' in change) left.add(change.path);
+    else if (change.entry.type !== 'directory') continue;
+    else if (change.op === 'rename') left.add(change.from);
+    else if (change.op === 'delete') left.add(change.path);
+  }
+  return left;
 }
 
 function describe(change: Change, ts: number): Record<string, unknown> {
@@ -208,7 +259,7 @@ function describe(change: Change, ts: number): Record<string, unknown> {
     mode: mode.toString(8).padStart(4, '0'),
     uid,
     gid,
-    ...(target === undefined ? {} : { target }),
+    ...(target === undefined ? {} : pathFields('target', target)),
   };
 }
 
@@ -222,17 +273,17 @@ function pathFields(field: string, path: BytePath): Record<string, string> {
 }
 
 function exists(path: BytePath): boolean {
-  return lstatSync(toBuffer(path), { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(toBuffer(path), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    return path;
+    return resolve(path);
   }
-}
-
-function shown(path: BytePath): string {
-  return toBuffer(path).toString('utf8');
 }
