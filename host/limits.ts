@@ -93,8 +93,8 @@ export const CPU_SHARE_MIN = 0.01;
 export const PACE_BURST_MS = 250;
 export const PACE_REST_MS_MAX = 100;
 
-/** The saved positions of all sources: some 200 bytes a file. */
-export const POSITIONS_BYTES_MAX = 4 * MiB;
+/** The saved positions: some 250 bytes for each file that a filter reads, and at most 64 filters and 4096 files. */
+export const POSITIONS_BYTES_MAX = 64 * MiB;
 /** How often positions are saved, and quiet filters get a tick. */
 export const TICK_MS = 1_000;
 /** Windows are closed by the clock only this long after the last event of a filter's sources. */

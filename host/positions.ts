@@ -5,7 +5,7 @@
  * saves a place only once every message made from the events before it has been acknowledged: after a crash
  * events are read again rather than lost. What the file holds is hostile input, like anything from a disk.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from './errors.js';
 import { POSITIONS_BYTES_MAX } from './limits.js';
@@ -24,8 +24,8 @@ function positionsFile(dataFolder: string): string {
 export function loadPositions(dataFolder: string, notice: (line: string) => void): Positions {
   const path = positionsFile(dataFolder);
   try {
-    const text = readFileSync(path, 'utf8');
-    const saved: unknown = text.length <= POSITIONS_BYTES_MAX ? JSON.parse(text) : undefined;
+    const isReadable = statSync(path).size <= POSITIONS_BYTES_MAX;
+    const saved: unknown = isReadable ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
     if (isSaved(saved)) return saved.positions;
     notice(`${path}: not a positions file of this version; every source is read from its beginning`);
   } catch (error) {

@@ -73,10 +73,12 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
   const waiting: (() => void)[] = [];
   let wake = (): void => {};
   let hasEnded = false;
+  /** Until there is a reader, everything is kept for it; when all have left, nothing is. */
+  let hasReader = false;
   let truncatedEvents = 0;
 
   function freeBytes(): number {
-    let oldestUnread = readers.size === 0 ? ring.tail() : ring.head();
+    let oldestUnread = hasReader ? ring.head() : ring.tail();
     for (const { at } of readers) if (at < oldestUnread) oldestUnread = at;
     return capacityBytes - (ring.head() - oldestUnread);
   }
@@ -113,6 +115,7 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     cursor() {
       const reader: Reader = { at: ring.tail(), readAt: ring.tail(), skipping: false, lostEvents: 0 };
       readers.add(reader);
+      hasReader = true;
       const cutBefore = truncatedEvents;
       let cutUntil = (): number => truncatedEvents;
       const cutEvents = () => cutUntil() - cutBefore;

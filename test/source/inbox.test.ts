@@ -133,6 +133,24 @@ test('who waits for room is called once, first come first served, and only as lo
   assert.is(cursor.lostEvents(), 0);
 });
 
+test('nobody waits for a cursor that is closed', () => {
+  const inbox = createInbox({ capacityBytes: 16, eventBytesMax: 7 });
+  const [dead, alive] = [inbox.cursor(), inbox.cursor()];
+  inbox.append(bytesOf('1234567'));
+  inbox.append(bytesOf('1234567'));
+  readText(alive);
+  let calls = 0;
+  inbox.onSpace(() => {
+    calls += 1;
+  });
+  assert.equal([inbox.freeBytes(), calls], [0, 0]);
+  dead.close();
+  dead.close();
+  assert.equal([inbox.freeBytes(), calls], [16, 1]);
+  alive.close();
+  assert.is(inbox.freeBytes(), 16);
+});
+
 test('an inbox that could not hold one event is refused', () => {
   assert.throws(
     () => createInbox({ capacityBytes: 10, eventBytesMax: 10 }),

@@ -167,6 +167,17 @@ restart('a position cannot make a file be read that the config does not name', a
   await closed(elsewhere);
 });
 
+restart('a rotated file is not kept for a filter that was taken out', async ({ folder, log }) => {
+  writeFileSync(log, 'one\n');
+  const reader = await read([log]);
+  const dead = reader.source.cursor();
+  await reader.sees('one');
+  rmSync(log);
+  dead.close();
+  await until(() => openBelow(folder).length === 0, 5000, 'it is closed');
+  await closed(reader);
+});
+
 /** One file's life: what is done to it, and its lines in order. */
 function createWriter(log: string, random: (below: number) => number) {
   const lines: string[] = [];

@@ -161,6 +161,25 @@ watch(
   },
 );
 
+watch('a path that is longer than Linux takes costs nothing', async (context) => {
+  const { root } = context;
+  const name = 'n'.repeat(240);
+  const script = 'cd "$1"; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do mkdir $2; cd $2; done';
+  execFileSync('sh', ['-c', script, 'sh', root, name]);
+  const { told } = await watching(context);
+  execFileSync('sh', [
+    '-c',
+    `${script.replaceAll('mkdir $2; ', '')}; mkdir $2; chmod 700 $2`,
+    'sh',
+    root,
+    name,
+  ]);
+  writeFileSync(join(root, 'after'), '');
+  await told('create after');
+  // Node cannot remove it.
+  execFileSync('rm', ['-rf', join(root, name)]);
+});
+
 watch('the operations of a recorded session, done again, leave what was told', async (context) => {
   if (!existsSync(CAPTURE)) {
     console.log('note: shared/corpus is not beside this folder: the inotify capture is not replayed');
