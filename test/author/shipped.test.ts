@@ -22,33 +22,38 @@ author('every shipped filter passes all its checks', async () => {
   assert.match(out, /\n[1-9]\d* filters, \d+ checks, 0 failed\n$/);
 });
 
-author('--junit writes the results, --watch tests again after a save', async ({ project }) => {
-  await project.said('new echo');
-  const junit = join(project.folder, 'junit.xml');
-  const watching = weir(['test', 'echo', '--watch', '--junit', junit], project.folder);
-  const rounds = (count: number) =>
-    until(
-      () => watching.out().split('waiting for the next save').length > count,
-      COMPILE_MS_MAX,
-      `round ${count}: ${watching.out()}${watching.err()}`,
+author(
+  'a new filter passes; --junit writes the results, --watch tests again after a save',
+  async ({ project }) => {
+    await project.said('new echo');
+    const junit = join(project.folder, 'junit.xml');
+    const watching = weir(['test', 'echo', '--watch', '--junit', junit], project.folder);
+    const rounds = (count: number) =>
+      until(
+        () => watching.out().split('waiting for the next save').length > count,
+        COMPILE_MS_MAX,
+        `round ${count}: ${watching.out()}${watching.err()}`,
+      );
+    await rounds(1);
+    assert.match(watching.out(), /^echo\n {2}ok {3}1 unit test\n {2}ok {3}samples\/first\.log\n/);
+    assert.match(watching.out(), /\n1 filter, 7 checks, 0 failed\n/);
+    assert.match(readFileSync(junit, 'utf8'), /<testsuite name="echo" tests="7" failures="0"/);
+    writeFileSync(join(project.folder, 'filters/echo/samples/first.log'), 'error without a header\n');
+    await rounds(2);
+    assert.match(watching.out(), /FAIL samples\/first\.log\n[\s\S]*- \{"stream":"errors"/);
+    assert.match(readFileSync(junit, 'utf8'), /failures="1"/);
+    writeFileSync(join(project.folder, 'filters/echo/filter.ts'), 'nothing();\n');
+    await rounds(3);
+    assert.match(watching.err(), /^filters\/echo\/filter\.ts:1:1: ERROR TS2304: /);
+    assert.match(
+      watching.out(),
+      /\necho\n {2}FAIL it builds, and its samples can be read\n {9}BUILD_FAILED: filters\/echo\/filter\.ts:1:1: .*\n\n1 filter, 1 check, 1 failed\n/,
     );
-  await rounds(1);
-  assert.match(readFileSync(junit, 'utf8'), /<testsuite name="echo" tests="7" failures="0"/);
-  writeFileSync(join(project.folder, 'filters/echo/samples/first.log'), 'error without a header\n');
-  await rounds(2);
-  assert.match(watching.out(), /FAIL samples\/first\.log\n[\s\S]*- \{"stream":"errors"/);
-  assert.match(readFileSync(junit, 'utf8'), /failures="1"/);
-  writeFileSync(join(project.folder, 'filters/echo/filter.ts'), 'nothing();\n');
-  await rounds(3);
-  assert.match(watching.err(), /^filters\/echo\/filter\.ts:1:1: ERROR TS2304: /);
-  assert.match(
-    watching.out(),
-    /\necho\n {2}FAIL it builds, and its samples can be read\n {9}BUILD_FAILED: filters\/echo\/filter\.ts:1:1: .*\n\n1 filter, 1 check, 1 failed\n/,
-  );
-  assert.match(readFileSync(junit, 'utf8'), /<failure message="BUILD_FAILED: /);
-  watching.child.kill('SIGINT');
-  assert.is(await watching.exited, 0);
-});
+    assert.match(readFileSync(junit, 'utf8'), /<failure message="BUILD_FAILED: /);
+    watching.child.kill('SIGINT');
+    assert.is(await watching.exited, 0);
+  },
+);
 
 author('an output that cannot be written is one line', async () => {
   const { code, err } = await said(
