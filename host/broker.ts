@@ -297,7 +297,7 @@ function refusal({ shown }: Server, error: unknown): WeirError | undefined {
 
 /** The client's codes in words. */
 const REASONS: Readonly<Record<string, string>> = {
-  '503': 'JetStream is not enabled on this broker',
+  '503': 'JetStream is not enabled on this broker (nats-server -js)',
   ABORT_ERR: 'no answer in time',
   ECONNREFUSED: 'nothing listens there',
   MAX_PAYLOAD_EXCEEDED: 'the message is larger than the broker takes (max_payload)',

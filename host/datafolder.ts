@@ -39,10 +39,13 @@ function makeFolder(folder: string): void {
   mkdirSync(folder, { mode: 0o700 });
 }
 
-/** proc(5): the 20th field after the name, which is in parentheses. `none` for a process that is not there. */
+/**
+ * proc(5): the 20th field after the name, which is in parentheses; the first is the state. `none` for a process that is
+ * not there, or has ended and nobody has asked how (Z, X): under an init that does not ask it stays like that.
+ */
 function startTime(pid: number): string {
   const fields = textOf(`/proc/${pid}/stat`).replace(/^.*\)/s, '').trim().split(' ');
-  return fields[19] ?? 'none';
+  return /^[ZX]/.test(fields[0] ?? '') ? 'none' : (fields[19] ?? 'none');
 }
 
 function textOf(path: string): string {

@@ -263,7 +263,7 @@ function createLoop(
       const left = await publisher.drain(isStopping ? STOP_MS_MAX : Number.POSITIVE_INFINITY);
       if (left > 0) {
         print(
-          `stopped with ${left} messages that the broker has not acknowledged; their events are read again`,
+          `stopped with ${left} messages that the broker has not acknowledged: what files hold of them is read again, what came from other sources and the ledger of it are lost`,
         );
         return 1;
       }
