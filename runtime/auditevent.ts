@@ -95,6 +95,8 @@ export class AuditEvents {
   serial: i64 = NO_SERIAL;
   time: i64 = NO_TIME;
   node: Text = new Text();
+  /** Type of its first record; empty when none found room. */
+  type: Text = new Text();
   /** How many records it has. */
   records: u32 = 0;
   /** PATH records among them, up to PATHS_MAX. */
@@ -121,7 +123,6 @@ export class AuditEvents {
   private pathType: Value = this.pathFields.add(literal('nametype'));
   /** Start and end of each path's name and nametype, u32 each. */
   private pathTexts: usize = allocate(PATHS_MAX * 16);
-  private type: Text = new Text();
   private body: Text = new Text();
 
   /** Up to `capacity` events that are open at a time, each with up to `bytes` bytes of records. */
@@ -321,6 +322,7 @@ export class AuditEvents {
     this.time = load<i64>(event, TIME_AT);
     this.records = load<u32>(event, RECORDS_AT);
     this.node.clear();
+    this.type.clear();
     this.paths = 0;
     this.arguments.begin(load<u32>(event, USED_AT));
     this.any.begin();
@@ -332,6 +334,7 @@ export class AuditEvents {
       const body = node + load<u16>(record, NODE_BYTES_AT);
       this.body.set(body, body + load<u32>(record, BODY_BYTES_AT));
       this.node.set(node, body);
+      if (this.type.isEmpty()) this.type.set(type, node);
       this.readRecord(load<i32>(record));
       record = this.body.end;
     }

@@ -14,6 +14,7 @@ const pid = joined.fieldOf('SYSCALL', literal('pid'));
 const pointer = joined.fieldOf('SYSCALL', literal('a0'));
 const SERIAL = key('serial');
 const NODE = key('node');
+const TYPE = key('type');
 const RECORDS = key('records');
 const EXE = key('exe');
 const CWD = key('cwd');
@@ -37,6 +38,7 @@ events((line: Text): void => {
 joined.each((event: AuditEvents): void => {
   const given = event.arguments;
   fields.open(event.time).int(SERIAL, event.serial).int(RECORDS, event.records).int(LOST, event.lost);
+  fields.text(TYPE, event.type);
   if (!event.node.isEmpty()) fields.text(NODE, event.node);
   if (exe.isPresent) fields.text(EXE, exe.text());
   if (cwd.isPresent) fields.text(CWD, cwd.text());
