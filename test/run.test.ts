@@ -271,7 +271,7 @@ run(
     const cases: [object, RegExp][] = [
       [
         { ...base, filters: { nothing: { from: ['auth'] } } },
-        /FILTER_UNKNOWN: filter "nothing": expected one of files, .*json-select, /,
+        /FILTER_UNKNOWN: filter "nothing": expected one of .*files, .*json-select, /,
       ],
       [
         { ...base, filters: { 'ssh-auth': { from: 'auth' } } },

@@ -18,7 +18,7 @@ author.after.each(({ project }) => project.remove());
 author('every shipped filter passes all its checks', async () => {
   const { code, out, err } = await said(['test'], ROOT, COMPILE_MS_MAX);
   assert.is(code, 0, out + err);
-  assert.match(out, /^files\n {2}ok {3}\d+ unit tests\n/);
+  assert.match(out, /^files\n {2}ok {3}\d+ unit tests\n/m);
   assert.match(out, /\n[1-9]\d* filters, \d+ checks, 0 failed\n$/);
 });
 
