@@ -101,7 +101,10 @@ author(
       );
     assert.is((await project.said('replay ssh-auth in.log')).err, '');
     const { err } = await project.said('replay nothing in.log');
-    assert.match(err, /FILTER_UNKNOWN: filter "nothing": expected one of .*files, .*json-select, .*ssh-auth, /);
+    assert.match(
+      err,
+      /FILTER_UNKNOWN: filter "nothing": expected one of .*files, .*json-select, .*ssh-auth, /,
+    );
     const inFolder = await project.said('replay ssh-auth in.log --filter-dir filters');
     assert.match(inFolder.err, /FILTER_UNKNOWN: filter "ssh-auth": expected one of files; /);
   },

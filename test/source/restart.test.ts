@@ -25,6 +25,27 @@ restart.before.each(async (context) => {
 restart.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
 
 restart(
+  'after close every descriptor is free, nothing is read, and the position is still known',
+  async ({ folder, log }) => {
+    writeFileSync(log, 'one\n');
+    const reader = await read([join(folder, '*')]);
+    await reader.sees('one');
+    appendFileSync(log, 'two\n');
+    renameSync(log, `${log}.1`);
+    writeFileSync(log, 'three\n');
+    await until(() => openBelow(folder).length === 2, 5000, 'both are open');
+    const saved = (await closed(reader)) as { offset: number }[];
+    assert.equal(openBelow(folder), []);
+    assert.equal(reader.take(), ['one']);
+    assert.equal(
+      saved.map(({ offset }) => offset),
+      [4, 0],
+    );
+    await reader.source.close();
+  },
+);
+
+restart(
   'after a restart reading goes on where it was, over a rotation while nobody watched',
   async ({ folder, log }) => {
     writeFileSync(log, 'one\ntw');
