@@ -15,6 +15,7 @@ import { NETWORK_BYTES_MAX, writeNetwork } from './address';
 import { allocate } from './arena';
 import { Config } from './config';
 import { STRING } from './jsonvalue';
+import { hexDigit } from './number';
 import { literal, Text } from './text';
 
 const KEY_DIGITS: usize = 32;
@@ -30,7 +31,7 @@ export class Redactor {
     if (key.kind !== STRING) refuseKey(key, key.isMissing() ? 'nothing' : 'something else');
     const digits = key.text();
     if (digits.length !== KEY_DIGITS) refuseKey(key, 'another number of characters');
-    for (let i: usize = 0; i < KEY_DIGITS; i++) if (hexValue(digits.at(i)) > 15) refuseKey(key, 'others');
+    for (let i: usize = 0; i < KEY_DIGITS; i++) if (hexDigit(digits.at(i)) > 15) refuseKey(key, 'others');
     this.k0 = word(digits.start);
     this.k1 = word(digits.start + TOKEN_BYTES);
     const start = allocate(TOKEN_BYTES);
@@ -41,8 +42,8 @@ export class Redactor {
   hash(value: Text): Text {
     let sum = sipHash(this.k0, this.k1, value.start, value.length);
     for (let i: usize = 0; i < TOKEN_BYTES; i += 2) {
-      store<u8>(this.token.start + i, hexDigit(<u8>(sum >> 4) & 15));
-      store<u8>(this.token.start + i, hexDigit(<u8>sum & 15), 1);
+      store<u8>(this.token.start + i, digitOf(<u8>(sum >> 4) & 15));
+      store<u8>(this.token.start + i, digitOf(<u8>sum & 15), 1);
       sum >>= 8;
     }
     return this.token;
@@ -109,19 +110,12 @@ function round(): void {
 function word(digits: usize): u64 {
   let value: u64 = 0;
   for (let i: usize = 0; i < 8; i++) {
-    const byte = (hexValue(load<u8>(digits + 2 * i)) << 4) | hexValue(load<u8>(digits + 2 * i, 1));
+    const byte = (hexDigit(load<u8>(digits + 2 * i)) << 4) | hexDigit(load<u8>(digits + 2 * i, 1));
     value |= (<u64>byte) << (i << 3);
   }
   return value;
 }
 
-/** 16 and more for what is no hex digit. */
-function hexValue(byte: u8): u32 {
-  if (byte - 0x30 < 10) return byte - 0x30;
-  const letter: u32 = <u32>(byte | 0x20) - 0x61;
-  return letter < 6 ? letter + 10 : 16;
-}
-
-function hexDigit(value: u8): u8 {
+function digitOf(value: u8): u8 {
   return value < 10 ? 0x30 + value : 0x57 + value;
 }

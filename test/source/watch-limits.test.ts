@@ -13,27 +13,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Source } from '../../host/source/source.js';
 import { createWatchSource } from '../../host/source/watch.js';
-import { temporaryFolder, until } from '../help.js';
+import { until } from '../help.js';
 import { readText } from './reading.js';
-import { type Event, watching } from './watching.js';
+import { type Event, watching, watchSuite } from './watching.js';
 
 const CAPTURE = fileURLToPath(new URL('../../../../shared/corpus/inotify/capture1.log', import.meta.url));
 
-const watch = suite<{ root: string; folder: string; sources: Source[] }>('watch limits');
-watch.before.each(async (context) => {
-  context.folder = (await temporaryFolder()).path;
-  context.root = join(context.folder, 'root');
-  context.sources = [];
-  mkdirSync(context.root);
-});
-watch.after.each(async ({ folder, sources }) => {
-  for (const source of sources) await source.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+const watch = watchSuite('watch limits');
 
 watch(
   'a full table of entries is told of; changes still are, and nothing is told again and again',

@@ -16,23 +16,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Source } from '../../host/source/source.js';
-import { temporaryFolder } from '../help.js';
-import { watching } from './watching.js';
+import { watching, watchSuite } from './watching.js';
 
-const watch = suite<{ root: string; folder: string; sources: Source[] }>('watch');
-watch.before.each(async (context) => {
-  context.folder = (await temporaryFolder()).path;
-  context.root = join(context.folder, 'root');
-  context.sources = [];
-  mkdirSync(context.root);
-});
-watch.after.each(async ({ folder, sources }) => {
-  for (const source of sources) await source.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+const watch = watchSuite('watch');
 
 watch('what is there at the start is not told; each change is, with what is there then', async (context) => {
   const { root } = context;

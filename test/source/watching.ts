@@ -1,11 +1,13 @@
 /**
  * What the tests of the watch source share: a source that watches, and its events read as short lines.
  */
-import { relative } from 'node:path';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Cursor, Source } from '../../host/source/source.js';
 import { createWatchSource, type WatchOptions } from '../../host/source/watch.js';
-import { until } from '../help.js';
+import { temporaryFolder, until } from '../help.js';
 import { noticesOf, readText } from './reading.js';
 
 export interface Event {
@@ -25,6 +27,22 @@ export interface Watching {
   take(): Event[];
   /** Waits until this, relative to the root, has been told, and answers all that was told since the last call. */
   told(...expected: string[]): Promise<Event[]>;
+}
+
+/** Tests that each have a folder to watch, and whose sources are closed after them. */
+export function watchSuite(name: string) {
+  const watch = suite<{ root: string; folder: string; sources: Source[] }>(name);
+  watch.before.each(async (context) => {
+    context.folder = (await temporaryFolder()).path;
+    context.root = join(context.folder, 'root');
+    context.sources = [];
+    mkdirSync(context.root);
+  });
+  watch.after.each(async ({ folder, sources }) => {
+    for (const source of sources) await source.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return watch;
 }
 
 /** `op path`, or `rename from > path`. */
