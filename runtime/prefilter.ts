@@ -24,8 +24,8 @@ const START_AT: usize = 40;
 const LENGTH_AT: usize = 44;
 /** Bytes of logs from common to rare; any other byte is rarer. */
 const COMMON = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
-/** Newlines are added up in 8-bit lanes, which hold 255 at most. */
-const LANE_BLOCKS_MAX: usize = 252;
+/** Newlines are added up in 8-bit lanes, which hold 255 at most: 2 of a step, and one step more. */
+const LANE_STEPS_MAX: usize = 126;
 const NEWLINE: u8 = 10;
 
 export class Prefilter {
@@ -54,7 +54,7 @@ export class Prefilter {
     for (let i: u32 = 0; i < this.literals; i++) enter(this.entries + i * ENTRY_BYTES, this.texts[i]);
   }
 
-  /** Address of the first literal in [from, end), or `end`; `newlines` counts those before it. */
+  /** A place in the first literal in [from, end), or `end`; `newlines` counts those before it. */
   next(from: usize, end: usize): usize {
     const patterns = this.patterns;
     if (patterns) {
@@ -63,7 +63,7 @@ export class Prefilter {
       return found;
     }
     this.newlines = 0;
-    return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfMany(from, end);
+    return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfMany(from, from, end);
   }
 
   private nextOfTwo(from: usize, end: usize): usize {
@@ -73,71 +73,71 @@ export class Prefilter {
     const byteB = v128.load(one, 16);
     const byteC = v128.load(two);
     const byteD = v128.load(two, 16);
-    const toA = load<usize>(one, FIRST_AT);
-    const toB = load<usize>(one, SECOND_AT);
-    const toC = load<usize>(two, FIRST_AT);
-    const toD = load<usize>(two, SECOND_AT);
+    // From the first byte to the second: the block at the first byte also serves the newlines.
+    const toB = load<usize>(one, SECOND_AT) - load<usize>(one, FIRST_AT);
+    const toD = load<usize>(two, SECOND_AT) - load<usize>(two, FIRST_AT);
     const newline = i8x16.splat(NEWLINE);
     let at = from;
     while (at + 32 <= end) {
-      const stop = min(end - 32, at + 16 * LANE_BLOCKS_MAX);
+      const stop = min(end - 32, at + 32 * LANE_STEPS_MAX);
       let lanes = i8x16.splat(0);
       let found = false;
       for (; at <= stop; at += 32) {
+        const p = v128.load(at);
+        const q = v128.load(at, 16);
         const hits = v128.or(
           v128.or(
-            v128.and(i8x16.eq(v128.load(at + toA), byteA), i8x16.eq(v128.load(at + toB), byteB)),
-            v128.and(i8x16.eq(v128.load(at + toA, 16), byteA), i8x16.eq(v128.load(at + toB, 16), byteB)),
+            v128.and(i8x16.eq(p, byteA), i8x16.eq(v128.load(at + toB), byteB)),
+            v128.and(i8x16.eq(p, byteC), i8x16.eq(v128.load(at + toD), byteD)),
           ),
           v128.or(
-            v128.and(i8x16.eq(v128.load(at + toC), byteC), i8x16.eq(v128.load(at + toD), byteD)),
-            v128.and(i8x16.eq(v128.load(at + toC, 16), byteC), i8x16.eq(v128.load(at + toD, 16), byteD)),
+            v128.and(i8x16.eq(q, byteA), i8x16.eq(v128.load(at + toB, 16), byteB)),
+            v128.and(i8x16.eq(q, byteC), i8x16.eq(v128.load(at + toD, 16), byteD)),
           ),
         );
         if (v128.any_true(hits)) {
           found = true;
           break;
         }
-        lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at), newline));
-        lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 16), newline));
+        lanes = i8x16.sub(lanes, i8x16.eq(p, newline));
+        lanes = i8x16.sub(lanes, i8x16.eq(q, newline));
       }
       this.newlines += sumLanes(lanes);
       if (found) {
-        const hit = this.verify(at, at + 32, end);
+        const hit = this.verify(at, at + 32, from, end);
         if (hit < at + 32) return hit;
         at += 32;
       }
     }
-    return this.nextOfMany(at, end);
+    return this.nextOfMany(at, from, end);
   }
 
-  private nextOfMany(from: usize, end: usize): usize {
-    for (let at = from; at < end; at += 16) {
-      const hit = this.verify(at, min(at + 16, end), end);
+  private nextOfMany(at: usize, from: usize, end: usize): usize {
+    for (; at < end; at += 16) {
+      const hit = this.verify(at, min(at + 16, end), from, end);
       if (hit < min(at + 16, end)) return hit;
     }
     return end;
   }
 
-  /** First literal that starts in [from, stop) and ends before `end`, else `stop`; counts newlines before it. */
-  private verify(from: usize, stop: usize, end: usize): usize {
+  /** Place in [at, stop) of a literal's first byte, the literal within [from, end), else `stop`; counts newlines before it. */
+  private verify(at: usize, stop: usize, from: usize, end: usize): usize {
     const newline = i8x16.splat(NEWLINE);
-    for (let at = from; at < stop; at += 16) {
+    for (; at < stop; at += 16) {
       const block = v128.load(at);
+      const inside = at + 16 > stop ? (1 << (stop - at)) - 1 : 0xffff;
       let candidates = 0;
       for (let i: u32 = 0; i < this.literals; i++) {
         const entry = this.entries + i * ENTRY_BYTES;
-        const first = v128.load(at + load<usize>(entry, FIRST_AT));
-        const second = v128.load(at + load<usize>(entry, SECOND_AT));
+        const second = v128.load(at + load<usize>(entry, SECOND_AT) - load<usize>(entry, FIRST_AT));
         candidates |= i8x16.bitmask(
-          v128.and(i8x16.eq(first, v128.load(entry)), i8x16.eq(second, v128.load(entry, 16))),
+          v128.and(i8x16.eq(block, v128.load(entry)), i8x16.eq(second, v128.load(entry, 16))),
         );
       }
-      let lines = i8x16.bitmask(i8x16.eq(block, newline));
-      if (at + 16 > stop) lines &= (1 << (stop - at)) - 1;
-      for (; candidates; candidates &= candidates - 1) {
+      const lines = i8x16.bitmask(i8x16.eq(block, newline)) & inside;
+      for (candidates &= inside; candidates; candidates &= candidates - 1) {
         const place = ctz(candidates);
-        if (at + place < stop && this.isAt(at + place, end)) {
+        if (this.isAt(at + place, from, end)) {
           this.newlines += popcnt(lines & ((1 << place) - 1));
           return at + place;
         }
@@ -147,11 +147,13 @@ export class Prefilter {
     return stop;
   }
 
-  private isAt(place: usize, end: usize): bool {
+  private isAt(place: usize, from: usize, end: usize): bool {
     for (let i: u32 = 0; i < this.literals; i++) {
       const entry = this.entries + i * ENTRY_BYTES;
+      const start = place - load<usize>(entry, FIRST_AT);
       const bytes = load<usize>(entry, LENGTH_AT);
-      if (place + bytes <= end && equalBytes(place, load<usize>(entry, START_AT), bytes)) return true;
+      if (start >= from && start + bytes <= end && equalBytes(start, load<usize>(entry, START_AT), bytes))
+        return true;
     }
     return false;
   }
