@@ -24,15 +24,26 @@ import { literal, Text } from './text';
 
 const QUOTE: u8 = 0x22;
 const BACKSLASH: u8 = 0x5c;
+/** The index of what is no element of a list. */
+const NAMED: i32 = -1;
 
-/** A value of the config and its path, for messages. */
+/** A value of the config, and where it stands: under a name, or as an element, of another value. */
 export class Config {
   constructor(
-    readonly path: string,
+    private parent: Config | null,
+    private name: string,
+    private index: i32,
     readonly kind: i32,
     private start: usize,
     private end: usize,
   ) {}
+
+  /** For messages. It is made only when it is asked for, because what it takes stays taken. */
+  get path(): string {
+    const parent = this.parent;
+    if (!parent) return this.name;
+    return this.index < 0 ? parent.path + '.' + this.name : parent.path + '[' + decimal(this.index) + ']';
+  }
 
   isMissing(): bool {
     return this.kind === MISSING || this.kind === NULL;
@@ -58,10 +69,10 @@ export class Config {
         memory.compare(at + 1, changetype<usize>(wanted), wanted.byteLength) === 0;
       const value = skipSpace(skipSpace(nameEnd, this.end) + 1, this.end);
       const stop = valueEnd(value, this.end);
-      if (isWanted) return made(this.path + '.' + name, value, stop);
+      if (isWanted) return made(this, name, NAMED, value, stop);
       at = skipSpace(stop, this.end) + 1;
     }
-    return new Config(this.path + '.' + name, MISSING, 0, 0);
+    return new Config(this, name, NAMED, MISSING, 0, 0);
   }
 
   /** Refuses keys that are not in the list. */
@@ -94,7 +105,7 @@ export class Config {
   item(index: i32): Config {
     let at = skipSpace(this.start + 1, this.end);
     for (let i = 0; i < index; i++) at = skipSpace(skipSpace(valueEnd(at, this.end), this.end) + 1, this.end);
-    return made(this.path + '[' + index.toString() + ']', at, valueEnd(at, this.end));
+    return made(this, '', index, at, valueEnd(at, this.end));
   }
 
   /** The bytes of a string, decoded; kept as long as the filter. */
@@ -153,7 +164,7 @@ const SECRET: string = 'redact_key';
 export function config(): Config {
   isRead = true;
   const start = regionStart(CONFIG_AT);
-  return made('config', start, start + regionBytes(CONFIG_AT));
+  return made(null, 'config', NAMED, start, start + regionBytes(CONFIG_AT));
 }
 
 /** Refuses what a filter without settings was given: no key silently does nothing. */
@@ -169,12 +180,13 @@ function unitMs(unit: string): i64 {
   return unit === 'd' ? 86_400_000 : 0;
 }
 
-function made(path: string, start: usize, end: usize): Config {
+function made(parent: Config | null, name: string, index: i32, start: usize, end: usize): Config {
   const byte = start < end ? load<u8>(start) : 0;
-  if (byte === QUOTE) return new Config(path, STRING, start, end);
-  if (byte === 0x7b) return new Config(path, OBJECT, start, end);
-  if (byte === 0x5b) return new Config(path, ARRAY, start, end);
-  return new Config(path, scalarKind(start, end), start, end);
+  let kind = ARRAY;
+  if (byte === QUOTE) kind = STRING;
+  else if (byte === 0x7b) kind = OBJECT;
+  else if (byte !== 0x5b) kind = scalarKind(start, end);
+  return new Config(parent, name, index, kind, start, end);
 }
 
 /** Address behind the value at `start`. */
@@ -195,4 +207,10 @@ function stringEnd(start: usize, end: usize): usize {
   let at = start + 1;
   while (at < end && load<u8>(at) !== QUOTE) at += load<u8>(at) === BACKSLASH ? 2 : 1;
   return min(at + 1, end);
+}
+
+/** The language's own `toString` brings tables of 1.5 KiB for radixes that nobody asks for. */
+export function decimal(value: i32): string {
+  const last = String.fromCharCode(0x30 + (value % 10));
+  return value < 10 ? last : decimal(value / 10) + last;
 }

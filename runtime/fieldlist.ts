@@ -2,7 +2,7 @@
  * A list of JSON fields, each with the key under which it goes into a record, and how it is shown there: as it is, or
  * as the `redact` of the config says.
  */
-import { Config } from './config';
+import { Config, decimal } from './config';
 import { Key, keyOf, Stream } from './emit';
 import { Json } from './json';
 import { putField } from './jsonemit';
@@ -101,7 +101,7 @@ export function fieldsNamed(json: Json, names: string[]): FieldList {
 /** The fields that a list of the config names, up to `most`, each once, none of them reserved; a missing list is empty. */
 export function fieldsFrom(json: Json, list: Config, most: i32, reserved: string[]): FieldList {
   const size = list.size();
-  if (size > most) list.refuse('up to ' + most.toString() + ' field names');
+  if (size > most) list.refuse('up to ' + decimal(most) + ' field names');
   const texts = new StaticArray<Text>(size);
   for (let i = 0; i < size; i++) {
     texts[i] = list.item(i).text();
