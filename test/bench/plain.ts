@@ -1,12 +1,17 @@
 /**
  * The other side of the benchmark: the same jobs in plain Node, as one would write them, and tuned.
  *
- * Simple: read in chunks, split into lines, `JSON.parse` each, compare. Tuned: look for the rarest literal with
- * `Buffer.indexOf` and parse only the lines that hold it.
+ * Simple: read in chunks, split into lines, take each line apart, compare. Tuned: look for the rarest literal with
+ * `Buffer.indexOf` and take only the lines apart that hold it. Each record that a job finds goes to `each`.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { LITERALS } from './data.js';
 
 const CHUNK_BYTES = 1 << 20;
+const HOUR_MS = 3_600_000;
+
+export type Fields = Readonly<Record<string, unknown>>;
+export type PlainJob = (path: string, each: (record: Fields) => void) => void;
 
 /** Hands the file to `each` in chunks of whole lines, each chunk ended by LF. */
 export function eachChunk(path: string, each: (chunk: Buffer) => void): void {
@@ -33,6 +38,24 @@ export function readOnly(path: string): void {
   closeSync(file);
 }
 
+function eachLine(path: string, each: (line: string) => void): void {
+  eachChunk(path, (chunk) => {
+    for (const line of chunk.toString('utf8').split('\n')) if (line !== '') each(line);
+  });
+}
+
+/** Hands over only the lines that hold the needle. */
+function eachLineWith(path: string, needle: Buffer, each: (line: string) => void): void {
+  eachChunk(path, (chunk) => {
+    for (let hit = chunk.indexOf(needle); hit >= 0; ) {
+      const start = chunk.lastIndexOf(10, hit) + 1;
+      const end = chunk.indexOf(10, hit);
+      each(chunk.toString('utf8', start, end));
+      hit = chunk.indexOf(needle, end);
+    }
+  });
+}
+
 interface Event {
   readonly ts: number;
   readonly program: string;
@@ -42,62 +65,83 @@ interface Event {
   readonly src_ip: string;
 }
 
-type Selected = Pick<Event, 'ts' | 'user' | 'src_ip' | 'host'>;
-
-function isWanted(event: Event): boolean {
-  return event.action === 'login_failed' && event.program === 'sshd';
+function selectEvent(line: string, each: (record: Fields) => void): void {
+  const { ts, program, action, host, user, src_ip } = JSON.parse(line) as Event;
+  if (action === 'login_failed' && program === 'sshd') each({ ts, user, src_ip, host });
 }
 
-function keep({ ts, user, src_ip, host }: Event): Selected {
-  return { ts, user, src_ip, host };
-}
+export const selectSimple: PlainJob = (path, each) => eachLine(path, (line) => selectEvent(line, each));
 
-export function selectSimple(path: string, each: (record: Selected) => void): void {
-  eachChunk(path, (chunk) => {
-    for (const line of chunk.toString('utf8').split('\n')) {
-      if (line === '') continue;
-      const event = JSON.parse(line) as Event;
-      if (isWanted(event)) each(keep(event));
-    }
-  });
-}
+export const selectTuned: PlainJob = (path, each) =>
+  eachLineWith(path, Buffer.from('"login_failed"'), (line) => selectEvent(line, each));
 
-export function selectTuned(path: string, each: (record: Selected) => void): void {
-  const needle = Buffer.from('"login_failed"');
-  eachChunk(path, (chunk) => {
-    for (let hit = chunk.indexOf(needle); hit >= 0; ) {
-      const start = chunk.lastIndexOf(10, hit) + 1;
-      const end = chunk.indexOf(10, hit);
-      const event = JSON.parse(chunk.toString('utf8', start, end)) as Event;
-      if (isWanted(event)) each(keep(event));
-      hit = chunk.indexOf(needle, end);
-    }
-  });
-}
-
-/** Counts by window, program and host; answers `window program host` to count. */
-export function countSimple(path: string, windowMs: number): Map<string, number> {
+/** Counts of what `keyOf` makes of each line. */
+function countLines(path: string, keyOf: (line: string) => string): Map<string, number> {
   const counts = new Map<string, number>();
-  eachChunk(path, (chunk) => {
-    for (const line of chunk.toString('utf8').split('\n')) {
-      if (line === '') continue;
-      const { ts, program, host } = JSON.parse(line) as Event;
-      const key = `${ts - (ts % windowMs)} ${program} ${host}`;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
+  eachLine(path, (line) => {
+    const key = keyOf(line);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
   });
   return counts;
 }
 
-/** Results of sshd logins, by outcome, with a regular expression a line. */
-export function loginsSimple(path: string): { success: number; failure: number } {
-  const pattern = /sshd \d+ - - (Failed|Accepted) (\S+) for (invalid user )?(.*) from (\S+) port (\d+)/;
-  const found = { success: 0, failure: 0 };
-  eachChunk(path, (chunk) => {
-    for (const line of chunk.toString('utf8').split('\n')) {
-      const match = pattern.exec(line);
-      if (match) found[match[1] === 'Failed' ? 'failure' : 'success']++;
-    }
-  });
-  return found;
+function hourOf(ms: number): number {
+  return ms - (ms % HOUR_MS);
 }
+
+export const countSimple: PlainJob = (path, each) => {
+  const counts = countLines(path, (line) => {
+    const { ts, program, host } = JSON.parse(line) as Event;
+    return `${hourOf(ts)} ${program} ${host}`;
+  });
+  for (const [key, count] of counts) {
+    const [ts, program, host] = key.split(' ');
+    each({ ts: Number(ts), program, host, count });
+  }
+};
+
+/** RFC 5424: priority, version, time, host, program, process, message id, structured data, message. */
+const SYSLOG = /^<(\d{1,3})>(\d) (\S+) (\S+) (\S+) (\S+) (\S+) (-|(?:\[.*?\])+) ?(.*)$/;
+
+/** The event that the line is, as `JSON.parse` gives it of NDJSON: its time a number. */
+function syslogEvent(line: string) {
+  const [, priority, , time, host, program, process, , , message] = SYSLOG.exec(line) ?? [];
+  return { priority: Number(priority), ts: Date.parse(time ?? ''), host, program, process, message };
+}
+
+function selectFailure(line: string, each: (record: Fields) => void): void {
+  const { ts, host, program, message } = syslogEvent(line);
+  if (program === 'sshd' && message?.startsWith('Failed password')) each({ ts, host, message });
+}
+
+export const selectSyslogSimple: PlainJob = (path, each) =>
+  eachLine(path, (line) => selectFailure(line, each));
+
+export const selectSyslogTuned: PlainJob = (path, each) =>
+  eachLineWith(path, Buffer.from('Failed password'), (line) => selectFailure(line, each));
+
+function pairsOf(line: string): Record<string, string> {
+  const pair = /([\w-]+)=(?:"([^"]*)"|(\S*))/g;
+  const fields: Record<string, string> = {};
+  for (let found = pair.exec(line); found; found = pair.exec(line))
+    fields[found[1] as string] = found[2] ?? (found[3] as string);
+  return fields;
+}
+
+export const countKeyvalueSimple: PlainJob = (path, each) => {
+  const counts = countLines(path, (line) => {
+    const { eventtime, type, subtype } = pairsOf(line);
+    return `${hourOf(Number(eventtime?.slice(0, 13)))} ${type} ${subtype}`;
+  });
+  for (const [key, count] of counts) {
+    const [ts, type, subtype] = key.split(' ');
+    each({ ts: Number(ts), type, subtype, count });
+  }
+};
+
+export const selectLiteralsSimple: PlainJob = (path, each) => {
+  const any = new RegExp(LITERALS.map((text) => text.replace(/[/.]/g, '\\$&')).join('|'));
+  eachLine(path, (line) => {
+    if (any.test(line)) each({ line });
+  });
+};

@@ -11,6 +11,8 @@ import { temporaryFolder } from '../help.js';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface TestFilter {
+  /** Where it has been built. */
+  readonly folder: string;
   run(input: readonly string[] | Uint8Array, options?: RunOptions): RunResult;
   remove(): Promise<void>;
 }
@@ -23,6 +25,7 @@ export async function buildTestFilter(name: string): Promise<TestFilter> {
   await compileFilter(ROOT, source, join(target, 'filter.wasm'));
   await copyFile(join(source, 'filter.json'), join(target, 'filter.json'));
   return {
+    folder: folder.path,
     run: (input, options = {}) => runFilter(name, input, { ...options, folder: folder.path }),
     remove: () => folder.remove(),
   };
