@@ -6,6 +6,9 @@
  * verify) is Muła's "SIMD-friendly algorithms for substring searching", generic SIMD variant.
  */
 
+/** Steps of 32 bytes whose matches, two a step and lane, a lane of 8 bits can hold. */
+export const LANE_STEPS_MAX: usize = 126;
+
 /** Address of the first `byte` in [from, end), or `end`. */
 export function indexOfByte(from: usize, end: usize, byte: u8): usize {
   const wanted = i8x16.splat(byte);
@@ -33,9 +36,28 @@ export function countByte(from: usize, end: usize, byte: u8): u32 {
   const wanted = i8x16.splat(byte);
   let total: u32 = 0;
   let at = from;
-  for (; at + 16 <= end; at += 16) total += popcnt(i8x16.bitmask(i8x16.eq(v128.load(at), wanted)));
+  while (at + 32 <= end) {
+    const stop = min(end - 32, at + 32 * LANE_STEPS_MAX);
+    let lanes = i8x16.splat(0);
+    for (; at <= stop; at += 32) {
+      lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at), wanted));
+      lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 16), wanted));
+    }
+    total += sumLanes(lanes);
+  }
   for (; at < end; at++) total += u32(load<u8>(at) === byte);
   return total;
+}
+
+/** Sum of 16 unsigned bytes. */
+export function sumLanes(lanes: v128): u32 {
+  const quads = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(lanes));
+  return (
+    i32x4.extract_lane(quads, 0) +
+    i32x4.extract_lane(quads, 1) +
+    i32x4.extract_lane(quads, 2) +
+    i32x4.extract_lane(quads, 3)
+  );
 }
 
 export function equalBytes(a: usize, b: usize, bytes: usize): bool {

@@ -7,16 +7,16 @@
  *
  * Let the shortest literal have m bytes. Every occurrence of a literal covers, with a whole window (2 to 5 bytes), one
  * of the places that lie `stride` = m - window + 1 bytes apart. So only the windows at these places are looked up,
- * by a hash, in a table that says at which offsets of literals such a window occurs (the idea of Wu and Manber, "A
- * Fast Algorithm for Multi-Pattern Searching", with a fixed stride, so that no look-up waits for the one before
- * it). The shortest literal sets the pace: with 3 bytes every place, with 5 every other, with 12 every eighth.
+ * by two hashes, in a table that says at which offsets of literals such a window occurs (the idea of Wu and Manber, "A
+ * Fast Algorithm for Multi-Pattern Searching", with a Bloom filter in place of their shifts and a fixed stride, so
+ * that no look-up waits for the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5 every other, with 12 every eighth.
  *
  * Where a window is known, each offset that it may have gives one place where a literal may start. The first bytes
  * of that place lead, by a second hash, to the literals that begin so, in sorted order; a binary search
  * finds the greatest one that is not above the text. Only it and its own prefixes can occur there. So a byte of input
  * costs at most one such question: 10 comparisons of at most the length of a literal, whatever the input is.
  *
- *     windows: u8 a hash, bit o: such a window occurs at offset o of a literal
+ *     windows: u8 a hash, bit o, set in both slots of a window: it occurs at offset o of a literal
  *     heads:   first bytes u64 | first rank, end rank u16; 16 bytes a slot, open addressing
  *     entry:   start, length, index in the list, longest other entry that is a prefix of it (rank + 1), lowest
  *              index among it and its prefixes; u32 each, in sorted order
@@ -40,10 +40,9 @@ const LENGTH_AT: usize = 4;
 const INDEX_AT: usize = 8;
 const PREFIX_AT: usize = 12;
 const LOWEST_AT: usize = 16;
-/** Slots of `windows` for one literal, and their least and greatest number: what the first-level cache holds. */
-const SLOTS_EACH: u32 = 128;
-const SLOT_BITS_MIN: u32 = 12;
-const SLOT_BITS_MAX: u32 = 15;
+/** Of `windows`: half of a first-level cache, so that the text has room there, too. */
+const SLOT_BITS: u64 = 14;
+const SLOTS: usize = 1 << 14;
 /** Newlines are counted chunk by chunk, while the bytes are near. */
 const CHUNK_BYTES: usize = 4096;
 const NEWLINE: u8 = 10;
@@ -59,7 +58,6 @@ export class Patterns {
   private entries: usize = 0;
   private size: u32 = 0;
   private windows: usize = 0;
-  private windowShift: u64 = 0;
   /** Shifted, so that bytes behind the window fall off the product. */
   private windowHash: u64 = 0;
   private stride: usize = 0;
@@ -153,24 +151,23 @@ export class Patterns {
   /** The first place from `place` on, in steps of the stride, whose window is known, or one from `stop` on. */
   private nextPlace(place: usize, stop: usize): usize {
     const windows = this.windows;
-    const shift = this.windowShift;
     const hash = this.windowHash;
     const stride = this.stride;
     const three = stride * 3;
     for (; place + three < stop; place += three + stride) {
       const known =
-        load<u8>(windows + slotOf(load<u64>(place), hash, shift)) |
-        load<u8>(windows + slotOf(load<u64>(place + stride), hash, shift)) |
-        load<u8>(windows + slotOf(load<u64>(place + stride + stride), hash, shift)) |
-        load<u8>(windows + slotOf(load<u64>(place + three), hash, shift));
+        offsetsOf(load<u64>(place) * hash, windows) |
+        offsetsOf(load<u64>(place + stride) * hash, windows) |
+        offsetsOf(load<u64>(place + stride + stride) * hash, windows) |
+        offsetsOf(load<u64>(place + three) * hash, windows);
       if (known) break;
     }
-    while (place < stop && !load<u8>(windows + slotOf(load<u64>(place), hash, shift))) place += stride;
+    while (place < stop && !this.offsetsAt(place)) place += stride;
     return place;
   }
 
   private offsetsAt(place: usize): u32 {
-    return load<u8>(this.windows + slotOf(load<u64>(place), this.windowHash, this.windowShift));
+    return offsetsOf(load<u64>(place) * this.windowHash, this.windows);
   }
 
   /** The longest entry that stands at `start` and ends at or before `end`, or 0. */
@@ -253,18 +250,20 @@ export class Patterns {
   }
 
   private enterWindows(): void {
-    let bits = SLOT_BITS_MIN;
-    while (bits < SLOT_BITS_MAX && (<u32>1) << bits < this.size * SLOTS_EACH) bits++;
-    this.windows = allocate((<usize>1) << bits);
-    this.windowShift = 64 - bits;
+    this.windows = allocate(SLOTS);
     this.windowHash = HASH << ((8 - this.windowBytes) << 3);
     for (let i: u32 = 0; i < this.size; i++) {
       const start = load<u32>(this.rank(i));
       for (let offset: usize = 0; offset < this.stride; offset++) {
-        const place = this.windows + slotOf(load<u64>(start + offset), this.windowHash, this.windowShift);
-        store<u8>(place, load<u8>(place) | (1 << (<u8>offset)));
+        const product = load<u64>(start + offset) * this.windowHash;
+        this.enterOffset(firstSlot(product), offset);
+        this.enterOffset(secondSlot(product), offset);
       }
     }
+  }
+
+  private enterOffset(slot: usize, offset: usize): void {
+    store<u8>(this.windows + slot, load<u8>(this.windows + slot) | (1 << (<u8>offset)));
   }
 
   private enterHeads(bytes: usize): void {
@@ -284,8 +283,17 @@ export class Patterns {
   }
 }
 
-function slotOf(bytes: u64, hash: u64, shift: u64): usize {
-  return <usize>((bytes * hash) >> shift);
+/** The offsets that both slots of a window name, from the product that hashes it. */
+function offsetsOf(product: u64, windows: usize): u32 {
+  return load<u8>(windows + firstSlot(product)) & load<u8>(windows + secondSlot(product));
+}
+
+function firstSlot(product: u64): usize {
+  return <usize>(product >> (64 - SLOT_BITS));
+}
+
+function secondSlot(product: u64): usize {
+  return <usize>(product >> (64 - 2 * SLOT_BITS)) & (SLOTS - 1);
 }
 
 /** The greatest bit that is set. */

@@ -9,7 +9,7 @@
  */
 
 import { allocate } from './arena';
-import { equalBytes } from './bytes';
+import { equalBytes, LANE_STEPS_MAX, sumLanes } from './bytes';
 import { PATTERNS_MAX, Patterns } from './patterns';
 import { Text } from './text';
 
@@ -24,8 +24,6 @@ const START_AT: usize = 40;
 const LENGTH_AT: usize = 44;
 /** Bytes of logs from common to rare; any other byte is rarer. */
 const COMMON = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
-/** Newlines are added up in 8-bit lanes, which hold 255 at most: 2 of a step, and one step more. */
-const LANE_STEPS_MAX: usize = 126;
 const NEWLINE: u8 = 10;
 
 export class Prefilter {
@@ -182,14 +180,4 @@ function rarest(literal: Text, except: usize): usize {
 function rarity(byte: u8): i32 {
   const place = COMMON.indexOf(String.fromCharCode(byte));
   return place < 0 ? COMMON.length : place;
-}
-
-function sumLanes(lanes: v128): u32 {
-  const quads = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(lanes));
-  return (
-    i32x4.extract_lane(quads, 0) +
-    i32x4.extract_lane(quads, 1) +
-    i32x4.extract_lane(quads, 2) +
-    i32x4.extract_lane(quads, 3)
-  );
 }

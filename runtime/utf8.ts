@@ -27,11 +27,11 @@ export function sequenceAt(at: usize, end: usize): i32 {
   return needed + 1;
 }
 
+/** Loads up to 15 bytes past the end and ignores them. */
 export function isAscii(start: usize, end: usize): bool {
   let at = start;
   for (; at + 16 <= end; at += 16) if (i8x16.bitmask(v128.load(at))) return false;
-  for (; at < end; at++) if (load<u8>(at) >= 0x80) return false;
-  return true;
+  return at === end || !(i8x16.bitmask(v128.load(at)) & ((1 << (end - at)) - 1));
 }
 
 /** Bytes that `writeValid` will write. */
