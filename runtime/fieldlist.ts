@@ -8,6 +8,7 @@ import { Json } from './json';
 import { putField } from './jsonemit';
 import { Field, MISSING, STRING } from './jsonvalue';
 import { masked, Redactor } from './redact';
+import { Table } from './table';
 import { literal, Text } from './text';
 
 const PLAIN: i32 = 0;
@@ -69,6 +70,15 @@ export class FieldList {
       if (i === this.timeAt || shown === DROP) continue;
       if (shown === PLAIN) putField(stream, this.key(i), this.field(i));
       else if (this.field(i).kind !== MISSING) stream.text(this.key(i), this.text(i));
+    }
+  }
+
+  /** Adds every field to the key of a row, with its kind as the tag: 1 and "1" are two keys. */
+  by(table: Table): void {
+    const fields = this.fields;
+    for (let i = 0; i < fields.length; i++) {
+      if (unchecked(this.shown[i]) !== PLAIN) table.byTagged(<u8>this.kind(i), this.text(i));
+      else table.byTagged(<u8>unchecked(fields[i]).kind, unchecked(fields[i]).text());
     }
   }
 

@@ -24,6 +24,7 @@ const PROBES_MAX: u32 = 64;
 const OVERFLOW_ROWS: u32 = 20;
 /** Key length that marks an overflow row. */
 const OVERFLOW: u32 = 0xffffffff;
+const HASH: u64 = 0x9e3779b97f4a7c15;
 const HEADER_BYTES: usize = 16;
 const COUNTERS_AT: usize = 16;
 /** A part of a key: tag (u8), length (u16), bytes. */
@@ -45,8 +46,9 @@ export class Table {
   private key: usize = 0;
   private keyEnd: usize = 0;
   private isTooLong: bool = false;
-  /** Of the last search: the key's hash, and where a new row would be entered, or -1. */
-  private hash: u32 = 0;
+  /** Of the key so far, with its window; rows hold 32 bits of it. */
+  private hash: u64 = 0;
+  /** Where the last search would have entered a new row, or -1. */
   private freeSlot: i32 = -1;
 
   /** `capacity` keys of up to `keyBytes` bytes (3 more for each part), each with `counters` counters. */
@@ -67,6 +69,7 @@ export class Table {
   /** Begins a key in a window. */
   at(window: i64): Table {
     this.window = window;
+    this.hash = <u64>window * HASH;
     this.keyEnd = this.key;
     this.isTooLong = false;
     return this;
@@ -79,14 +82,18 @@ export class Table {
 
   /** Adds a part with a tag of the filter's choice, which makes it differ from the same bytes under another. */
   byTagged(tag: u8, part: Text): Table {
-    const end = this.keyEnd + PART_BYTES + part.length;
-    if (part.length > 0xffff || end > this.key + this.keyBytes) {
+    const start = part.start;
+    const bytes = part.end - start;
+    const at = this.keyEnd;
+    const end = at + PART_BYTES + bytes;
+    if (bytes > 0xffff || end > this.key + this.keyBytes) {
       this.isTooLong = true;
       return this;
     }
-    store<u8>(this.keyEnd, tag);
-    store<u16>(this.keyEnd, <u16>part.length, 1);
-    copyBytes(this.keyEnd + PART_BYTES, part.start, part.length);
+    // From where the part came, because reading back what was just written in pieces waits for the writes.
+    this.hash = hashBytes(start, bytes, this.hash + tag);
+    store<u32>(at, <u32>tag | ((<u32>bytes) << 8));
+    copyBytes(at + PART_BYTES, start, bytes);
     this.keyEnd = end;
     return this;
   }
@@ -94,9 +101,10 @@ export class Table {
   /** The row of the key, made when it is new, or the window's overflow row. */
   row(): usize {
     aggregated();
+    this.isNew = false;
     const found = this.find();
-    this.isNew = !found && this.freeSlot >= 0 && this.size() < this.capacity;
     if (found) return found;
+    this.isNew = this.freeSlot >= 0 && this.size() < this.capacity;
     if (this.isNew) return this.append();
     count(OVERFLOWED, 1);
     return this.overflowRow();
@@ -105,8 +113,7 @@ export class Table {
   /** The row of the key when it has one, else 0; makes none. */
   find(): usize {
     const bytes = <u32>(this.keyEnd - this.key);
-    const hash = <u32>(hashBytes(this.key, bytes, <u64>this.window) >> 16);
-    this.hash = hash;
+    const hash = <u32>(this.hash >> 16);
     this.freeSlot = -1;
     let slot = hash & (this.slots - 1);
     for (let probe: u32 = 0; probe < PROBES_MAX && !this.isTooLong; probe++) {
@@ -208,7 +215,7 @@ export class Table {
     const row = this.rowAt(number);
     store<i64>(row, this.window);
     store<u32>(row, <u32>bytes, 8);
-    store<u32>(row, this.hash, 12);
+    store<u32>(row, <u32>(this.hash >> 16), 12);
     memory.copy(row + this.keyAt, this.key, bytes);
     store<u32>(this.index + ((<usize>this.freeSlot) << 2), number + 1);
     store<u32>(this.base, number + 1);

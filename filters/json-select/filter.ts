@@ -54,7 +54,7 @@ function emit(at: i64, line: Text): void {
 
 function count(at: i64): void {
   table.at(windows.of(at));
-  for (let i = 0; i < groups.length; i++) table.byTagged(<u8>groups.kind(i), groups.text(i));
+  groups.by(table);
   table.add(table.row(), 0, 1);
 }
 
