@@ -13,6 +13,7 @@ import {
   ARRAY,
   MISSING,
   NULL,
+  NUMBER,
   OBJECT,
   STRING,
   scalarEnd,
@@ -20,6 +21,7 @@ import {
   skipSpace,
   unescapeTo,
 } from './jsonvalue';
+import { NO_NUMBER, parseDecimal } from './number';
 import { literal, Text } from './text';
 
 const QUOTE: u8 = 0x22;
@@ -115,6 +117,24 @@ export class Config {
     const out = new Text();
     unescapeTo(raw, allocate(raw.length + 4), raw.length + 4, out);
     return out;
+  }
+
+  /** The strings of a list of up to `most`; none when it is missing. */
+  texts(most: i32): StaticArray<Text> {
+    const size = this.size();
+    if (size > most) this.refuse('up to ' + most.toString() + ' strings');
+    const texts = new StaticArray<Text>(size);
+    for (let i = 0; i < size; i++) texts[i] = this.item(i).text();
+    return texts;
+  }
+
+  /** A whole number from `least` to `most`; `otherwise` when it is missing. */
+  int(otherwise: i64, least: i64, most: i64): i64 {
+    if (this.isMissing()) return otherwise;
+    const value = this.kind === NUMBER ? parseDecimal(this.json(), least, most) : NO_NUMBER;
+    if (value === NO_NUMBER)
+      this.refuse('a whole number from ' + least.toString() + ' to ' + most.toString());
+    return value;
   }
 
   /** The value as JSON text. */

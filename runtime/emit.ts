@@ -24,7 +24,7 @@ import {
 import { allocate, register } from './arena';
 import { copyBytes } from './bytes';
 import { literal, Text } from './text';
-import { NO_TIME, receivedAt } from './time';
+import { orReceived } from './time';
 import { cutAt, validBytes, writeValid } from './utf8';
 
 /** Longest text value in a record. */
@@ -62,6 +62,8 @@ let isEventCut: bool = false;
 /** A field's name, prepared as a CBOR text string. */
 @unmanaged
 export class Key {
+  // For the library.
+
   start: usize = 0;
   bytes: usize = 0;
 }
@@ -88,14 +90,14 @@ const TRUNCATED_KEY: Key = key('truncated');
 /** A named output of the filter; the names are those of `streams` in filter.json. */
 @unmanaged
 export class Stream {
-  index: u32 = 0;
+  private index: u32 = 0;
 
   constructor(name: string) {
     register(KIND_STREAM, name, 0, 0, 0, 0);
     this.index = streams++;
   }
 
-  /** Begins a record with its event time, in milliseconds since 1970; without one, with the time received. */
+  /** Begins a record with its event time, in milliseconds since 1970; with NO_TIME, the time received. */
   open(ts: i64): Stream {
     recordStart = at;
     streamIndex = this.index;
@@ -104,7 +106,7 @@ export class Stream {
     isOver = false;
     at += FRAME_BYTES + 1;
     if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
-    return this.int(TS, ts === NO_TIME ? receivedAt() : ts);
+    return this.int(TS, orReceived(ts));
   }
 
   int(name: Key, value: i64): Stream {

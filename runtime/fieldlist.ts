@@ -17,9 +17,9 @@ const MASK: i32 = 2;
 const DROP: i32 = 3;
 
 export class FieldList {
-  readonly fields: StaticArray<Field>;
-  readonly keys: StaticArray<Key>;
-  readonly names: StaticArray<Text>;
+  private fields: StaticArray<Field>;
+  private keys: StaticArray<Key>;
+  private names: StaticArray<Text>;
   private shown: StaticArray<i32>;
   private redactor: Redactor | null = null;
   /** Every record has a `ts` of its own, so a field of this name adds nothing. */

@@ -27,6 +27,7 @@ import { sketchHash } from './bytes';
 import { beginBytes, Key } from './emit';
 import { aggregated } from './ledger';
 import { Text } from './text';
+import { orReceived } from './time';
 
 /** Keys of one generation. */
 export const FIRST_SEEN_KEYS_MAX: u32 = 1 << 22;
@@ -58,7 +59,7 @@ export class FirstSeen {
   /** True when the key is seen for the first time; it is remembered. */
   isNew(key: Text, time: i64): bool {
     aggregated();
-    this.moveTo(time);
+    this.moveTo(orReceived(time));
     const hash = sketchHash(key.start, key.length);
     const half = <u32>(this.generation() & 1);
     if (this.holds(half, hash)) return false;

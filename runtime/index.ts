@@ -18,7 +18,7 @@ export { FirstSeen } from './firstseen';
 export { Glob } from './glob';
 export { Json } from './json';
 export { putField, putJson } from './jsonemit';
-export { Field, MISSING, NUMBER, STRING } from './jsonvalue';
+export { ARRAY, FALSE, Field, MISSING, NULL, NUMBER, OBJECT, STRING, TRUE } from './jsonvalue';
 export { KeyValue } from './keyvalue';
 export { malformed } from './ledger';
 export { events, select, selectText } from './lines';

@@ -15,6 +15,7 @@
 import { aggregated } from './ledger';
 import { Table } from './table';
 import { Text } from './text';
+import { orReceived } from './time';
 import { Windows } from './window';
 
 const FIRST_AT: u32 = 0;
@@ -39,7 +40,8 @@ export class Suppress {
   }
 
   /** True when the key was seen less than `forMs` before; call it once for each event. */
-  isRepeat(key: Text, time: i64): bool {
+  isRepeat(key: Text, eventTime: i64): bool {
+    const time = orReceived(eventTime);
     const window = this.windows.of(time);
     const before = this.table
       .at(window - this.forMs)

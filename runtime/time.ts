@@ -30,6 +30,11 @@ export function receivedAt(): i64 {
   return receivedMs;
 }
 
+/** The time itself, or, where it is NO_TIME, the time received: everything that takes the time of an event asks this. */
+export function orReceived(time: i64): i64 {
+  return time === NO_TIME ? receivedMs : time;
+}
+
 export function setReceivedAt(ms: i64): void {
   receivedMs = ms;
 }

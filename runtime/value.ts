@@ -27,8 +27,6 @@ export class Value {
   /** The line has it; an empty value is one. */
   isPresent: bool = false;
   raw: Text = new Text();
-  /** Hexadecimal digits without quotes stand for bytes: set by the reader that knows the name. */
-  isHexWithoutQuotes: bool = false;
   private encoding: i32 = PLAIN;
   private decoded: Text = new Text();
 
@@ -39,13 +37,16 @@ export class Value {
     return this.decoded;
   }
 
+  // For the library.
+
+  /** Hexadecimal digits without quotes stand for bytes: set by the reader that knows the name. */
+  isHexWithoutQuotes: bool = false;
+
   clear(): void {
     this.isPresent = false;
     this.encoding = PLAIN;
     this.raw.clear();
   }
-
-  // For the library.
 
   take(start: usize, end: usize, encoding: i32): void {
     this.isPresent = true;

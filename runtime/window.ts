@@ -23,6 +23,7 @@ import { count, KIND_WINDOW, LATE } from './abi';
 import { allocateState } from './arena';
 import { beginEventOutput } from './emit';
 import { Table } from './table';
+import { orReceived } from './time';
 
 export type Close = (row: usize) => void;
 
@@ -77,8 +78,12 @@ export class Windows {
     store<i64>(this.state, NEVER, 8);
   }
 
-  /** Start of the latest window that covers an event time; call it once for each event that is counted. */
-  of(time: i64): i64 {
+  /**
+   * Start of the latest window that covers an event time, or, with NO_TIME, the time received; call it once for each
+   * event that is counted.
+   */
+  of(eventTime: i64): i64 {
+    const time = orReceived(eventTime);
     const watermark = load<i64>(this.state);
     if (watermark === i64.MIN_VALUE || time > watermark) store<i64>(this.state, time);
     else if (time < watermark - this.lateness) {

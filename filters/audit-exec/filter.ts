@@ -1,7 +1,7 @@
 // Tells every program that starts, as the kernel's audit saw it, and every change of accounts and privileges: what an
 // intruder runs, and what lets him come back. All else is only counted.
-import { Audit, AuditEvents, Key, NO_NUMBER, NO_TIME, Stream, Table, Text, Value } from 'weir/runtime';
-import { events, key, literal, malformed, parseDecimal, receivedAt, Windows } from 'weir/runtime';
+import { Audit, AuditEvents, Key, NO_NUMBER, Stream, Table, Text, Value } from 'weir/runtime';
+import { events, key, literal, malformed, parseDecimal, Windows } from 'weir/runtime';
 
 const audit = new Audit();
 // A record of the kernel has 9 KiB at most; a longer command line comes in several.
@@ -44,8 +44,7 @@ joined.each((event: AuditEvents): void => {
   } else if (isChange(event.type)) {
     finish(begin(changes, event).text(TYPE, event.type), changeKeys, change, 4);
   } else {
-    const window = minutes.of(event.time === NO_TIME ? receivedAt() : event.time);
-    others.add(others.at(window).by(event.type).row(), 0, 1);
+    others.add(others.at(minutes.of(event.time)).by(event.type).row(), 0, 1);
   }
 });
 

@@ -100,7 +100,7 @@ test('a config that cannot work is refused with its path', () => {
   refused({ ignored: [] }, /config: expected only ignore; found "ignored"/);
   refused({ ignore: '/bin/a' }, /config\.ignore: expected a list, found "\/bin\/a"/);
   refused({ ignore: [1] }, /config\.ignore\[0\]: expected a string, found 1/);
-  refused({ ignore: Array(65).fill('/bin/a') }, /config\.ignore: expected up to 64 paths of executables/);
+  refused({ ignore: Array(65).fill('/bin/a') }, /config\.ignore: expected up to 64 strings/);
 });
 
 test.run();

@@ -3,10 +3,7 @@
 import { EventTime, Json, MISSING, STRING, Stream, Table, Text, Windows } from 'weir/runtime';
 import { config, events, fieldsNamed, key, literal, malformed } from 'weir/runtime';
 
-const ignore = config().only(['ignore']).get('ignore');
-if (ignore.size() > 64) ignore.refuse('up to 64 paths of executables');
-const ignored = new StaticArray<Text>(ignore.size());
-for (let i = 0; i < ignored.length; i++) ignored[i] = ignore.item(i).text();
+const ignored = config().only(['ignore']).get('ignore').texts(64);
 
 const json = new Json();
 const time = new EventTime(json);

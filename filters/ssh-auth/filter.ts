@@ -1,7 +1,7 @@
 // Tells every login that sshd accepts or refuses, and how many came from each address in each minute, because
 // guessed passwords and stolen keys are how appliances are entered.
-import { NO_TIME, SshLogin, Stream, Syslog, Table, Text, Windows, events } from 'weir/runtime';
-import { key, literal, malformed, receivedAt, select } from 'weir/runtime';
+import { SshLogin, Stream, Syslog, Table, Text, Windows, events } from 'weir/runtime';
+import { key, literal, malformed, select } from 'weir/runtime';
 
 const syslog = new Syslog();
 const login = new SshLogin();
@@ -46,13 +46,12 @@ events((line: Text): void => {
   if (!syslog.program.equals(SSHD) && !syslog.program.equals(SSHD_SESSION)) return;
   if (!login.find(syslog.message)) return;
   if (!login.read()) return malformed();
-  const at = syslog.time === NO_TIME ? receivedAt() : syslog.time;
-  logins.open(at).text(OUTCOME, login.isAccepted ? SUCCESS : FAILURE);
+  logins.open(syslog.time).text(OUTCOME, login.isAccepted ? SUCCESS : FAILURE);
   logins.text(METHOD, login.method).text(USER, login.user).bool(INVALID_USER, login.isInvalidUser);
   if (login.address.isEmpty()) logins.nothing(SRC_IP).nothing(SRC_PORT);
   else logins.text(SRC_IP, login.address).int(SRC_PORT, login.port);
   logins.text(HOST, syslog.host).int(COUNT, login.count).close();
-  countSource(minutes.of(at));
+  countSource(minutes.of(syslog.time));
 });
 
 minutes.close(bySource, (row: usize): void => {

@@ -1,7 +1,7 @@
 // The guard of blind spots: reads the whole of a source and tells each new kind of line and each new program once,
 // because what other filters exclude is where an attacker stages.
 import { NO_TIME, Shape, Stream, Syslog, Table, Text } from 'weir/runtime';
-import { events, key, receivedAt } from 'weir/runtime';
+import { events, key } from 'weir/runtime';
 
 /** Kinds of lines of one program: a name that an attacker varies fills its own program's share and no other's. */
 const KINDS_MAX: i64 = 256;
@@ -48,7 +48,7 @@ events((line: Text): void => {
 });
 
 function open(isSyslog: bool): Stream {
-  news.open(isSyslog && syslog.time !== NO_TIME ? syslog.time : receivedAt());
+  news.open(isSyslog ? syslog.time : NO_TIME);
   if (isSyslog && !syslog.host.isEmpty()) news.text(HOST, syslog.host);
   if (program.isEmpty()) news.nothing(PROGRAM);
   else news.text(PROGRAM, program);

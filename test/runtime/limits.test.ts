@@ -103,6 +103,30 @@ test('past the capacity repeats are let through and counted as overflowed', () =
   assert.is(counted(result).length, 64);
 });
 
+test('an event without a time counts as one of the time received', () => {
+  const now = '2026-01-31T12:00:30Z';
+  for (const tool of ['limit', 'suppress', 'hopping', 'first-seen']) {
+    const config = { tool, a: 64, b: 16, c: 2, length: '2m', hop: '1m', lateness: '10s' };
+    const at = (time: number | string) =>
+      filter.run(
+        ['a', 'b', 'a', 'a', 'a'].map((key) => `${time} ${key}`),
+        { config, now },
+      );
+    const found = at('-');
+    assert.ok(found.records.length > 0, tool);
+    assert.equal(found.records, at(Date.parse(now)).records);
+    assert.is(found.ledger.late, 0);
+  }
+});
+
+test('a number of the config that is none, or out of range, stops the filter', () => {
+  for (const a of [-1, 2 ** 32, 1.5, '7'])
+    assert.throws(
+      () => filter.run([], { config: { tool: 'sample', a } }),
+      `config.a: expected a whole number from 0 to 4294967295, found ${JSON.stringify(a)}`,
+    );
+});
+
 test('hopping windows count an event in each window that covers it', () => {
   for (const [length, hop, jitterMs] of [
     [5 * MINUTE, MINUTE, 9_000],

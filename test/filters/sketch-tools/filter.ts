@@ -1,9 +1,10 @@
-// For tests: lines of "time key" go into the tool that the config names. What it holds is told when the window of an
-// hour closes; tools that judge single events tell those that they let through.
+// For tests: lines of "time key", the time in milliseconds or `-`, go into the tool that the config names. What it holds
+// is told when the window of an hour closes; tools that judge single events tell those that they let through.
 import {
   Distinct,
   FirstSeen,
   NO_NUMBER,
+  NO_TIME,
   Quantiles,
   RateLimit,
   Sample,
@@ -51,6 +52,9 @@ const IS_FULL = key('full');
 /** The key that asks for all bytes. */
 const ALL = literal('*');
 
+/** In place of a time. */
+const NO_TIME_HERE = literal('-');
+
 const isTop = is('top');
 const isDistinct = is('distinct');
 const isDistinctRows = is('distinct-rows');
@@ -78,8 +82,9 @@ const rest = new Text();
 events((line: Text): void => {
   const space = line.indexOfByte(0x20);
   if (space < 0) return malformed();
-  const time = parseDecimal(word.set(line.start, line.start + space), 0, i64.MAX_VALUE);
-  if (time === NO_NUMBER) return malformed();
+  const hasTime = !word.set(line.start, line.start + space).equals(NO_TIME_HERE);
+  const time = hasTime ? parseDecimal(word, 0, i64.MAX_VALUE) : NO_TIME;
+  if (hasTime && time === NO_NUMBER) return malformed();
   rest.set(line.start + space + 1, line.end);
   if (isFirstSeen) {
     if (rest.equals(ALL)) {
@@ -178,5 +183,5 @@ function is(name: string): bool {
 }
 
 function numberOf(name: string, otherwise: i64): i64 {
-  return settings.has(name) ? parseDecimal(settings.get(name).json(), 0, u32.MAX_VALUE) : otherwise;
+  return settings.get(name).int(otherwise, 0, u32.MAX_VALUE);
 }
