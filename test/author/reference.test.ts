@@ -15,7 +15,7 @@ const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 /** For the library itself, in files that do not mark it. */
 const INSIDE = [
-  'new Config(path: string, kind: i32, start: usize, end: usize)',
+  'new Config(parent: Config | null, name: string, index: i32, kind: i32, start: usize, end: usize)',
   'Field.clear(): void',
   'Field.setScalar(start: usize, end: usize): bool',
   'Patterns.newlines: u32',
