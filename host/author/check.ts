@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { oneLine, WeirError } from '../errors.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { driveFilter } from './drive.js';
-import { findFilter, type Project, type Tell } from './project.js';
+import { findFilter, type Project } from './project.js';
 import { propertiesOf, repeated } from './properties.js';
 import { type GoldenMode, holdAgainst, readSamples, type Sample } from './samples.js';
 import { runUnitTests } from './unittests.js';
@@ -43,7 +43,6 @@ export interface CheckOptions {
   /** Where unit tests run. */
   readonly folder: string;
   readonly golden: GoldenMode;
-  readonly tell: Tell;
 }
 
 /** Runs of a sample of which the fastest counts: the first ones are slow while the module is still optimised. */
@@ -52,14 +51,15 @@ const MEASURED_RUNS = 5;
 /** Checks a filter. One that does not build, or whose samples cannot be read, has that one check, which failed. */
 export async function checkFilter(name: string, options: CheckOptions): Promise<FilterReport> {
   const startMs = performance.now();
+  let mistakes = '';
   try {
-    const filter = await findFilter(options.project, name, options.tell);
+    const filter = await findFilter(options.project, name, (text) => (mistakes += text));
     return await checkBuilt(name, filter, readSamples(join(options.project.sources, name)), options);
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
     const check = {
       name: 'it builds, and its samples can be read',
-      problem: [oneLine(error)],
+      problem: [...mistakes.split('\n').filter((line) => line !== ''), oneLine(error)],
       ms: performance.now() - startMs,
     };
     return { filter: name, checks: [check], notes: [] };

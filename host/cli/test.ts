@@ -42,12 +42,11 @@ The exit code is 1 when a check fails.
     const folder = process.cwd();
     const project = projectIn(folder);
     const golden = values.update ? 'update' : 'compare';
-    const tell = (text: string) => process.stderr.write(text);
 
     async function testAll(): Promise<number> {
       const reports: FilterReport[] = [];
       for (const name of chosenFilters(project, positionals)) {
-        const report = await checkFilter(name, { project, folder, golden, tell });
+        const report = await checkFilter(name, { project, folder, golden });
         process.stdout.write(reportText(report));
         reports.push(report);
       }

@@ -31,7 +31,7 @@ type Diagnostic = Parameters<NonNullable<import('assemblyscript/asc').APIOptions
 
 /**
  * Compiles `<folder>/filter.ts` into `outFile`, which is there whole or not at all. `packageFolder` is the folder of
- * weir itself. Throws BUILD_FAILED with the first mistake in one line; `tell` gets all of them, with their lines.
+ * weir itself. Throws BUILD_FAILED with the number of mistakes; `tell` gets each of them, once, with its line.
  */
 export async function compileFilter(
   packageFolder: string,
@@ -79,11 +79,13 @@ export async function compileModule(
   const texts = mistakes
     .filter(({ category }) => category === ERROR_CATEGORY)
     .map((mistake) => describe(mistake, sources, placeOf));
-  if (texts.length === 0) texts.push(stderr.toString().trim() || String(error));
+  if (texts.length === 0) throw new WeirError('BUILD_FAILED', stderr.toString().trim() || String(error));
   tell(`${texts.join('\n')}\n`);
-  const [first] = (texts[0] as string).split('\n');
-  const more = texts.length > 1 ? ` (and ${texts.length - 1} more)` : '';
-  throw new WeirError('BUILD_FAILED', `${first}${more}`);
+  const found = texts.length === 1 ? 'the mistake above' : `the ${texts.length} mistakes above`;
+  throw new WeirError(
+    'BUILD_FAILED',
+    `filter ${basename(resolve(folder))}: expected a module, found ${found}`,
+  );
 }
 
 async function loadCompiler(): Promise<Compiler> {

@@ -18,7 +18,7 @@ author.after.each(({ project }) => project.remove());
 const quiet = () => {};
 const ECHO_TEXT = ECHO.replace("key('line')", "key('text')");
 
-author('each mistake is told with its line, and the last line is one error', async ({ project }) => {
+author('each mistake is told once, with its line, and the last line is one error', async ({ project }) => {
   project.write(filterFiles('broken', `${ECHO}\tnothing();\nconst a: i32 = 'text';\n`));
   const { code, out, err } = await project.said('build broken');
   assert.is(code, 1);
@@ -31,8 +31,16 @@ author('each mistake is told with its line, and the last line is one error', asy
 filters/broken/filter.ts:8:16: ERROR TS2322: Type '~lib/string/String' is not assignable to type 'i32'.
     const a: i32 = 'text';
                    ^^^^^^
-weir: BUILD_FAILED: filters/broken/filter.ts:7:2: ERROR TS2304: Cannot find name 'nothing'. (and 1 more); correct the lines that the compiler names
+weir: BUILD_FAILED: filter broken: expected a module, found the 2 mistakes above; correct the lines that the compiler names
 `,
+  );
+  project.write({ 'filters/broken/filter.ts': 'let a = ;\n' });
+  const syntax = await project.said('build broken');
+  assert.match(syntax.err, /^filters\/broken\/filter\.ts:1:9: ERROR TS1109: Expression expected\.\n/);
+  assert.is(syntax.err.split('Expression expected').length, 2, syntax.err);
+  assert.match(
+    syntax.err,
+    /\nweir: BUILD_FAILED: filter broken: expected a module, found the mistake above; /,
   );
 });
 

@@ -22,7 +22,6 @@ function check({ folder }: TestProject, name: string, golden: GoldenMode = 'comp
     project: projectIn(folder),
     folder,
     golden,
-    tell: (text) => process.stderr.write(text),
   });
 }
 
