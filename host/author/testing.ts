@@ -12,10 +12,11 @@
  *     });
  *     test.run();
  */
+import * as uvu from 'uvu';
 import { type DrivenFilter, type DriveOptions, driveFilter } from './drive.js';
+import { readable } from './failures.js';
 import { findFilter, projectIn } from './project.js';
 
-export { suite, test } from 'uvu';
 export * as assert from 'uvu/assert';
 export type { Ledger } from '../filter/abi.js';
 export type { WireRecord } from '../wire.js';
@@ -26,8 +27,22 @@ export interface LoadOptions extends DriveOptions {
   readonly project?: string;
 }
 
+/** A test by its name; "test.run()" ends the file. */
+export const test = withReadable(uvu.test);
+
+/** Tests of their own, with a context that their hooks fill. */
+export function suite<T = Record<string, unknown>>(title?: string, context?: T): uvu.Test<T> {
+  return withReadable(uvu.suite(title, context));
+}
+
 /** Starts a filter of the project, built first where its module is stale, or a shipped one. */
 export async function load(name: string, options: LoadOptions = {}): Promise<DrivenFilter> {
   const project = projectIn(options.project ?? process.cwd());
   return driveFilter(await findFilter(project, name, (text) => process.stderr.write(text)), options);
+}
+
+function withReadable<T>(tests: uvu.Test<T>): uvu.Test<T> {
+  const add = (name: string, handler: uvu.Callback<T>) => tests(name, readable(handler));
+  const only = (name: string, handler: uvu.Callback<T>) => tests.only(name, readable(handler));
+  return Object.assign(add, tests, { only });
 }

@@ -5,7 +5,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { UNIT_TESTS_MS_MAX } from '../limits.js';
+import { ownFrame } from './failures.js';
 import type { Project } from './project.js';
 
 export type UnitTests =
@@ -67,9 +69,24 @@ function read(output: string, isDone: boolean, isLate: boolean): UnitTests {
     : tests === 0
       ? ['expected tests, found none that ran; a file ends with "test.run()"']
       : [];
-  const lines = output.split('\n').map((line) => line.trimEnd());
-  return {
-    kind: 'failed',
-    lines: [...why, ...lines.filter((line, at) => line !== '' || lines[at - 1] !== '')],
-  };
+  return { kind: 'failed', lines: [...why, ...linesOf(output, tests > 0)] };
+}
+
+/** What the tests say, without uvu's progress and sums, and without frames that are not the author's. */
+function linesOf(output: string, hasSums: boolean): string[] {
+  const here = pathToFileURL(join(process.cwd(), '/')).href;
+  const lines = output.split('\n').flatMap((line) => {
+    if (/^\s+at /.test(line)) return ownFrame(line) ?? [];
+    const isNoise =
+      /^[^•✘]*(?:[•✘] )+\s*\(\d+ \/ \d+\)$|^Node\.js v[\d.]+$|^node:internal\/|^ {4}triggerUncaughtException\(/.test(
+        line,
+      );
+    if (isNoise || (hasSums && /^ {2}(?:Total|Passed|Skipped|Duration): {2}/.test(line))) return [];
+    return line
+      .replace(/^ {3}FAIL {2}/, 'FAIL ')
+      .replaceAll(here, '')
+      .trimEnd();
+  });
+  const shown = lines.filter((line, at) => line !== '' || (at > 0 && lines[at - 1] !== ''));
+  return shown.at(-1) === '' ? shown.slice(0, -1) : shown;
 }

@@ -143,7 +143,7 @@ author(
     assert.equal(await unit(`${passes}test.run();\n`), []);
     const [[name, ...lines] = []] = await unit(`${passes.replace("line: 'a'", "line: 'b'")}test.run();\n`);
     assert.is(name, 'unit tests');
-    assert.match(lines.join('\n'), /FAIL {2}"echoes"[\s\S]*--.*line/);
+    assert.match(lines.join('\n'), /FAIL "echoes"[\s\S]*- .*line: 'b'[\s\S]*\+ .*line: 'a'/);
     assert.match(
       String(await unit(passes)),
       /expected tests, found none that ran; a file ends with "test\.run\(\)"/,
@@ -152,6 +152,60 @@ author(
       String(await unit(`${passes}test.run();\nprocess.exit(0);\n`)),
       /expected tests, found none that ran/,
     );
+  },
+);
+
+author(
+  'a unit test that fails shows what differs and where, and nothing of the libraries',
+  async ({ project }) => {
+    project.write({
+      ...filterFiles('echo'),
+      'filters/echo/filter.test.mjs': `import { assert, load, suite, test } from 'weir/test';
+test('differs', async () => {
+  const filter = await load('echo');
+  filter.feed(['a', 'b'], { now: 5 });
+  assert.equal(filter.records(), [{ stream: 'lines', ts: 5, line: 'a' }, { stream: 'lines', ts: 5, line: 'c' }]);
+});
+test('throws', () => undefined.nothing);
+test('throws a text', () => {
+  throw 'a text';
+});
+test('passes', () => assert.ok(true));
+test.run();
+const more = suite('more');
+more('has a message', () => assert.match('abc', /x/, 'no x'));
+more.run();
+`,
+    });
+    const { out } = await project.said('test echo');
+    const frame = (place: string) => `    at filters/echo/filter.test.mjs:${place}`;
+    const expected = [
+      'FAIL "differs"',
+      '    Expected values to be deeply equal: - expected, + found',
+      '',
+      '          [',
+      "            { line: 'a', stream: 'lines', ts: 5 }",
+      "        -   { line: 'c', stream: 'lines', ts: 5 }",
+      "        +   { line: 'b', stream: 'lines', ts: 5 }",
+      '          ]',
+      frame('5:10'),
+      '',
+      'FAIL "throws"',
+      "    TypeError: Cannot read properties of undefined (reading 'nothing')",
+      '',
+      frame('7:32'),
+      '',
+      'FAIL "throws a text"',
+      "    expected an error where one is thrown, found 'a text'",
+      '',
+      'FAIL more  "has a message"',
+      '    no x',
+      '',
+      "        found 'abc'",
+      frame('14:36'),
+    ];
+    const lines = expected.map((line) => `         ${line}\n`).join('');
+    assert.ok(out.startsWith(`echo\n  FAIL unit tests\n${lines}  ok   `), out);
   },
 );
 
