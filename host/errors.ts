@@ -2,7 +2,8 @@
  * Every way in which weir refuses or fails, by a stable code.
  *
  * A message names the thing, says what was expected and what was found; the table adds what to do about
- * it. Callers match on `code`, never on text. A command prints one line, never a stack trace.
+ * it. Callers match on `code`, never on text. A command prints one line, never a stack trace, and below it what else
+ * is wrong in the same file.
  */
 
 /** Code to remedy: what the reader should do, in one clause. */
@@ -42,12 +43,15 @@ export class WeirError extends Error {
   readonly code: ErrorCode;
   /** The message without the remedy, for an error that says the same under another code. */
   readonly problem: string;
+  /** Lines that a command prints below the message: what else is wrong. */
+  readonly others: readonly string[];
 
-  constructor(code: ErrorCode, problem: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, problem: string, options?: { cause?: unknown; others?: readonly string[] }) {
     super(`${problem}; ${REMEDIES[code]}`, options);
     this.name = 'WeirError';
     this.code = code;
     this.problem = problem;
+    this.others = options?.others ?? [];
   }
 }
 
@@ -56,6 +60,14 @@ export function oneLine(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   const code = thrown instanceof WeirError ? `${thrown.code}: ` : '';
   return `${code}${text.replace(/\s*\n\s*/g, ' ')}`;
+}
+
+/** What a command prints of an error: its line, and below it what else is wrong. */
+export function errorText(thrown: unknown): string {
+  const others = thrown instanceof WeirError ? thrown.others : [];
+  return [`weir: ${oneLine(thrown)}`, ...others.map((line) => `  ${line}`)]
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
 /** One line that does nothing to a terminal: what controls it or turns text around is escaped. */

@@ -1,6 +1,6 @@
 /**
- * Validation of what people write: reading JSON, schemas whose messages say what is expected, and errors of one line
- * that name the file, the key, what was expected and what was found.
+ * Validation of what people write: reading JSON, schemas whose messages say what is expected, and errors that
+ * name the file, the key, what was expected and what was found, in one line for each key.
  *
  * A line never holds control characters or a URL's password, and shows little of a value, however large, deep or
  * strange it is. Nothing is dropped unseen: an unknown key is an error, also where JavaScript gives its name a meaning.
@@ -12,6 +12,8 @@ import { NAME_PATTERN } from './wire.js';
 
 /** Found values are shown up to this many characters. */
 const SHOWN_CHARACTERS = 60;
+/** Mistakes told below the first one. */
+const OTHERS_MAX = 5;
 
 /** An object with these keys and no others. */
 export function object<T extends v.ObjectEntries>(entries: T) {
@@ -106,7 +108,7 @@ export function readSize(value: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** Checks `value`; throws `code` with the first thing that is wrong in it. `where` names the file. */
+/** Checks `value`; throws `code` with the first thing that is wrong in it, and others below it. `where` names the file. */
 export function check<T extends v.GenericSchema>(
   code: ErrorCode,
   where: string,
@@ -115,15 +117,27 @@ export function check<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  const [first] = result.issues;
-  const path = first.path?.map(({ key }) => shownKey(String(key))).join('.');
-  const more = result.issues.length > 1 ? ` (and ${result.issues.length - 1} more)` : '';
-  throw refusal(code, where, `${path ? `${path}: ` : ''}${clause(first)}${more}`);
+  const [first, ...others] = result.issues.map(problemOf);
+  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
+  const shown = others.slice(0, OTHERS_MAX);
+  const rest = others.length - shown.length;
+  if (rest > 0) shown.push(`... and ${rest} more`);
+  throw refusal(code, where, `${first}${more}`, shown);
 }
 
-/** An error about a file: one line, whatever text of others it holds. */
-export function refusal(code: ErrorCode, where: string, problem: string): WeirError {
-  return new WeirError(code, printable(`${where}: ${problem}`));
+function problemOf(issue: v.BaseIssue<unknown>): string {
+  const path = issue.path?.map(({ key }) => shownKey(String(key))).join('.');
+  return `${path ? `${path}: ` : ''}${clause(issue)}`;
+}
+
+/** An error about a file: one line, whatever text of others it holds, and lines of what else is wrong. */
+export function refusal(
+  code: ErrorCode,
+  where: string,
+  problem: string,
+  others: readonly string[] = [],
+): WeirError {
+  return new WeirError(code, printable(`${where}: ${problem}`), { others: others.map(printable) });
 }
 
 /** The clause of an error: what was expected, and what was found. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig, parseConfig } from '../host/config.js';
+import { errorText, WeirError } from '../host/errors.js';
 import { CONFIG_BYTES_MAX } from '../host/limits.js';
 import { temporaryFolder } from './help.js';
 import { FACTS, FILTERS, parse, problem, refusalOf, SOURCES } from './configs.js';
@@ -36,7 +37,33 @@ test('an unknown key is an error, and a near one is suggested', () => {
   assert.match(problem({ comment: '' }), /^comment: .* found "comment"$/);
 });
 
-test('of several wrong keys the first is told and the others are counted', () => {
+test('of several wrong keys the first is told, the others are counted, and up to five of them named below', () => {
+  const others = (part: object) => {
+    try {
+      parse(part);
+    } catch (error) {
+      return (error as WeirError).others;
+    }
+    throw new Error('expected a refusal, found none');
+  };
+  const line = (path: string, keys: string) =>
+    `${path}: expected one of the keys ${keys}, found "${path.split('.').at(-1)}"`;
+  const keys = 'appliance, data, nats, sources, filters, limits';
+  assert.equal(others({ one: 1, two: 2, limits: { three: 3 }, data: 4 }), [
+    line('two', keys),
+    'data: expected a path, found 4 (a number)',
+    line('limits.three', 'memory, spool, cpu'),
+  ]);
+  assert.equal(others({ one: 1 }), []);
+  const many = Object.fromEntries(Array.from({ length: 8 }, (_, at) => [`x${at}\n`, at]));
+  assert.is(others(many).length, 6);
+  assert.match(others(many)[4] as string, /^"x5\\n": expected one of the keys .*, found "x5\\n"$/);
+  assert.is(others(many)[5], '... and 2 more');
+  assert.match(
+    errorText(new WeirError('CONFIG_INVALID', 'a: b', { others: ['c: d', 'e: f'] })),
+    /^weir: CONFIG_INVALID: a: b; correct .*\n {2}c: d\n {2}e: f\n$/,
+  );
+
   assert.match(
     problem({ one: 1, two: 2, limits: { three: 3 }, data: 4 }),
     /^one: .* found "one" \(and 3 more\)$/,

@@ -3,7 +3,7 @@
  * The `weir` command: a table of commands. Each parses its arguments, calls what does the work, and prints.
  */
 import { readFileSync } from 'node:fs';
-import { oneLine, WeirError } from '../errors.js';
+import { errorText, WeirError } from '../errors.js';
 import { build } from './build.js';
 import { capture } from './capture.js';
 import type { Command } from './command.js';
@@ -69,6 +69,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`weir: ${oneLine(error)}\n`);
+  process.stderr.write(errorText(error));
   process.exitCode = error instanceof WeirError && error.code === 'USAGE' ? 2 : 1;
 }
