@@ -7,15 +7,17 @@
  * `starts_with` (strings); all clauses must hold. Values are compared as JSON has them: a string never equals a
  * number, and a number equals the same digits. A missing field holds for nothing.
  *
- * The clause with the longest literals also becomes the prefilter: a line without any of them cannot match. A
- * JSON string may say the same with `\u` escapes, so lines that hold `\u` are looked at as well; literals
- * that a writer might escape in another way make no prefilter.
+ * The clause with the longest literals also becomes the prefilter, one of up to 7 values before one of more: a line
+ * without any of them cannot match. A JSON string may say the same with `\u` escapes, so lines that hold `\u` are looked
+ * at as well (of values in ASCII `\u00`: with the longer literal more bytes are passed over at a time); a clause with a value that a writer might escape in another way, or of less than 2 bytes, makes no
+ * prefilter. Of a value longer than a literal may be, the first bytes are searched.
  */
 import { allocate } from './arena';
 import { Config } from './config';
 import { Json } from './json';
 import { ARRAY, Field, MISSING, OBJECT, STRING } from './jsonvalue';
 import { selectText } from './lines';
+import { PATTERN_BYTES_MAX } from './patterns';
 import { LITERALS_MAX } from './prefilter';
 import { literal, Text } from './text';
 
@@ -80,21 +82,26 @@ class Clause {
     return this.operator === CONTAINS ? text.contains(value) : text.startsWith(value);
   }
 
-  /** Length of the shortest literal that a matching line must hold; 0 when there is no such set of literals. */
-  literalBytes(): usize {
-    if (<u32>this.values.length > LITERALS_MAX - 1) return 0;
+  /**
+   * How well the clause's values do for a prefilter: the length of the shortest, and more where they are so few that
+   * they are searched one by one; 0 when there is no set of literals of which a matching line must hold one.
+   */
+  worth(): usize {
     let shortest = usize.MAX_VALUE;
     for (let i = 0; i < this.values.length; i++) {
       const value = this.values[i];
       if (this.kinds[i] !== STRING || value.length < 2 || mayBeEscaped(value)) return 0;
       shortest = min(shortest, value.length);
     }
-    return shortest;
+    const isFew = <u32>this.values.length < LITERALS_MAX;
+    return min(shortest, PATTERN_BYTES_MAX) + (isFew ? PATTERN_BYTES_MAX : 0);
   }
 
   select(): void {
+    let isAscii = true;
     for (let i = 0; i < this.values.length; i++) {
       const value = this.values[i];
+      for (let at = value.start; at < value.end; at++) isAscii = isAscii && load<u8>(at) < 0x80;
       // The quotes around a whole value, and before the start of one, make the literal rarer.
       const start = allocate(value.length + 2);
       store<u8>(start, QUOTE);
@@ -102,9 +109,9 @@ class Clause {
       store<u8>(start + 1 + value.length, QUOTE);
       const from = this.operator === CONTAINS ? start + 1 : start;
       const end = start + 1 + value.length + usize(this.operator === EQUALS);
-      selectText(new Text().set(from, end));
+      selectText(new Text().set(from, min(end, from + PATTERN_BYTES_MAX)));
     }
-    selectText(literal('\\u'));
+    selectText(literal(isAscii ? '\\u00' : '\\u'));
   }
 }
 
@@ -120,7 +127,7 @@ export class Where {
     for (let i = 0; i < size; i++) {
       const clause = new Clause(json, list.item(i));
       this.clauses[i] = clause;
-      if (clause.literalBytes() > (rarest < 0 ? 0 : this.clauses[rarest].literalBytes())) rarest = i;
+      if (clause.worth() > (rarest < 0 ? 0 : this.clauses[rarest].worth())) rarest = i;
     }
     if (rarest >= 0) this.clauses[rarest].select();
   }
