@@ -25,7 +25,7 @@ import {
   nanos,
   type Subscription,
 } from 'nats';
-import { oneLine, WeirError } from './errors.js';
+import { oneLine, systemCode, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, NOTICE_EVERY_MS, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import { STREAM_AGE_MS_MAX, STREAM_BYTES_CHOICES, STREAM_DUPLICATES_MS } from './limits.js';
@@ -76,7 +76,7 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** Connects. Throws BROKER_REFUSED, or BROKER_UNREACHABLE when it is not to wait. */
+/** Connects. Throws CREDENTIALS_UNREADABLE, BROKER_REFUSED, or BROKER_UNREACHABLE when it is not to wait. */
 export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   const servers = options.servers.map(parseServer);
   const shown = servers.map((server) => server.shown).join(', ');
@@ -256,7 +256,7 @@ function readCreds(path: string) {
   } catch {
     // The client's own errors may quote the file.
     const problem = 'expected a NATS credentials file, found something else';
-    throw new WeirError('BROKER_REFUSED', `nats.creds: ${path}: ${problem}`);
+    throw new WeirError('CREDENTIALS_UNREADABLE', `nats.creds: ${path}: ${problem}`);
   }
 }
 
@@ -270,7 +270,8 @@ function readKey(key: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new WeirError('BROKER_REFUSED', `${key}: ${path}: ${oneLine(error)}`);
+    const why = systemCode(error) || oneLine(error);
+    throw new WeirError('CREDENTIALS_UNREADABLE', `${key}: ${path}: expected a readable file, found ${why}`);
   }
 }
 

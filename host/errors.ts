@@ -23,9 +23,12 @@ export const REMEDIES = {
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
   SOURCE_INVALID: 'correct the source in the config',
   PORT_UNAVAILABLE: 'stop what uses the address, or configure another one',
+  ADDRESS_MISSING: 'configure an address that this host has, or 0.0.0.0 or [::] for all of them',
   BROKER_MISSING: 'install it ("apt-get install nats-server"), or set nats.servers in the config',
   BROKER_UNREACHABLE: 'check nats.servers and that the broker runs',
   BROKER_REFUSED: 'check nats.creds, nats.tls and the permissions of that user',
+  CREDENTIALS_UNREADABLE:
+    'check nats.creds and nats.tls, and that the user that runs weir may read these files',
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',

@@ -28,6 +28,7 @@ import { createStdinSource } from './source/stdin.js';
 import { createSyslogSource } from './source/syslog.js';
 import { createWatchSource } from './source/watch.js';
 import { instanceZones } from './timezone.js';
+import { sizeText } from './validate.js';
 
 export interface HostOptions {
   readonly config: Config;
@@ -106,7 +107,7 @@ function startFilters(config: Config): StartedFilter[] {
     if (memoryBytes > config.limits.memoryBytes) {
       throw new WeirError(
         'MEMORY_BUDGET',
-        `filters.${entry.instance}: expected at most ${config.limits.memoryBytes} bytes for all filters, found ${memoryBytes}`,
+        `filters.${entry.instance}: expected at most ${sizeText(config.limits.memoryBytes)} for all filters, found ${sizeText(memoryBytes)}`,
       );
     }
     const zones = instanceZones(entry.timezone, `filters.${entry.instance}.timezone`);

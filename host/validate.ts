@@ -108,6 +108,13 @@ export function readSize(value: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+/** Bytes as people write them, exactly: in the largest unit that gives a whole number. */
+export function sizeText(bytes: number): string {
+  const unit =
+    ['GiB', 'MiB', 'KiB'].find((name) => bytes > 0 && bytes % (SIZE_UNITS[name] as number) === 0) ?? 'B';
+  return `${bytes / (SIZE_UNITS[unit] as number)}${unit}`;
+}
+
 /** Checks `value`; throws `code` with the first thing that is wrong in it, and others below it. `where` names the file. */
 export function check<T extends v.GenericSchema>(
   code: ErrorCode,

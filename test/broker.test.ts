@@ -93,18 +93,22 @@ test('a credentials file that is missing or holds something else is refused, and
   const folder = await temporaryFolder();
   const path = join(folder.path, 'fw.creds');
   const missing = await errorOf(open('nats://127.0.0.1:1', { creds: path, wait: 'in-background' }));
-  assert.is(missing.code, 'BROKER_REFUSED');
-  assert.match(missing.message, `nats.creds: ${path}: ENOENT`);
+  assert.is(missing.code, 'CREDENTIALS_UNREADABLE');
+  assert.match(
+    missing.message,
+    `nats.creds: ${path}: expected a readable file, found ENOENT; check nats.creds`,
+  );
+  assert.is(missing.message.split(path).length, 2);
   const jwtOnly = `-----BEGIN NATS USER JWT-----\n${SECRET}\n------END NATS USER JWT------\n`;
   const wrongSeed = `${jwtOnly}\n-----BEGIN USER NKEY SEED-----\nSU${SECRET}\n------END USER NKEY SEED------\n`;
   for (const text of ['', SECRET, jwtOnly, wrongSeed]) {
     writeFileSync(path, text);
     const error = await errorOf(open('nats://127.0.0.1:1', { creds: path, wait: 'in-background' }));
-    assert.is(error.code, 'BROKER_REFUSED');
+    assert.is(error.code, 'CREDENTIALS_UNREADABLE');
     assert.match(error.message, `nats.creds: ${path}: expected a NATS credentials file`);
   }
   const tls = await errorOf(open('nats://127.0.0.1:1', { tls: { ca: join(folder.path, 'no.pem') } }));
-  assert.match(tls.message, /nats\.tls\.ca: .*no\.pem: ENOENT/);
+  assert.match(tls.message, /nats\.tls\.ca: .*no\.pem: expected a readable file, found ENOENT;/);
   await folder.remove();
 });
 

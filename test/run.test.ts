@@ -296,12 +296,12 @@ run(
       ],
       [
         { ...base, limits: { memory: '1MiB' } },
-        /MEMORY_BUDGET: filters\.ssh-auth: expected at most 1048576 bytes/,
+        /MEMORY_BUDGET: filters\.ssh-auth: expected at most 1MiB for all filters, found \d+(KiB|MiB);/,
       ],
       [{ ...base, data: 'auth.log' }, /DATA_UNWRITABLE/],
       [
         { ...base, nats: { servers: [broker.url], creds: 'missing.creds' } },
-        /BROKER_REFUSED: nats\.creds: .*missing\.creds/,
+        /CREDENTIALS_UNREADABLE: nats\.creds: .*missing\.creds: expected a readable file, found ENOENT;/,
       ],
     ];
     for (const [config, expected] of cases) {

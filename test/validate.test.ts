@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { loadConfig, parseConfig } from '../host/config.js';
 import { errorText, WeirError } from '../host/errors.js';
 import { CONFIG_BYTES_MAX } from '../host/limits.js';
+import { readSize, sizeText } from '../host/validate.js';
 import { temporaryFolder } from './help.js';
 import { FACTS, FILTERS, parse, problem, refusalOf, SOURCES } from './configs.js';
 
@@ -72,6 +73,12 @@ test('of several wrong keys the first is told, the others are counted, and up to
     problem({ filters: { a: { from: ['x'] }, b: { from: ['y'] } } }),
     /^filters\.a\.from: .* \(and 1 more\)$/,
   );
+});
+
+test('a size is told in the largest unit that is exact', () => {
+  for (const text of ['1B', '1023B', '1KiB', '1025B', '64KiB', '2752KiB', '96MiB', '1GiB', '1025MiB'])
+    assert.is(sizeText(readSize(text) as number), text);
+  assert.is(sizeText(0), '0B');
 });
 
 test('keys that JavaScript gives a meaning are neither dropped nor accepted', () => {

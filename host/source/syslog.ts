@@ -124,7 +124,8 @@ function listening<T extends UdpSocket | Server>(socket: T, label: string, begin
     const failed = (error: Error) => {
       const problem = `${label}: expected to listen there, found ${whyNot(error)}`;
       socket.close(() => {});
-      reject(new WeirError('PORT_UNAVAILABLE', problem, { cause: error }));
+      const code = systemCode(error) === 'EADDRNOTAVAIL' ? 'ADDRESS_MISSING' : 'PORT_UNAVAILABLE';
+      reject(new WeirError(code, problem, { cause: error }));
     };
     socket.once('error', failed);
     socket.once('listening', () => {
@@ -139,6 +140,7 @@ function whyNot(error: Error): string {
   const code = systemCode(error);
   if (code === 'EADDRINUSE') return 'that another program does (EADDRINUSE)';
   if (code === 'EACCES') return 'that this user may not (EACCES)';
+  if (code === 'EADDRNOTAVAIL') return 'no such address on this host (EADDRNOTAVAIL)';
   return code || error.message;
 }
 

@@ -222,8 +222,11 @@ test('a busy port is an error that names the address, and leaves nothing open', 
 
 test('an address that this host does not have is an error that names it', async () => {
   const error = await openError(createSyslogSource('s', { tcp: '192.0.2.1:5514' }));
-  assert.is(error.code, 'PORT_UNAVAILABLE');
-  assert.match(error.message, 'tcp 192.0.2.1:5514');
+  assert.is(error.code, 'ADDRESS_MISSING');
+  assert.match(
+    error.message,
+    'tcp 192.0.2.1:5514: expected to listen there, found no such address on this host (EADDRNOTAVAIL); configure an address that this host has',
+  );
 });
 
 test('an address of another form is refused', async () => {
