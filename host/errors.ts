@@ -21,6 +21,7 @@ export const REMEDIES = {
   FILTER_CONFIG: 'correct this key of the filter\'s "config"',
   FILTER_FAULT: 'the filter is broken; replay the same input with "weir replay" to see where',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
+  INPUT_UNREADABLE: 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
   SOURCE_INVALID: 'correct the source in the config',
   PORT_UNAVAILABLE: 'stop what uses the address, or configure another one',
   ADDRESS_MISSING: 'configure an address that this host has, or 0.0.0.0 or [::] for all of them',

@@ -1,11 +1,13 @@
 /**
  * The commands as a user types them, and a host that finds something in its way.
  */
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { installedFilters } from '../host/filter/library.js';
@@ -103,6 +105,27 @@ capture weir.> --events 5 -o LOG
   1 FILE_EXISTS: LOG: expected no such file, found one; choose another name, or remove what is there
 capture --source auth --events 5 -o new
   1 CONFIG_UNREADABLE: weir.json: expected a readable file, found ENOENT: no such file or directory, open 'weir.json'; check the path and its permissions`;
+
+cli('a compressed file and a pipe are refused with what to do, whatever their name', async ({ folder }) => {
+  const told = (name: string) => said(['replay', 'ssh-auth', name], folder);
+  const remedy = 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"';
+  writeFileSync(join(folder, 'old.log'), gzipSync('a line\n'));
+  writeFileSync(join(folder, 'short.log'), Buffer.from([0x1f]));
+  writeFileSync(join(folder, 'new.zst'), Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0]));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  for (const [name, found] of [
+    ['old.log', 'lines, found data compressed with gzip'],
+    ['new.zst', 'lines, found data compressed with zstd'],
+    ['pipe', 'a regular file, found a pipe'],
+  ] as const) {
+    const { code, out, err } = await told(name);
+    assert.equal(
+      [code, out, err],
+      [1, '', `weir: INPUT_UNREADABLE: ${name}: expected ${found}; ${remedy}\n`],
+    );
+  }
+  assert.is((await told('short.log')).code, 0);
+});
 
 cli('errors are one line and say what to do', async ({ folder }) => {
   const cases = REFUSED.replaceAll('FILTERS', installedFilters().join(', '))

@@ -2,6 +2,7 @@
  * A filter over files and standard input, one after the other, with the engine that runs on the appliance and no
  * broker. What is counted and timed is reading, filtering and packing, not what is done with the records.
  */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { createEngine } from '../engine.js';
 import { WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
@@ -40,6 +41,14 @@ export interface Rerun {
 }
 
 const STDIN = '-';
+/** What compressed files begin with (RFC 1952; RFC 8878; the formats of xz and bzip2). No line of a log does. */
+const MAGIC: Readonly<Record<string, string>> = {
+  gzip: '\x1f\x8b',
+  zstd: '\x28\xb5\x2f\xfd',
+  xz: '\xfd7zXZ\0',
+  bzip2: 'BZh91AY&SY',
+};
+const MAGIC_BYTES_MAX = 10;
 
 export async function rerun(options: RerunOptions): Promise<Rerun> {
   const { manifest } = options.filter;
@@ -104,6 +113,7 @@ async function openInputs({ inputs, notice }: RerunOptions): Promise<Source[]> {
     // A shell hands over a pattern as it is when no file matches.
     if (file !== STDIN && expand(file, 1).paths.length === 0)
       throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
+    if (file !== STDIN) refuseOther(file);
   }
   if (inputs.indexOf(STDIN) !== inputs.lastIndexOf(STDIN))
     throw new WeirError('USAGE', 'expected - for standard input once, found it again');
@@ -119,6 +129,33 @@ async function openInputs({ inputs, notice }: RerunOptions): Promise<Source[]> {
     await source.open();
   }
   return sources;
+}
+
+/** Refuses what another program has to read or unpack. A pipe is not opened: its bytes can be read once only. */
+function refuseOther(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isFIFO())
+    throw new WeirError('INPUT_UNREADABLE', `${path}: expected a regular file, found a pipe`);
+  if (!stat?.isFile()) return;
+  const packed = packedAs(path);
+  if (packed !== undefined)
+    throw new WeirError('INPUT_UNREADABLE', `${path}: expected lines, found data compressed with ${packed}`);
+}
+
+/** The program that has compressed a file, by the bytes with which it begins; what cannot be read is told later. */
+function packedAs(path: string): string | undefined {
+  const start = Buffer.alloc(MAGIC_BYTES_MAX);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      readSync(file, start, 0, start.length, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
+  }
+  return Object.keys(MAGIC).find((program) => start.toString('latin1').startsWith(MAGIC[program] as string));
 }
 
 /** Resolves when any of the sources may have more. */

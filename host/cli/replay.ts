@@ -15,7 +15,7 @@ export const replay: Command = {
   help: `Usage: weir replay FILTER FILE... [OPTIONS]
 
 Runs FILTER over the FILEs, one after the other, and prints each record as one JSON object a line on standard
-output, with its stream under "stream"; - is standard input. The engine is the one that "weir run" uses; no broker
+output, with its stream under "stream"; - is standard input, for compressed files and pipes (see below). The engine is the one that "weir run" uses; no broker
 is needed. At the end all windows are closed; the last line is the ledger: what became of every event. FILTER is one
 of this folder's filters (built first where it is stale) or a shipped one.
 
@@ -36,6 +36,7 @@ of this folder's filters (built first where it is stale) or a shipped one.
 Examples:
   weir replay ssh-auth /var/log/auth.log --summary
   journalctl -t sshd | weir replay ssh-auth -
+  zcat /var/log/auth.log.2.gz | weir replay ssh-auth - --now 2026-01-31T12:00:00Z
 `,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
