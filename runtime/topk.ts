@@ -12,8 +12,13 @@
  *     count - error <= the key's true sum <= count,  error <= N / capacity,
  *     and every key whose true sum is above N / capacity is there.
  *
- * A key longer than `keyBytes` takes no place, nor one whose search passes PROBES_MAX slots (someone chose colliding
+ * A key longer than `keyBytes` takes no place, nor one whose slot has PROBES_MAX others (someone chose colliding
  * keys): both are counted in N and in `overflowed`. An addition costs a search and a walk through a heap.
+ *
+ * The hash has no key, so whoever chooses keys can choose collisions. They cost PROBES_MAX comparisons an addition, never
+ * more: entries of a slot are a chain, and no other slot's grows with it. 64 keys that collide with a certain key, and
+ * that each stay above N / capacity, keep it out, whatever its sum; each of its additions is then in `overflowed`.
+ * Below a capacity of 64 nothing is kept out so. A key that is in is only ever put out as the least.
  *
  * A row of a Table can hold one in place of counters; see `Distinct`.
  *
@@ -22,9 +27,10 @@
  * stay, and the bounds hold for the sum of both N.
  *
  *     header: entries u32, 0 u32, N u64
- *     index: one u32 a slot, entry number + 1
+ *     index: one u32 a slot, the number + 1 of the first entry of a chain
  *     heap: one u32 a place, entry number; a parent's count is not above its children's
- *     entry: count u64 | error u64 | hash u32 | heap place u32 | key bytes u32 | 0 | key, zeros to a multiple of 8
+ *     entry: count u64 | error u64 | hash u32 | heap place u32 | key bytes u32 |
+ *            number + 1 of the chain's next entry u32 | key, zeros to a multiple of 8
  *     record: N u64, capacity u32, entries u32, then count u64, error u64, key bytes u32, key of each, greatest first
  */
 import { count, KIND_TOP, OVERFLOWED } from './abi';
@@ -37,7 +43,7 @@ import { Text } from './text';
 /** Keys that one may count. */
 export const TOP_KEYS_MAX: u32 = 4096;
 
-/** How far a search goes. At the index's load of at most one half, honest keys need a handful. */
+/** Entries of one slot. At the index's load of at most one half, honest keys need a handful. */
 const PROBES_MAX: u32 = 64;
 const HEADER_BYTES: usize = 16;
 const SUM_AT: usize = 8;
@@ -45,6 +51,7 @@ const ERROR_AT: usize = 8;
 const HASH_AT: usize = 16;
 const PLACE_AT: usize = 20;
 const LENGTH_AT: usize = 24;
+const NEXT_AT: usize = 28;
 const KEY_AT: usize = 32;
 const RECORD_HEADER_BYTES: usize = 16;
 const RECORD_ENTRY_BYTES: usize = 20;
@@ -87,9 +94,8 @@ export class TopK {
     aggregated();
     store<u64>(this.base, this.sum() + amount, SUM_AT);
     const hash = <u32>sketchHash(key.start, key.length);
-    let slot = hash & (this.slots - 1);
+    let number = this.slot(hash & (this.slots - 1));
     for (let probe: u32 = 0; probe < PROBES_MAX && key.length <= this.keyBytes; probe++) {
-      const number = this.slot(slot);
       if (!number) {
         this.enter(key, hash, amount);
         return;
@@ -100,7 +106,7 @@ export class TopK {
         this.sink(load<u32>(entry, PLACE_AT), this.size());
         return;
       }
-      slot = (slot + 1) & (this.slots - 1);
+      number = load<u32>(entry, NEXT_AT);
     }
     count(OVERFLOWED, 1);
   }
@@ -189,8 +195,8 @@ export class TopK {
     store<u64>(entry, least, ERROR_AT);
     store<u32>(entry, hash, HASH_AT);
     store<u32>(entry, <u32>key.length, LENGTH_AT);
-    let slot = hash & (this.slots - 1);
-    while (this.slot(slot)) slot = (slot + 1) & (this.slots - 1);
+    const slot = hash & (this.slots - 1);
+    store<u32>(entry, this.slot(slot), NEXT_AT);
     this.setSlot(slot, number + 1);
     if (isFull) {
       this.sink(0, this.capacity);
@@ -201,18 +207,17 @@ export class TopK {
     this.rise(number);
   }
 
-  /** Takes an entry out of the index, and moves back those that had passed its slot. */
+  /** Takes an entry out of its chain, which is never longer than PROBES_MAX. */
   private forget(hash: u32, number: u32): void {
-    const mask = this.slots - 1;
-    let hole = hash & mask;
-    while (this.slot(hole) !== number + 1) hole = (hole + 1) & mask;
-    for (let slot = (hole + 1) & mask; this.slot(slot); slot = (slot + 1) & mask) {
-      const home = load<u32>(this.entry(this.slot(slot) - 1), HASH_AT) & mask;
-      if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
-      this.setSlot(hole, this.slot(slot));
-      hole = slot;
+    const slot = hash & (this.slots - 1);
+    const next = load<u32>(this.entry(number), NEXT_AT);
+    let at = this.slot(slot);
+    if (at === number + 1) {
+      this.setSlot(slot, next);
+      return;
     }
-    this.setSlot(hole, 0);
+    while (load<u32>(this.entry(at - 1), NEXT_AT) !== number + 1) at = load<u32>(this.entry(at - 1), NEXT_AT);
+    store<u32>(this.entry(at - 1), next, NEXT_AT);
   }
 
   /** Moves a place of the heap down until none of its children is less. */

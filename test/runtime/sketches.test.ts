@@ -83,7 +83,7 @@ test('top keys have every frequent key, counted within their error', () => {
 test('few keys are counted exactly, and a key that is too long only in the sum', () => {
   const long = 'k'.repeat(17);
   const keys = [...many(300, (at) => `key ${at % 30}`), long, 'k'.repeat(16), ''];
-  const result = run({ tool: 'top', a: 64, b: 16 }, keys);
+  const result = run({ tool: 'top', a: 63, b: 16 }, keys);
   const { entries, sum } = topOf(result);
   const exact = exactCounts(keys.filter((key) => key !== long));
   assert.equal(new Map(entries.map(({ key, count }) => [key, count])), exact);
@@ -134,6 +134,29 @@ test('colliding keys cost a bounded search and are counted as overflowed', () =>
   assert.is(sum, 200);
   assert.is(entries.length, 64);
   assert.is(result.ledger.overflowed, 200 - 64);
+});
+
+test('keys that crowd one half of the index all have a place', () => {
+  const crowded: string[] = [];
+  for (let at = 0; crowded.length < 20_000; at++)
+    if ((sketchHash(Buffer.from(`k${at}`)) & 8191n) < 4300n) crowded.push(`k${at}`);
+  const result = run({ tool: 'top', a: 4096, b: 16 }, crowded);
+  assert.is(result.ledger.overflowed, 0);
+  holdsBounds(topOf(result).entries, exactCounts(crowded), crowded.length / 4096);
+});
+
+test('64 colliding keys keep a key out of a larger TopK, each time counted, and out of a smaller one never', () => {
+  const same: string[] = [];
+  for (let at = 0; same.length < 65; at++)
+    if ((sketchHash(Buffer.from(`c${at}`)) & 255n) === 0n) same.push(`c${at}`);
+  const [victim, ...chosen] = same as [string, ...string[]];
+  const keys = [...many(6_400, (at) => chosen[at % 64] as string), ...many(1_000, () => victim)];
+  const large = run({ tool: 'top', a: 128, b: 16 }, keys);
+  assert.not.ok(topOf(large).entries.some(({ key }) => key === victim));
+  assert.is(large.ledger.overflowed, 1_000);
+  const small = run({ tool: 'top', a: 63, b: 16 }, keys);
+  assert.is(topOf(small).entries[0]?.key, victim);
+  assert.is(small.ledger.overflowed, 0);
 });
 
 test('distinct keys are estimated within three standard errors, at every size', () => {
