@@ -4,22 +4,23 @@
  *
  * Up to 8 literals, per 16 bytes and literal: compare two of its bytes at 16 places at once, and verify the few
  * places where both agree (Muła, "SIMD-friendly algorithms for substring searching"). The two bytes are those that
- * are least common in logs, because quotes and vowels would agree everywhere. More literals, up to 1,024, are
- * searched as patterns.ts does; `prepare` chooses.
+ * are least common in logs, because quotes and vowels would agree everywhere; the rarer one is looked for in the
+ * block itself, which then serves the newlines, too. More literals, up to 1,024, are searched as patterns.ts does;
+ * `prepare` chooses.
  */
 
 import { allocate } from './arena';
 import { equalBytes, LANE_STEPS_MAX, sumLanes } from './bytes';
-import { PATTERNS_MAX, Patterns } from './patterns';
+import { PATTERN_BYTES_MAX, PATTERNS_MAX, Patterns } from './patterns';
 import { Text } from './text';
 
 /** Literals that are compared one by one; with more of them the method changes. */
 export const LITERALS_MAX: u32 = 8;
 
-/** A literal's search entry: splats of two of its bytes, then their offsets, its start and its length. */
+/** A literal's search entry: splats of two of its bytes, offset of the first, from there to the second, start, length. */
 const ENTRY_BYTES: usize = 48;
 const FIRST_AT: usize = 32;
-const SECOND_AT: usize = 36;
+const STEP_AT: usize = 36;
 const START_AT: usize = 40;
 const LENGTH_AT: usize = 44;
 /** Bytes of logs from common to rare; any other byte is rarer. */
@@ -61,7 +62,7 @@ export class Prefilter {
       return found;
     }
     this.newlines = 0;
-    return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfMany(from, from, end);
+    return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfFew(from, end);
   }
 
   private nextOfTwo(from: usize, end: usize): usize {
@@ -71,9 +72,8 @@ export class Prefilter {
     const byteB = v128.load(one, 16);
     const byteC = v128.load(two);
     const byteD = v128.load(two, 16);
-    // From the first byte to the second: the block at the first byte also serves the newlines.
-    const toB = load<usize>(one, SECOND_AT) - load<usize>(one, FIRST_AT);
-    const toD = load<usize>(two, SECOND_AT) - load<usize>(two, FIRST_AT);
+    const toB = load<usize>(one, STEP_AT);
+    const toD = load<usize>(two, STEP_AT);
     const newline = i8x16.splat(NEWLINE);
     let at = from;
     while (at + 32 <= end) {
@@ -107,10 +107,49 @@ export class Prefilter {
         at += 32;
       }
     }
-    return this.nextOfMany(at, from, end);
+    return this.nextInRest(at, from, end);
   }
 
-  private nextOfMany(at: usize, from: usize, end: usize): usize {
+  /** As `nextOfTwo`, with the literals' bytes in memory: registers hold those of two. */
+  private nextOfFew(from: usize, end: usize): usize {
+    const entriesEnd = this.entries + this.literals * ENTRY_BYTES;
+    const newline = i8x16.splat(NEWLINE);
+    let at = from;
+    while (at + 32 <= end) {
+      const stop = min(end - 32, at + 32 * LANE_STEPS_MAX);
+      let lanes = i8x16.splat(0);
+      let hits = i8x16.splat(0);
+      for (; at <= stop; at += 32) {
+        const p = v128.load(at);
+        const q = v128.load(at, 16);
+        for (let entry = this.entries; entry < entriesEnd; entry += ENTRY_BYTES) {
+          const first = v128.load(entry);
+          const second = v128.load(entry, 16);
+          const other = at + load<usize>(entry, STEP_AT);
+          hits = v128.or(
+            hits,
+            v128.or(
+              v128.and(i8x16.eq(p, first), i8x16.eq(v128.load(other), second)),
+              v128.and(i8x16.eq(q, first), i8x16.eq(v128.load(other, 16), second)),
+            ),
+          );
+        }
+        if (v128.any_true(hits)) break;
+        lanes = i8x16.sub(lanes, i8x16.eq(p, newline));
+        lanes = i8x16.sub(lanes, i8x16.eq(q, newline));
+      }
+      this.newlines += sumLanes(lanes);
+      if (v128.any_true(hits)) {
+        const hit = this.verify(at, at + 32, from, end);
+        if (hit < at + 32) return hit;
+        at += 32;
+      }
+    }
+    return this.nextInRest(at, from, end);
+  }
+
+  /** What is left when there are less than 32 bytes. */
+  private nextInRest(at: usize, from: usize, end: usize): usize {
     for (; at < end; at += 16) {
       const hit = this.verify(at, min(at + 16, end), from, end);
       if (hit < min(at + 16, end)) return hit;
@@ -127,7 +166,7 @@ export class Prefilter {
       let candidates = 0;
       for (let i: u32 = 0; i < this.literals; i++) {
         const entry = this.entries + i * ENTRY_BYTES;
-        const second = v128.load(at + load<usize>(entry, SECOND_AT) - load<usize>(entry, FIRST_AT));
+        const second = v128.load(at + load<usize>(entry, STEP_AT));
         candidates |= i8x16.bitmask(
           v128.and(i8x16.eq(block, v128.load(entry)), i8x16.eq(second, v128.load(entry, 16))),
         );
@@ -163,15 +202,18 @@ function enter(entry: usize, literal: Text): void {
   v128.store(entry, i8x16.splat(load<u8>(literal.start + first)));
   v128.store(entry, i8x16.splat(load<u8>(literal.start + second)), 16);
   store<usize>(entry, first, FIRST_AT);
-  store<usize>(entry, second, SECOND_AT);
+  store<usize>(entry, second - first, STEP_AT);
   store<usize>(entry, literal.start, START_AT);
   store<usize>(entry, literal.length, LENGTH_AT);
 }
 
-/** Offset of the literal's least common byte, other than the one at `except`. */
+/**
+ * Offset of the literal's least common byte, other than the one at `except`; among the first 255, so that no block
+ * lies far outside of the batch.
+ */
 function rarest(literal: Text, except: usize): usize {
   let best: usize = except ? 0 : 1;
-  for (let i: usize = 0; i < literal.length; i++) {
+  for (let i: usize = 0; i < min(literal.length, PATTERN_BYTES_MAX); i++) {
     if (i !== except && rarity(literal.at(i)) > rarity(literal.at(best))) best = i;
   }
   return best;
