@@ -4,6 +4,10 @@
  *     <34>1 2003-10-11T22:14:15.003Z host su 77 ID47 [id a="b"] message      RFC 5424, by its grammar
  *     <34>Oct 11 22:14:15 host su[77]: message                               RFC 3164; files leave out <34>
  *     2003-10-11T22:14:15.003+02:00 host su[77]: message                     rsyslog's file format
+ *     <189>77: host: 021: *Oct 11 22:14:15.003 UTC: %SYS-5-CONFIG_I: message Cisco's; every part before % may be absent
+ *
+ * As devices do, spaces may stand behind the priority. A zone's name is passed over, because it names no offset for
+ * sure (`IST`, `CST`): such a time is local, like every one without an offset.
  *
  * Fields point into the line and are good until the event ends. `parse` answers false for a malformed line;
  * what was read before the fault stays set. What a line's sender chose (the message, the tag) is never searched
@@ -26,7 +30,14 @@ const GREATER: u8 = 0x3e;
 const OPEN: u8 = 0x5b;
 const CLOSE: u8 = 0x5d;
 const UTC: u8 = 0x5a;
+const PERCENT: u8 = 0x25;
+const STAR: u8 = 0x2a;
+const DOT: u8 = 0x2e;
+const SLASH: u8 = 0x2f;
 const PRIORITY_MAX: i32 = 191;
+/** A sequence number, a host, another number, and the three numbers of an uptime. */
+const CISCO_WORDS_MAX: i32 = 6;
+const CISCO_WORD_BYTES_MAX: usize = 256;
 /** Shortest timestamp of RFC 5424: `2003-10-11T22:14:15Z`. */
 const TIMESTAMP_BYTES_MIN: usize = 20;
 /** UTF-8 of U+FEFF, which marks a message as UTF-8 (RFC 5424, section 6.4). */
@@ -66,7 +77,9 @@ export class Syslog {
     this.rest.set(line.start, line.end);
     if (this.rest.at(0) !== LESS) return this.parseTraditional();
     if (!this.takePriority()) return false;
-    return this.takeVersion() ? this.parseModern() : this.parseTraditional();
+    if (this.takeVersion()) return this.parseModern();
+    this.skipSpaces();
+    return this.parseTraditional();
   }
 
   /** Points `out` at a value of the structured data as it was sent; false when there is none. */
@@ -91,6 +104,10 @@ export class Syslog {
     if (this.rest.isEmpty() || this.rest.at(0) !== byte) return false;
     this.rest.skip(1);
     return true;
+  }
+
+  private skipSpaces(): void {
+    while (this.take(SPACE)) {}
   }
 
   /** A number of up to three digits without leading zeros, and the byte behind it; or -1. */
@@ -184,15 +201,80 @@ export class Syslog {
 
   /** RFC 3164, section 4.1.2 and 4.1.3, and rsyslog's file format, from the time on. */
   private parseTraditional(): bool {
-    if (!(this.rest.at(4) === HYPHEN ? this.takeDateTime() : this.takeDate())) return false;
+    if (this.rest.at(4) === HYPHEN && this.rest.at(0) - ZERO < 10) {
+      if (!this.takeDateTime()) return false;
+    } else if (this.takeDate()) this.takeZone();
+    else return this.priority >= 0 && this.parseCisco();
     // Neither host nor tag, as in "Nov 18 01:15:43: --- last message repeated 5 times ---".
-    if (this.take(COLON)) return this.takeMessage();
+    if (this.take(COLON)) return this.takeMnemonic() && this.takeMessage();
     if (!this.take(SPACE)) return false;
-    while (this.take(SPACE)) {}
+    this.skipSpaces();
     if (this.rest.isEmpty()) return false;
     this.takeHost();
     this.takeTag();
+    this.takeMnemonic();
     return this.takeMessage();
+  }
+
+  /** What Cisco's systems write: words with a colon each, then a date with one, or the uptime, then the message. */
+  private parseCisco(): bool {
+    if (!this.takeCiscoHead()) {
+      this.host.clear();
+      return false;
+    }
+    this.skipSpaces();
+    this.takeTag();
+    return this.takeMessage();
+  }
+
+  private takeCiscoHead(): bool {
+    for (let words = 0; words <= CISCO_WORDS_MAX; words++) {
+      this.skipSpaces();
+      if (words && isMnemonic(this.rest)) return true;
+      const isMarked = this.take(STAR) || this.take(DOT);
+      if (this.takeDate()) {
+        this.takeZone();
+        this.skipSpaces();
+        return this.take(COLON);
+      }
+      if (!this.takeWord(isMarked)) return false;
+    }
+    return false;
+  }
+
+  /** A word and its colon: a number, a task (behind a star), a slot (`RP/0/RP1/CPU0`), or the host. */
+  private takeWord(isMarked: bool): bool {
+    const start = this.rest.start;
+    const most = min(this.rest.end, start + CISCO_WORD_BYTES_MAX);
+    const stop = indexOfByte(start, most, COLON);
+    if (stop === most) return false;
+    const end = indexOfByte(start, stop, SPACE);
+    let isHost = !isMarked && indexOfByte(start, end, SLASH) === end;
+    if (isHost) isHost = digits(start, end - start) < 0;
+    if (isHost && end > start && this.host.isEmpty()) this.host.set(start, end);
+    this.rest.start = stop + 1;
+    return true;
+  }
+
+  /** The name of a zone between a date and a colon, as Cisco's systems write it: ` CEST: %`. */
+  private takeZone(): void {
+    const start = this.rest.start;
+    let at = start;
+    if (this.rest.at(0) === SPACE) at++;
+    while (at < this.rest.end && load<u8>(at) - 0x41 < 26) at++;
+    const count = at - start;
+    if (count < 3 || count > 6 || this.rest.at(count) !== COLON) return;
+    if (this.rest.at(count + 1) === SPACE && this.rest.at(count + 2) === PERCENT) this.rest.start = at;
+  }
+
+  /** ` %SYS-5-CONFIG_I:` or ` : %ASA-3-710003:` where no tag was: it is the tag. */
+  private takeMnemonic(): bool {
+    if (!this.program.isEmpty()) return true;
+    const start = this.rest.start;
+    if (this.take(COLON) || this.rest.at(0) === SPACE) this.take(SPACE);
+    if (this.rest.at(0) === PERCENT) this.takeTag();
+    if (this.program.isEmpty()) this.rest.start = start;
+    return true;
   }
 
   /** A date and time of RFC 3339, as rsyslog writes it. */
@@ -250,4 +332,17 @@ export class Syslog {
     this.message.set(this.rest.start, this.rest.end);
     return true;
   }
+}
+
+/** `%FACILITY-SEVERITY-` and so on: letters, digits, `_` and `-` between `%` and a colon or a space. */
+function isMnemonic(text: Text): bool {
+  if (text.at(0) !== PERCENT) return false;
+  let at = text.start + 1;
+  while (at < text.end && isMnemonicByte(load<u8>(at))) at++;
+  const byte = text.at(at - text.start);
+  return at > text.start + 3 && at < text.end && (byte === COLON || byte === SPACE);
+}
+
+function isMnemonicByte(byte: u8): bool {
+  return byte - 0x41 < 26 || byte - ZERO < 10 || byte === HYPHEN || byte === 0x5f;
 }

@@ -2,13 +2,17 @@
  * Dates as syslog writes them: `Jan  2 15:04:05` (RFC 3164, section 4.1.2), in local time and without a year.
  *
  * The day may be padded with a space, with a zero, or not at all. As routers and rsyslog templates do, a year may
- * stand before the month or before the clock, and a fraction behind the seconds.
+ * stand before the month, before the clock or, with another word behind it, at the end, and a fraction behind the
+ * seconds.
  */
 import { Text } from './text';
 import { NO_TIME, clockAt, digits, fractionAt, fractionEnd, inferYear, instantOf, monthAt } from './time';
 
 const SPACE: u8 = 0x20;
 const CLOCK_BYTES: usize = 8;
+/** Years that are believed where a host may stand as well. */
+const YEAR_MIN: i32 = 2000;
+const YEAR_END: i32 = 2100;
 
 @unmanaged
 export class SyslogDate {
@@ -60,6 +64,16 @@ export class SyslogDate {
     const fraction = this.at + CLOCK_BYTES;
     this.at = fractionEnd(fraction, this.end);
     const timeMs = clockMs + fractionAt(fraction, this.at);
-    this.time = year < 0 ? inferYear(month, day, timeMs) : instantOf(year, month, day, timeMs);
+    const last = year < 0 ? this.takeLastYear() : year;
+    this.time = last < 0 ? inferYear(month, day, timeMs) : instantOf(last, month, day, timeMs);
+  }
+
+  /** ` 2026` with a space behind it, which is left; or -1. Other numbers may be a host's name. */
+  private takeLastYear(): i32 {
+    if (this.end - this.at < 6 || load<u8>(this.at) !== SPACE || load<u8>(this.at, 5) !== SPACE) return -1;
+    const year = digits(this.at + 1, 4);
+    if (year < YEAR_MIN || year >= YEAR_END) return -1;
+    this.at += 5;
+    return year;
   }
 }

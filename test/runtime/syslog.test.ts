@@ -139,7 +139,66 @@ const READ: readonly (readonly [string, WireRecord])[] = [
     '2006 Jan  2 15:04:05 h p: m',
     { time: at('2006-01-02T15:04:05Z'), host: 'h', program: 'p', message: 'm' },
   ],
+  [
+    'Jan  2 15:04:05 2006 h p: m',
+    { time: at('2006-01-02T15:04:05Z'), host: 'h', program: 'p', message: 'm' },
+  ],
+  [
+    'Jan  2 15:04:05 1984 p: m',
+    { time: at('2026-01-02T15:04:05Z'), host: '1984', program: 'p', message: 'm' },
+  ],
+  ['Jan  2 15:04:05 2006', { time: at('2026-01-02T15:04:05Z'), host: '2006' }],
+  // Spaces behind the priority.
+  [
+    '<34>  Jan  2 15:04:05 h p: m',
+    { priority: 34, time: at('2026-01-02T15:04:05Z'), host: 'h', program: 'p', message: 'm' },
+  ],
+  [
+    '<34> 2026-01-02T15:04:05Z h p: m',
+    { priority: 34, time: at('2026-01-02T15:04:05Z'), host: 'h', program: 'p', message: 'm' },
+  ],
 ];
+
+const CONFIGURED = { program: '%SYS-5-CONFIG_I', message: 'Configured from console by ann' };
+const ROUTER = { host: 'rt-01', time: at('2026-01-31T10:00:00Z'), ...CONFIGURED };
+const { host: _host, ...NAMELESS } = ROUTER;
+const { time: _time, ...TIMELESS } = ROUTER;
+const SAID = '%SYS-5-CONFIG_I: Configured from console by ann';
+
+/** What routers, switches and firewalls of Cisco write behind `<189>`. */
+const CISCO: readonly (readonly [string, WireRecord])[] = [
+  [`77: rt-01: 021: Jan 31 10:00:00: ${SAID}`, ROUTER],
+  [`77: rt-01: *Jan 31 10:00:00: ${SAID}`, ROUTER],
+  [`core-rt-01: Jan 31 10:00:00: ${SAID}`, { ...ROUTER, host: 'core-rt-01' }],
+  [`rt-01: .Jan 31 10:00:00.250 CET: ${SAID}`, { ...ROUTER, time: at('2026-01-31T10:00:00.250Z') }],
+  [`rt-01: 2026 Jan 31 10:00:00 CEST: ${SAID}`, ROUTER],
+  [`rt-01: *spamApTask1: Jan 31 10:00:00: ${SAID}`, ROUTER],
+  [`Jan 31 10:00:00 rt-01 ${SAID}`, ROUTER],
+  [`Jan 31 10:00:00 rt-01 : ${SAID}`, ROUTER],
+  [`77: rt-01 RP/0/RP1/CPU0:Jan 31 10:00:00 : ${SAID}`, ROUTER],
+  [`77: Jan 31 10:00:00 UTC: ${SAID}`, NAMELESS],
+  [`Jan 31 10:00:00 UTC: ${SAID}`, NAMELESS],
+  [`:Jan 31 10:00:00 UTC: ${SAID}`, NAMELESS],
+  [`: 2026 Jan 31 10:00:00 EST: ${SAID}`, NAMELESS],
+  [`Jan 31 10:00:00: ${SAID}`, NAMELESS],
+  [`rt-01: 00:01:01: ${SAID}`, TIMELESS],
+  [
+    'RP/0/RP1/CPU0:Jan 31 10:00:00: config[65]: %MGBL-SYS-5-CONFIG_I : done',
+    {
+      time: at('2026-01-31T10:00:00Z'),
+      program: 'config',
+      pid: '65',
+      message: '%MGBL-SYS-5-CONFIG_I : done',
+    },
+  ],
+];
+
+test('headers of Cisco give host, time and mnemonic, whichever of them they have', () => {
+  const found = filter.read(CISCO.map(([line]) => `<189>${line}`));
+  CISCO.forEach(([line, expected], index) => {
+    assert.equal(essence(found[index] ?? {}), { valid: true, priority: 189, ...expected }, line);
+  });
+});
 
 test('headers of RFC 5424, RFC 3164 and rsyslog files are read into their fields', () => {
   const found = filter.read(READ.map(([line]) => line));
@@ -196,6 +255,12 @@ const MALFORMED: readonly string[] = [
   'Jan  0 17:32:18 h p: m',
   'Jan  5 25:32:18 h p: m',
   'Jan  5 17:32:18h p: m',
+  '<13>x: Jan  5 17:32:18 h p: m',
+  '<13>x: y: 100 % of it: z',
+  '<13>a: b: c: d: e: f: g: Jan  5 17:32:18: %SYS-5-CONFIG_I: m',
+  '<13>%SYS-5-CONFIG_I: m',
+  'rt-01: Jan  5 17:32:18: %SYS-5-CONFIG_I: m',
+  ' Jan  5 17:32:18 h p: m',
   'jan  5 17:32:18 h p: m',
   '2026-01-02T09:05:06Zh p: m',
 ];
@@ -278,7 +343,9 @@ test('hostile lines never stop the filter, and the line behind each is intact', 
   const seed = 20_260_131;
   console.log(`note: seed ${seed}`);
   const below = seeded(seed);
-  const bases = [...READ.map(([line]) => line), ...MALFORMED].map((line) => Buffer.from(line));
+  const bases = [...READ.map(([line]) => line), ...CISCO.map(([line]) => `<189>${line}`), ...MALFORMED].map(
+    (line) => Buffer.from(line),
+  );
   const parts: Buffer[] = [];
   const rounds = 4_000;
   for (let round = 0; round < rounds; round++) {
