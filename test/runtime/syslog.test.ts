@@ -153,10 +153,6 @@ const READ: readonly (readonly [string, WireRecord])[] = [
     '<34>  Jan  2 15:04:05 h p: m',
     { priority: 34, time: at('2026-01-02T15:04:05Z'), host: 'h', program: 'p', message: 'm' },
   ],
-  [
-    '<34> 2026-01-02T15:04:05Z h p: m',
-    { priority: 34, time: at('2026-01-02T15:04:05Z'), host: 'h', program: 'p', message: 'm' },
-  ],
 ];
 
 const CONFIGURED = { program: '%SYS-5-CONFIG_I', message: 'Configured from console by ann' };
