@@ -29,6 +29,7 @@ export { RateLimit } from './ratelimit';
 export { masked, Redactor } from './redact';
 export { Sample } from './sample';
 export { Shape } from './shape';
+export { SshAttempt } from './sshattempt';
 export { SshLogin } from './sshlogin';
 export { Suppress } from './suppress';
 export { Syslog } from './syslog';

@@ -50,8 +50,8 @@ export class SshLogin {
   port: i64 = 0;
   /** How many results the line stands for. */
   count: i64 = 1;
-  /** From the user to the end of the message. */
-  private rest: Text = new Text();
+  /** What is not read yet; where `find` found no result, the message, without what rsyslog wrote around it. */
+  rest: Text = new Text();
   private part: Text = new Text();
   private host: Text = new Text();
 
