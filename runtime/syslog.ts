@@ -303,6 +303,9 @@ export class Syslog {
       }
     }
     this.rest.start = min(stop + 1, this.rest.end);
+    // UniFi's devices write it twice.
+    if (this.rest.startsWith(this.host) && this.rest.at(this.host.length) === SPACE)
+      this.rest.skip(this.host.length + 1);
   }
 
   /** TAG (RFC 3164, section 4.1.3): `program:`, `program[pid]:` or `program[pid]`; without one it is all message. */

@@ -107,9 +107,7 @@ const READ: readonly (readonly [string, WireRecord])[] = [
     },
   ],
   ['Jan  5 17:32:18 h a[b c]: d', { time: at('2026-01-05T17:32:18Z'), host: 'h', message: 'a[b c]: d' }],
-  ['Jan  5 17:32:18 h a[1]b: d', { time: at('2026-01-05T17:32:18Z'), host: 'h', message: 'a[1]b: d' }],
   ['Jan  5 17:32:18 h', { time: at('2026-01-05T17:32:18Z'), host: 'h' }],
-  // No host: the first word is the tag.
   [
     'Jan  5 17:32:18 kernel: [1.5] up',
     { time: at('2026-01-05T17:32:18Z'), program: 'kernel', message: '[1.5] up' },
@@ -147,7 +145,10 @@ const READ: readonly (readonly [string, WireRecord])[] = [
     'Jan  2 15:04:05 1984 p: m',
     { time: at('2026-01-02T15:04:05Z'), host: '1984', program: 'p', message: 'm' },
   ],
-  ['Jan  2 15:04:05 2006', { time: at('2026-01-02T15:04:05Z'), host: '2006' }],
+  [
+    'Jan  2 15:04:05 h h p[7]: h m',
+    { time: at('2026-01-02T15:04:05Z'), host: 'h', program: 'p', pid: '7', message: 'h m' },
+  ],
   // Spaces behind the priority.
   [
     '<34>  Jan  2 15:04:05 h p: m',
