@@ -158,6 +158,7 @@ export function defaultConfig(facts: MachineFacts): Config {
     ],
     filters: [
       { instance: 'ssh-auth', filter: 'ssh-auth', from, ...shared },
+      { instance: 'ssh-attempts', filter: 'ssh-attempts', from, ...shared },
       { instance: 'files', filter: 'files', from: ['etc'], ...shared },
       { instance: 'tripwire', filter: 'tripwire', from, ...shared },
       ...(hasProc ? [{ instance: 'processes', filter: 'processes', from: ['processes'], ...shared }] : []),

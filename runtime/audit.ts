@@ -36,39 +36,6 @@ import { Value } from './value';
 /** A record that has no serial number: journald leaves it out. */
 export const NO_SERIAL: i64 = -1;
 
-const NODE = literal('node=');
-const TYPE = literal('type=');
-const MSG = literal('msg=');
-const STAMP = literal('audit(');
-const KERNEL = literal('kernel');
-const KERNEL_AUDIT = literal('audit: ');
-const JOURNAL_AUDIT = literal('audit');
-const DISPATCHERS = [literal('audispd'), literal('audisp-syslog'), literal('auditd'), JOURNAL_AUDIT];
-/** Names of texts that programs choose. */
-const ENCODED = [
-  'acct',
-  'cgroup',
-  'cmd',
-  'comm',
-  'cwd',
-  'data',
-  'device',
-  'dir',
-  'exe',
-  'file',
-  'grp',
-  'invalid_context',
-  'key',
-  'name',
-  'new_group',
-  'ocomm',
-  'path',
-  'proctitle',
-  'root_dir',
-  'sw',
-  'vm',
-  'watch',
-];
 const SPACE: u8 = 0x20;
 const CLOSE: u8 = 0x29;
 const COLON: u8 = 0x3a;
@@ -82,6 +49,21 @@ const SERIAL_DIGITS_MAX: usize = 10;
 
 @unmanaged
 export class Audit {
+  // Prepared with the reader, so that a filter without one carries none of them.
+  private nodeText: Text = literal('node=');
+  private typeText: Text = literal('type=');
+  private msgText: Text = literal('msg=');
+  private stampText: Text = literal('audit(');
+  private kernelText: Text = literal('kernel');
+  private kernelAuditText: Text = literal('audit: ');
+  private journalAuditText: Text = literal('audit');
+  private dispatcherTexts: StaticArray<Text> = StaticArray.fromArray([
+    literal('audispd'),
+    literal('audisp-syslog'),
+    literal('auditd'),
+    this.journalAuditText,
+  ]);
+
   /** The host that a dispatcher puts in front; empty when there is none. */
   node: Text = new Text();
   /** `SYSCALL`: always the name, where it is known. */
@@ -113,8 +95,8 @@ export class Audit {
     this.rest.set(line.start, line.end);
     const isRecord = this.isRecordNext() || this.takeSyslog(line);
     if (!isRecord) return false;
-    if (this.rest.take(NODE)) this.takeWord(this.node);
-    if (this.rest.take(TYPE)) {
+    if (this.rest.take(this.nodeText)) this.takeWord(this.node);
+    if (this.rest.take(this.typeText)) {
       this.takeWord(this.type);
       if (!this.takeStamp()) return false;
     } else {
@@ -142,7 +124,7 @@ export class Audit {
   }
 
   private isRecordNext(): bool {
-    return this.rest.startsWith(NODE) || this.rest.startsWith(TYPE);
+    return this.rest.startsWith(this.nodeText) || this.rest.startsWith(this.typeText);
   }
 
   /** Goes to the record behind a syslog header; false when another program wrote it. */
@@ -150,13 +132,14 @@ export class Audit {
     if (!this.syslog.parse(line)) return false;
     const program = this.syslog.program;
     this.rest.set(this.syslog.message.start, this.syslog.message.end);
-    if (program.equals(KERNEL)) {
+    if (program.equals(this.kernelText)) {
       this.skipUptime();
-      this.rest.take(KERNEL_AUDIT);
-      return this.rest.startsWith(TYPE);
+      this.rest.take(this.kernelAuditText);
+      return this.rest.startsWith(this.typeText);
     }
-    for (let i = 0; i < DISPATCHERS.length; i++) {
-      if (program.equals(DISPATCHERS[i])) return this.isRecordNext() || program.equals(JOURNAL_AUDIT);
+    for (let i = 0; i < this.dispatcherTexts.length; i++) {
+      if (program.equals(unchecked(this.dispatcherTexts[i])))
+        return this.isRecordNext() || program.equals(this.journalAuditText);
     }
     return false;
   }
@@ -178,8 +161,8 @@ export class Audit {
 
   /** `msg=audit(1769853600.123:89):`; the kernel's log leaves out `msg=`, some of auditd's own records the colon. */
   private takeStamp(): bool {
-    this.rest.take(MSG);
-    if (!this.rest.take(STAMP)) return false;
+    this.rest.take(this.msgText);
+    if (!this.rest.take(this.stampText)) return false;
     const seconds = this.rest.takeNumber(SECONDS_DIGITS_MAX);
     const fraction = this.rest.start;
     this.rest.start = fractionEnd(fraction, this.rest.end);
@@ -207,7 +190,7 @@ export class AuditFields {
   add(name: Text): Value {
     const value = this.pairs.field(name);
     for (let i: u32 = 0; i < this.argumentCount; i++) if (this.argument(i) === value) return value;
-    value.isHexWithoutQuotes = ENCODED.includes(String.UTF8.decodeUnsafe(name.start, name.length));
+    value.isHexWithoutQuotes = isChosen(String.UTF8.decodeUnsafe(name.start, name.length));
     if (isArgument(name)) {
       store<usize>(this.arguments + POINTER_BYTES * this.argumentCount++, changetype<usize>(value));
     }
@@ -247,4 +230,33 @@ function isName(type: Text): bool {
     if (letter > 25 && digit > 9 && byte !== 0x5f) return false;
   }
   return true;
+}
+
+/** True for the names of texts that programs choose. */
+function isChosen(name: string): bool {
+  const names = [
+    'acct',
+    'cgroup',
+    'cmd',
+    'comm',
+    'cwd',
+    'data',
+    'device',
+    'dir',
+    'exe',
+    'file',
+    'grp',
+    'invalid_context',
+    'key',
+    'name',
+    'new_group',
+    'ocomm',
+    'path',
+    'proctitle',
+    'root_dir',
+    'sw',
+    'vm',
+    'watch',
+  ];
+  return names.includes(name);
 }

@@ -14,23 +14,25 @@ import { literal, Text } from './text';
 import { NO_TIME, parseDateAndClock, parseTime, receivedAt } from './time';
 import { Value } from './value';
 
-const SYSTEM = literal('system');
-const VPN = literal('vpn');
-const LOGIN = literal('login');
-const LOGOUT = literal('logout');
-const CHANGE = literal('change');
-const NOTHING = literal('');
-const SFOS_ADMIN = literal('Admin');
-const SFOS_AUTHENTICATION = literal('Authentication');
-const SFOS_VPN = literal('VPN');
-const SFOS_LOGGED_IN = literal(' logged in');
-const SFOS_LOGGED_OUT = literal(' logged out');
-const SFOS_FAILED = literal(' failed to log');
-const FAIL = literal('fail');
 const SMALL_F: u8 = 0x66;
 const SMALL_S: u8 = 0x73;
 
 export class Firewall {
+  // Prepared with the reader, so that a filter without one carries none of them.
+  private system: Text = literal('system');
+  private vpn: Text = literal('vpn');
+  private login: Text = literal('login');
+  private logout: Text = literal('logout');
+  private change: Text = literal('change');
+  private nothing: Text = literal('');
+  private sfosAdmin: Text = literal('Admin');
+  private sfosAuthentication: Text = literal('Authentication');
+  private sfosVpn: Text = literal('VPN');
+  private sfosLoggedIn: Text = literal(' logged in');
+  private sfosLoggedOut: Text = literal(' logged out');
+  private sfosFailed: Text = literal(' failed to log');
+  private fail: Text = literal('fail');
+
   private pairs: KeyValue = new KeyValue();
   private instant: Value = this.pairs.fieldOf(['eventtime', 'timestamp']);
   private date: Value = this.pairs.fieldOf(['date']);
@@ -43,7 +45,7 @@ export class Firewall {
   device: Value = this.pairs.fieldOf(['devname', 'device_name']);
   user: Value = this.pairs.fieldOf(['user', 'user_name']);
   source: Value = this.pairs.fieldOf(['remip', 'srcip', 'src_ip']);
-  /** How the user came: `https(192.0.2.7)`, `SSL VPN`. */
+  /** How the user came: `https(192.0.2.7)`, `SSL this.vpn`. */
   way: Value = this.pairs.fieldOf(['ui', 'auth_client']);
   action: Value = this.pairs.fieldOf(['action']);
   /** Path of the setting that was changed. */
@@ -57,32 +59,34 @@ export class Firewall {
 
   /** What an administrator did: `login` (also one that failed), `logout` or `change`; empty when nothing. */
   adminKind(): Text {
-    if (this.subtype.text().equals(SYSTEM)) {
-      if (this.object.isPresent) return CHANGE;
+    if (this.subtype.text().equals(this.system)) {
+      if (this.object.isPresent) return this.change;
       const action = this.action.text();
-      return action.equals(LOGIN) ? LOGIN : action.equals(LOGOUT) ? LOGOUT : NOTHING;
+      return action.equals(this.login) ? this.login : action.equals(this.logout) ? this.logout : this.nothing;
     }
-    if (!this.subtype.text().equals(SFOS_ADMIN)) return NOTHING;
-    if (this.isRefused() || this.message.text().contains(SFOS_LOGGED_IN)) return LOGIN;
-    return this.message.text().contains(SFOS_LOGGED_OUT) ? LOGOUT : CHANGE;
+    if (!this.subtype.text().equals(this.sfosAdmin)) return this.nothing;
+    if (this.isRefused() || this.message.text().contains(this.sfosLoggedIn)) return this.login;
+    return this.message.text().contains(this.sfosLoggedOut) ? this.logout : this.change;
   }
 
-  /** Somebody came in by VPN, went, or was refused. */
+  /** Somebody came in by this.vpn, went, or was refused. */
   isVpn(): bool {
     const subtype = this.subtype.text();
-    if (subtype.equals(VPN)) return true;
-    return subtype.equals(SFOS_AUTHENTICATION) && this.component.text().contains(SFOS_VPN);
+    if (subtype.equals(this.vpn)) return true;
+    return subtype.equals(this.sfosAuthentication) && this.component.text().contains(this.sfosVpn);
   }
 
   isFailure(): bool {
     return (
-      (this.status.text().at(0) | 0x20) === SMALL_F || this.action.text().contains(FAIL) || this.isRefused()
+      (this.status.text().at(0) | 0x20) === SMALL_F ||
+      this.action.text().contains(this.fail) ||
+      this.isRefused()
     );
   }
 
   isSuccess(): bool {
     if (this.isFailure()) return false;
-    return (this.status.text().at(0) | 0x20) === SMALL_S || this.message.text().contains(SFOS_LOGGED_IN);
+    return (this.status.text().at(0) | 0x20) === SMALL_S || this.message.text().contains(this.sfosLoggedIn);
   }
 
   /** Event time; where the line has none, the time received. */
@@ -94,6 +98,6 @@ export class Firewall {
   }
 
   private isRefused(): bool {
-    return this.message.text().contains(SFOS_FAILED);
+    return this.message.text().contains(this.sfosFailed);
   }
 }

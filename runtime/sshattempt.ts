@@ -28,48 +28,17 @@ const FIRST: i32 = 1;
 const FROM_LAST: i32 = 2;
 const IN_BRACKETS: i32 = 3;
 
-const FORMS = 12;
-const prefixes = new StaticArray<Text>(FORMS);
-const kinds = new StaticArray<Text>(FORMS);
-const places = new StaticArray<i32>(FORMS);
-let forms = 0;
-
-const PREAUTH = literal(' [preauth]');
-const CLOSED = form('Connection closed by ', 'closed', LAST);
-form('Connection reset by ', 'reset', LAST);
-const DISCONNECTED = form('Disconnected from ', 'disconnected', LAST);
-form('Invalid user ', 'invalid_user', FROM_LAST);
-const USER = form('User ', 'not_allowed', FROM_LAST);
-form('error: maximum authentication attempts exceeded for ', 'too_many', FROM_LAST);
-form('fatal: Timeout before authentication for ', 'timeout', LAST);
-form('Timeout before authentication for connection from ', 'timeout', FIRST);
-form('Unable to negotiate with ', 'negotiation', FIRST);
-const DISPATCH = form('ssh_dispatch_run_fatal: Connection from ', 'protocol', LAST);
-form('banner exchange: Connection from ', 'protocol', FIRST);
-form('refused connect from ', 'refused', IN_BRACKETS);
-
-const NOT_ALLOWED = literal(' not allowed because ');
-const INVALID_USER = literal('invalid user ');
-const AUTHENTICATING_USER = literal('authenticating user ');
-const FROM = literal(' from ');
-const PORT = literal(' port ');
-const PROTOCOL = literal(' ssh2');
-const REASON = literal(': ');
-const BRACKET = literal(' (');
-const WORD = literal(' ');
+const FORMS: i32 = 12;
+// Numbers of forms that need a look of their own.
+const CLOSED: i32 = 0;
+const DISCONNECTED: i32 = 2;
+const USER: i32 = 4;
+const DISPATCH: i32 = 9;
 const SPACE: u8 = 0x20;
 const CLOSE: u8 = 0x29;
 const PORT_MAX: i64 = 65_535;
 /** The line has none. */
 const NO_PORT: i64 = -1;
-
-/** One form of the list above; answers its number. */
-function form(prefix: string, kind: string, place: i32): i32 {
-  prefixes[forms] = literal(prefix);
-  kinds[forms] = literal(kind);
-  places[forms] = place;
-  return forms++;
-}
 
 @unmanaged
 export class SshAttempt {
@@ -78,17 +47,53 @@ export class SshAttempt {
   /** False where the line names nobody. */
   hasUser: bool = false;
   private rest: Text = new Text();
+  private prefixes: StaticArray<Text> = new StaticArray<Text>(FORMS);
+  private kinds: StaticArray<Text> = new StaticArray<Text>(FORMS);
+  private places: StaticArray<i32> = new StaticArray<i32>(FORMS);
+  private forms: i32 = 0;
+  private preauthText: Text = literal(' [preauth]');
+  private notAllowedText: Text = literal(' not allowed because ');
+  private invalidUserText: Text = literal('invalid user ');
+  private authenticatingUserText: Text = literal('authenticating user ');
+  private fromText: Text = literal(' from ');
+  private portText: Text = literal(' port ');
+  private protocolText: Text = literal(' ssh2');
+  private reasonText: Text = literal(': ');
+  private bracketText: Text = literal(' (');
+  private wordText: Text = literal(' ');
+
+  constructor() {
+    this.form('Connection closed by ', 'closed', LAST);
+    this.form('Connection reset by ', 'reset', LAST);
+    this.form('Disconnected from ', 'disconnected', LAST);
+    this.form('Invalid user ', 'invalid_user', FROM_LAST);
+    this.form('User ', 'not_allowed', FROM_LAST);
+    this.form('error: maximum authentication attempts exceeded for ', 'too_many', FROM_LAST);
+    this.form('fatal: Timeout before authentication for ', 'timeout', LAST);
+    this.form('Timeout before authentication for connection from ', 'timeout', FIRST);
+    this.form('Unable to negotiate with ', 'negotiation', FIRST);
+    this.form('ssh_dispatch_run_fatal: Connection from ', 'protocol', LAST);
+    this.form('banner exchange: Connection from ', 'protocol', FIRST);
+    this.form('refused connect from ', 'refused', IN_BRACKETS);
+  }
+
+  private form(prefix: string, kind: string, place: i32): void {
+    this.prefixes[this.forms] = literal(prefix);
+    this.kinds[this.forms] = literal(kind);
+    this.places[this.forms] = place;
+    this.forms++;
+  }
 
   /** Reads a message in which `login.find` found no result: user, address (port -1 for none) and count go into `login`. */
   read(login: SshLogin): bool {
     const rest = this.rest.set(login.rest.start, login.rest.end);
     while (rest.length && rest.at(rest.length - 1) === SPACE) rest.end--;
-    const isBefore = rest.endsWith(PREAUTH);
-    if (isBefore) rest.end -= PREAUTH.length;
+    const isBefore = rest.endsWith(this.preauthText);
+    if (isBefore) rest.end -= this.preauthText.length;
     for (let i = 0; i < FORMS; i++) {
-      if (!rest.take(prefixes[i])) continue;
+      if (!rest.take(this.prefixes[i])) continue;
       if (i <= DISCONNECTED && i >= CLOSED && !isBefore) return false;
-      this.kind.set(kinds[i].start, kinds[i].end);
+      this.kind.set(this.kinds[i].start, this.kinds[i].end);
       this.hasUser = false;
       login.isInvalidUser = i === USER - 1;
       login.user.clear();
@@ -100,16 +105,16 @@ export class SshAttempt {
 
   private readForm(login: SshLogin, number: i32): bool {
     const rest = this.rest;
-    if (number === DISPATCH && !cutBehind(rest, REASON)) return false;
-    if (number === USER && !cutBehind(rest, NOT_ALLOWED)) return false;
-    const place = places[number];
+    if (number === DISPATCH && !cutBehind(rest, this.reasonText)) return false;
+    if (number === USER && !cutBehind(rest, this.notAllowedText)) return false;
+    const place = this.places[number];
     if (place === FIRST) return this.readFirst(login);
-    if (place === IN_BRACKETS) return readInBrackets(rest, login);
-    if (rest.endsWith(PROTOCOL)) rest.end -= PROTOCOL.length;
-    takePort(rest, login);
+    if (place === IN_BRACKETS) return this.readInBrackets(rest, login);
+    if (rest.endsWith(this.protocolText)) rest.end -= this.protocolText.length;
+    this.takePort(rest, login);
     if (place === FROM_LAST) {
-      if (number > USER) login.isInvalidUser = rest.take(INVALID_USER);
-      return this.readBehind(FROM, login);
+      if (number > USER) login.isInvalidUser = rest.take(this.invalidUserText);
+      return this.readBehind(this.fromText, login);
     }
     return login.port !== NO_PORT && this.readWho(login);
   }
@@ -119,16 +124,16 @@ export class SshAttempt {
     const end = space < 0 ? this.rest.end : this.rest.start + space;
     if (!setAddress(login, this.rest.start, end)) return false;
     this.rest.start = end;
-    if (this.rest.take(PORT)) login.port = this.rest.takeNumber(5);
+    if (this.rest.take(this.portText)) login.port = this.rest.takeNumber(5);
     return login.port <= PORT_MAX;
   }
 
   /** `<address>`, or a user's name and the address behind it. */
   private readWho(login: SshLogin): bool {
-    login.isInvalidUser = this.rest.take(INVALID_USER);
-    if (!login.isInvalidUser && !this.rest.take(AUTHENTICATING_USER))
+    login.isInvalidUser = this.rest.take(this.invalidUserText);
+    if (!login.isInvalidUser && !this.rest.take(this.authenticatingUserText))
       return setAddress(login, this.rest.start, this.rest.end);
-    return this.readBehind(WORD, login);
+    return this.readBehind(this.wordText, login);
   }
 
   /** The user, and the address behind the last such text. */
@@ -139,6 +144,25 @@ export class SshAttempt {
     this.hasUser = true;
     return setAddress(login, login.user.end + text.length, this.rest.end);
   }
+
+  /** Takes ` port <port>` from the end, where it stands there. */
+  private takePort(rest: Text, login: SshLogin): void {
+    const last = rest.lastIndexOf(this.portText);
+    if (last < 0) return;
+    const end = rest.end;
+    const start = rest.start;
+    rest.start += last + this.portText.length;
+    const port = rest.takeNumber(5);
+    const isWhole = rest.isEmpty() && port >= 0 && port <= PORT_MAX;
+    rest.set(start, isWhole ? start + last : end);
+    if (isWhole) login.port = port;
+  }
+
+  private readInBrackets(rest: Text, login: SshLogin): bool {
+    const last = rest.lastIndexOf(this.bracketText);
+    if (last < 0 || rest.at(rest.length - 1) !== CLOSE) return false;
+    return setAddress(login, rest.start + last + this.bracketText.length, rest.end - 1);
+  }
 }
 
 /** Cuts the text where the last such text begins. */
@@ -147,25 +171,6 @@ function cutBehind(rest: Text, text: Text): bool {
   if (last < 0) return false;
   rest.end = rest.start + last;
   return true;
-}
-
-/** Takes ` port <port>` from the end, where it stands there. */
-function takePort(rest: Text, login: SshLogin): void {
-  const last = rest.lastIndexOf(PORT);
-  if (last < 0) return;
-  const end = rest.end;
-  const start = rest.start;
-  rest.start += last + PORT.length;
-  const port = rest.takeNumber(5);
-  const isWhole = rest.isEmpty() && port >= 0 && port <= PORT_MAX;
-  rest.set(start, isWhole ? start + last : end);
-  if (isWhole) login.port = port;
-}
-
-function readInBrackets(rest: Text, login: SshLogin): bool {
-  const last = rest.lastIndexOf(BRACKET);
-  if (last < 0 || rest.at(rest.length - 1) !== CLOSE) return false;
-  return setAddress(login, rest.start + last + BRACKET.length, rest.end - 1);
 }
 
 function setAddress(login: SshLogin, start: usize, end: usize): bool {

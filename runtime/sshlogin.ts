@@ -17,20 +17,6 @@ import { isAddress, isHostName } from './address';
 import { indexOf, indexOfByte } from './bytes';
 import { literal, Text } from './text';
 
-const ACCEPTED = literal('Accepted ');
-const FAILED = literal('Failed ');
-const REPEATED = literal('message repeated ');
-const TIMES = literal(' times: [');
-const FOR = literal('for ');
-const INVALID_USER = literal('invalid user ');
-/** OpenSSH before 3.9. */
-const ILLEGAL_USER = literal('illegal user ');
-const FROM = literal(' from ');
-const PORT = literal(' port ');
-const PROTOCOL = literal(' ssh');
-const DETAILS = literal(': ');
-/** Appended where a line comes from the unprivileged child. */
-const PREAUTH = literal(' [preauth]');
 const SPACE: u8 = 0x20;
 const CLOSE: u8 = 0x5d;
 const PORT_MAX: i64 = 65_535;
@@ -39,6 +25,22 @@ const COUNT_DIGITS_MAX: usize = 6;
 
 @unmanaged
 export class SshLogin {
+  // Prepared with the reader, so that a filter without one carries none of them.
+  private acceptedText: Text = literal('Accepted ');
+  private failedText: Text = literal('Failed ');
+  private repeatedText: Text = literal('message repeated ');
+  private timesText: Text = literal(' times: [');
+  private forText: Text = literal('for ');
+  private invalidUserText: Text = literal('invalid user ');
+  /** OpenSSH before 3.9. */
+  private illegalUserText: Text = literal('illegal user ');
+  private fromText: Text = literal(' from ');
+  private portText: Text = literal(' port ');
+  private protocolText: Text = literal(' ssh');
+  private detailsText: Text = literal(': ');
+  /** Appended where a line comes from the unprivileged child. */
+  private preauthText: Text = literal(' [preauth]');
+
   isAccepted: bool = false;
   /** As sshd writes it: `password`, `keyboard-interactive/pam`, ... */
   method: Text = new Text();
@@ -59,19 +61,19 @@ export class SshLogin {
   find(message: Text): bool {
     this.rest.set(message.start, message.end);
     this.takeRepetition();
-    this.isAccepted = this.rest.take(ACCEPTED);
-    if (!this.isAccepted && !this.rest.take(FAILED)) return false;
+    this.isAccepted = this.rest.take(this.acceptedText);
+    if (!this.isAccepted && !this.rest.take(this.failedText)) return false;
     const stop = indexOfByte(this.rest.start, this.rest.end, SPACE);
     this.method.set(this.rest.start, stop);
     this.rest.skip(this.method.length + 1);
-    return !this.method.isEmpty() && this.rest.take(FOR);
+    return !this.method.isEmpty() && this.rest.take(this.forText);
   }
 
   /** Reads the rest of what `find` found; false when it is not as sshd writes it. */
   read(): bool {
-    this.isInvalidUser = this.rest.take(INVALID_USER) || this.rest.take(ILLEGAL_USER);
-    if (this.rest.endsWith(PREAUTH)) this.rest.end -= PREAUTH.length;
-    const last = this.rest.lastIndexOf(FROM);
+    this.isInvalidUser = this.rest.take(this.invalidUserText) || this.rest.take(this.illegalUserText);
+    if (this.rest.endsWith(this.preauthText)) this.rest.end -= this.preauthText.length;
+    const last = this.rest.lastIndexOf(this.fromText);
     if (last < 0) return false;
     return this.readAt(this.rest.start + last, false) || this.readWithDetails();
   }
@@ -80,9 +82,9 @@ export class SshLogin {
   private takeRepetition(): void {
     this.count = 1;
     const inner = this.part.set(this.rest.start, this.rest.end);
-    if (!inner.take(REPEATED)) return;
+    if (!inner.take(this.repeatedText)) return;
     const count = inner.takeNumber(COUNT_DIGITS_MAX);
-    if (count < 1 || !inner.take(TIMES) || inner.at(inner.length - 1) !== CLOSE) return;
+    if (count < 1 || !inner.take(this.timesText) || inner.at(inner.length - 1) !== CLOSE) return;
     if (inner.at(0) === SPACE) inner.skip(1);
     this.count = count;
     this.rest.set(inner.start, inner.end - 1);
@@ -102,7 +104,7 @@ export class SshLogin {
 
   private readFirst(start: usize): bool {
     for (let at = start; at < this.rest.end; at++) {
-      at = indexOf(at, this.rest.end, FROM.start, FROM.length);
+      at = indexOf(at, this.rest.end, this.fromText.start, this.fromText.length);
       if (at < this.rest.end && this.readAt(at, true)) return true;
     }
     return false;
@@ -110,30 +112,31 @@ export class SshLogin {
 
   /** Reads ` from <address> port <port>` there, when what follows is what sshd writes. */
   private readAt(at: usize, withDetails: bool): bool {
-    const start = at + FROM.length;
+    const start = at + this.fromText.length;
     const end = this.rest.end;
     const address = this.host.set(start, indexOfByte(start, end, SPACE));
     if (!isAddress(address) && !isHostName(address)) return false;
     const tail = this.part.set(address.end, end);
-    if (!tail.take(PORT)) return false;
+    if (!tail.take(this.portText)) return false;
     const port = tail.takeNumber(5);
     if (port < 0 || port > PORT_MAX) return false;
     const isWhole =
-      tail.isEmpty() || (tail.take(PROTOCOL) && tail.takeNumber(1) > 0 && isEnd(tail, withDetails));
+      tail.isEmpty() ||
+      (tail.take(this.protocolText) && tail.takeNumber(1) > 0 && this.isEnd(tail, withDetails));
     if (!isWhole) return false;
     this.user.set(this.rest.start, at);
     this.address.set(address.start, address.end);
     this.port = port;
     return true;
   }
-}
 
-/** Nothing, or details: `<key type> <fingerprint>`, or whatever there may be. */
-function isEnd(tail: Text, withDetails: bool): bool {
-  if (tail.isEmpty()) return true;
-  if (!tail.take(DETAILS)) return false;
-  if (withDetails) return true;
-  if (!tail.takeWord() || tail.at(0) !== SPACE) return false;
-  tail.skip(1);
-  return tail.takeWord() && tail.isEmpty();
+  /** Nothing, or details: `<key type> <fingerprint>`, or whatever there may be. */
+  private isEnd(tail: Text, withDetails: bool): bool {
+    if (tail.isEmpty()) return true;
+    if (!tail.take(this.detailsText)) return false;
+    if (withDetails) return true;
+    if (!tail.takeWord() || tail.at(0) !== SPACE) return false;
+    tail.skip(1);
+    return tail.takeWord() && tail.isEmpty();
+  }
 }

@@ -23,6 +23,7 @@ test('without a config the logs that this user may read, syslog on loopback, /et
     config.filters.map(({ instance, from }) => [instance, from]),
     [
       ['ssh-auth', ['auth', 'syslog']],
+      ['ssh-attempts', ['auth', 'syslog']],
       ['files', ['etc']],
       ['tripwire', ['auth', 'syslog']],
       ['processes', ['processes']],

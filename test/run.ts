@@ -33,12 +33,13 @@ function runFile(path: string): Promise<Outcome> {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), FILE_MS_MAX);
+    const startMs = performance.now();
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
     child.on('close', (code) => {
       clearTimeout(timer);
       const outcome = read(output, code);
-      const seen = `${outcome.failed ? 'FAIL' : 'ok  '} ${relative(ROOT, path)}: ${outcome.passed} passed`;
+      const seen = `${outcome.failed ? 'FAIL' : 'ok  '} ${relative(ROOT, path)}: ${outcome.passed} passed in ${((performance.now() - startMs) / 1000).toFixed(1)} s`;
       process.stdout.write(`${seen}${outcome.failed ? `\n${output}` : notesOf(output)}\n`);
       resolve(outcome);
     });
