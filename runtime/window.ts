@@ -67,7 +67,7 @@ export class Windows {
   /** `hopMs` must divide the length into at most 16 parts. */
   constructor(name: string, lengthMs: i64, latenessMs: i64, hopMs: i64 = lengthMs) {
     if (hopMs <= 0 || lengthMs % hopMs || lengthMs / hopMs > OVERLAP_MAX) {
-      abort('the hop of windows divides their length into at most 16 parts');
+      abort('a hop divides its windows into at most 16 parts');
     }
     this.length = lengthMs;
     this.hop = hopMs;

@@ -186,7 +186,7 @@ test('a hop that does not divide its length into 2 to 16 parts stops the filter'
   for (const hop of ['7s', '1s', '2m']) {
     assert.throws(
       () => run({ tool: 'hopping', length: '1m', hop }, []),
-      /divides their length into at most 16 parts/,
+      /divides its windows into at most 16 parts/,
     );
   }
 });
