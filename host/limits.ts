@@ -8,8 +8,36 @@ const MiB = 1024 * KiB;
 /** A WebAssembly page. */
 export const PAGE_BYTES = 64 * KiB;
 
-/** A compiled filter; the shipped ones are under 40 KiB. */
+/** A compiled filter; the shipped ones are under 50 KiB. */
 export const MODULE_BYTES_MAX = 512 * KiB;
+/** Functions of a module, each some 100 bytes for the engine before it runs; the shipped filters have up to 150. */
+export const MODULE_FUNCTIONS_MAX = 10_000;
+/** Types of functions, and their parameters and results: a call of two bytes is that many values for a compiler. */
+export const MODULE_TYPES_MAX = 1_000;
+export const MODULE_PARAMETERS_MAX = 64;
+export const MODULE_RESULTS_MAX = 16;
+/** Imports that are read, so that each is told of; two are allowed. */
+export const MODULE_IMPORTS_MAX = 64;
+export const MODULE_EXPORTS_MAX = 1_000;
+export const MODULE_GLOBALS_MAX = 1_000;
+/** One table, for indirect calls. The engine makes it whole at once, 10 million entries end the process. */
+export const MODULE_TABLES_MAX = 1;
+export const MODULE_TABLE_ENTRIES_MAX = 4_096;
+/** Segments that fill the table, and the memory: the compiler makes one for each constant text. */
+export const MODULE_ELEMENTS_MAX = 1_000;
+export const MODULE_DATA_MAX = 10_000;
+/** Names, and whatever else tools leave in a module; the engine keeps each. */
+export const MODULE_CUSTOM_SECTIONS_MAX = 64;
+/** Parameters and locals of one function: inlining makes many, a frame on the stack has room for each. */
+export const MODULE_LOCALS_MAX = 4_096;
+/** Blocks inside each other: a `switch` makes one for each case. */
+export const MODULE_NESTING_MAX = 1_000;
+/** Targets of one `br_table`: a `switch` over bytes has 256. */
+export const MODULE_BRANCHES_MAX = 4_096;
+/** Locals times blocks of one function: an optimising compiler remembers each local for each block. */
+export const MODULE_LOCAL_BLOCKS_MAX = 2_000_000;
+/** Reasons for which one module is refused that are told; a hostile one has as many as it likes. */
+export const MODULE_REASONS_MAX = 16;
 /** `filter.json` and `weir.json`: text that people write. */
 export const MANIFEST_BYTES_MAX = 64 * KiB;
 /** A filter's own config, as JSON. */

@@ -73,7 +73,7 @@ function smallModule({ abi = 1, pages = 1, start = [] as number[], memory = 'mem
       [0x60, 4, I32, I32, I64, I32, 1, I32],
       [0x60, 2, I64, I32, 1, I32],
     ),
-    ...section(2, [...bytes('env'), ...bytes(memory), 0x02, 0x00, pages]),
+    ...section(2, [...bytes('env'), ...bytes(memory), 0x02, 0x01, pages, 64]),
     ...section(3, [0], [0], [1], [2], [3]),
     ...section(7, ...exports.map((name, at) => [...bytes(name), 0x00, at])),
     ...section(10, body(0x41, abi), body(0x41, 16), body(...start), body(0x41, 0), body(0x41, 0)),
@@ -113,7 +113,7 @@ test('a module that cannot be a filter is refused with the reason', () => {
   );
   assert.is(
     started(smallModule({ memory: 'store' })),
-    'MODULE_REFUSED: filter small: expected to import only env.memory and env.abort, found memory env.store',
+    'MODULE_REFUSED: filter small: expected to import only env.memory and env.abort, found memory env.store (and 1 more; "weir inspect" tells them)',
   );
   assert.is(
     started(small.subarray(0, 4)),

@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Files of `host/`, lowest layer first; imports point downward or stay within a stage. */
 const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts', 'limits.ts', 'wire.ts'],
+  ['wasm/'],
   [
     'validate.ts',
     'config.ts',

@@ -55,5 +55,8 @@ export const EXPORTS = {
   weir_tick: { takes: ['i64', 'i32'], gives: ['i32'] },
 } as const;
 
+/** The type of `env.abort`: a message, its file, line and column. */
+export const ABORT = { takes: ['i32', 'i32', 'i32', 'i32'], gives: [] } as const;
+
 /** An entry of the zone table: the instant from which an offset holds, and local time minus UTC (i64 each). */
 export const ZONE_BYTES = 16;

@@ -1,98 +1,178 @@
 /**
- * Admission: what a module must be before it runs. It imports `env.memory` and `env.abort` and nothing else,
- * exports the functions of the ABI with its types, has no start function of its own, and is no larger than the limit.
+ * Admission: what a module must be before it runs. It imports `env.memory` and `env.abort` and nothing else, exports the
+ * functions of the ABI with its types, has no start function of its own, cannot grow anything, and keeps to the limits.
+ *
+ * The bytes are judged by the reader in `wasm/` before the engine sees any of them: a table of 10 million entries is a
+ * module of 24 bytes, and would end the process. Then the engine validates what the reader leaves to it. Nothing of the
+ * module runs here.
  */
 import { printable, WeirError } from '../errors.js';
-import { MODULE_BYTES_MAX } from '../limits.js';
-import { EXPORTS } from './abi.js';
+import { MODULE_BYTES_MAX, MODULE_REASONS_MAX } from '../limits.js';
+import { Refusal, type RefusalCode } from '../wasm/bytes.js';
+import { walkBody } from '../wasm/code.js';
+import { type Import, isModule, readModule, type WasmModule } from '../wasm/module.js';
+import { FEATURES, type Feature, NAMES, opcodeOf } from '../wasm/opcodes.js';
+import { type FunctionType, functionTypeText, type Limits } from '../wasm/types.js';
+import { ABORT, EXPORTS } from './abi.js';
 
-const IMPORTS: ReadonlyMap<string, WebAssembly.ImportExportKind> = new Map([
-  ['env.memory', 'memory'],
-  ['env.abort', 'function'],
-]);
-/** Magic and version of a WebAssembly module (WebAssembly Core Specification, section 5.5.16). */
-const PREAMBLE = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-/** Sections of a module, and the encodings of types (sections 5.3 and 5.5). */
-const TYPE_SECTION = 1;
-const IMPORT_SECTION = 2;
-const START_SECTION = 8;
-const FUNCTION_TYPE = 0x60;
-const VALUE_TYPES = { i32: 0x7f, i64: 0x7e } as const;
-/** What a message shows of names that the module chose. */
-const REASON_CHARACTERS_MAX = 300;
+/** Why a module may not run; the sentence says what was expected and what was found, and is harmless to show. */
+export interface Reason {
+  readonly code: RefusalCode | 'size' | 'import' | 'memory' | 'start' | 'export' | 'grow' | 'invalid';
+  readonly sentence: string;
+}
 
-/** Compiles the bytes when they may run as a filter; throws MODULE_REFUSED with the reason. */
+export interface Verdict {
+  /** Empty when it may run; at most `MODULE_REASONS_MAX`. */
+  readonly reasons: readonly Reason[];
+  /** What it is, where it could be read. */
+  readonly module: WasmModule | undefined;
+  /** For the engine, when it may run. */
+  readonly compiled: WebAssembly.Module | undefined;
+  readonly instructions: number;
+  readonly features: readonly Feature[];
+}
+
+/** What a sentence shows of names that the module chose. */
+const SENTENCE_CHARACTERS_MAX = 300;
+const GROWS: ReadonlySet<number> = new Set([opcodeOf('memory.grow'), opcodeOf('table.grow')]);
+
+/** Compiles the bytes when they may run as a filter; throws MODULE_REFUSED with the first reason. */
 export function admit(name: string, bytes: Uint8Array): WebAssembly.Module {
-  const refuse = (reason: string) => refusal(name, reason);
+  const { reasons, compiled } = judge(bytes);
+  if (compiled !== undefined) return compiled;
+  const [first] = reasons;
+  const more = reasons.length > 1 ? ` (and ${reasons.length - 1} more; "weir inspect" tells them)` : '';
+  throw new WeirError('MODULE_REFUSED', `filter ${name}: ${first?.sentence}${more}`);
+}
+
+/** Judges a module: every reason against it, not only the first. Never throws, and runs nothing. */
+export function judge(bytes: Uint8Array): Verdict {
+  const { reasons, add } = createReasons();
+  const unread = { reasons, module: undefined, compiled: undefined, instructions: 0, features: [] };
   if (bytes.length > MODULE_BYTES_MAX) {
-    throw refuse(`expected a module of up to ${MODULE_BYTES_MAX} bytes, found ${bytes.length}`);
+    add('size', `expected a module of up to ${MODULE_BYTES_MAX} bytes, found ${bytes.length}`);
+    return unread;
   }
-  if (PREAMBLE.some((byte, at) => bytes[at] !== byte))
-    throw refuse('expected a WebAssembly module, found other bytes');
-  let module: WebAssembly.Module;
+  if (!isModule(bytes)) {
+    add('malformed', 'expected a WebAssembly module, found other bytes');
+    return unread;
+  }
+  const module = attempt(add, () => readModule(bytes));
+  if (module === undefined) return unread;
+  judgeImports(module, add);
+  if (module.start !== undefined) add('start', 'expected no start function but weir_start, found one');
+  judgeExports(module, add);
+  const { instructions, features } = judgeCode(module, add);
+  const compiled = reasons.length === 0 ? compile(bytes, add) : undefined;
+  return { reasons, module, compiled, instructions, features };
+}
+
+/** Why a module's memory cannot be one of so many pages, or nothing. */
+export function misfit({ initial, maximum }: Limits, pages: number): string | undefined {
+  if (initial <= pages && pages <= (maximum ?? pages)) return undefined;
+  return `expected to import a memory that can have ${pages} pages, found one of ${initial} to ${maximum}`;
+}
+
+type Add = (code: Reason['code'], sentence: string) => void;
+
+function createReasons() {
+  const reasons: Reason[] = [];
+  const add: Add = (code, sentence) => {
+    if (reasons.length < MODULE_REASONS_MAX)
+      reasons.push({ code, sentence: printable(sentence.slice(0, SENTENCE_CHARACTERS_MAX)) });
+  };
+  return { reasons, add };
+}
+
+/** What reading gives, or a reason more. */
+function attempt<T>(add: Add, read: () => T): T | undefined {
   try {
-    module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
-  } catch (cause) {
-    throw refuse(`expected a valid WebAssembly module, found ${(cause as Error).message}`);
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof Refusal)) throw thrown;
+    add(thrown.code, thrown.message);
+    return undefined;
   }
-  for (const { module: from, name: imported, kind } of WebAssembly.Module.imports(module)) {
-    if (IMPORTS.get(`${from}.${imported}`) !== kind) {
-      throw refuse(`expected to import only env.memory and env.abort, found ${kind} ${from}.${imported}`);
+}
+
+function typeOf({ types, functions }: WasmModule, index: number): FunctionType {
+  return types[functions[index] as number] as FunctionType;
+}
+
+function judgeImports(module: WasmModule, add: Add): void {
+  const { imports, memories } = module;
+  const seen = new Set<string>();
+  for (const found of imports) {
+    const name = `${found.module}.${found.name}`;
+    if (!isWanted(found)) {
+      add('import', `expected to import only env.memory and env.abort, found ${found.kind} ${name}`);
+    } else if (seen.has(name)) add('import', `expected to import ${name} once, found it again`);
+    else if (found.kind === 'function') {
+      const type = functionTypeText(typeOf(module, found.index));
+      const wanted = functionTypeText(ABORT);
+      if (type !== wanted) add('import', `expected ${name} to have the type ${wanted}, found ${type}`);
     }
+    seen.add(name);
   }
-  const exported = new Map(WebAssembly.Module.exports(module).map((found) => [found.name, found.kind]));
-  for (const wanted of Object.keys(EXPORTS)) {
-    const found = exported.get(wanted) ?? 'nothing of that name';
-    if (found !== 'function') throw refuse(`expected to export the function ${wanted}, found ${found}`);
-  }
-  if (hasSection(bytes, START_SECTION)) throw refuse('expected no start function but weir_start, found one');
-  return module;
+  const memory = imports.find((found) => found.kind === 'memory' && isWanted(found));
+  if (memory === undefined)
+    add('memory', 'expected to import the memory env.memory, found none of that name');
+  else if (memories[memory.index]?.maximum === undefined)
+    add('memory', 'expected to import env.memory with a maximum, found none');
+  const own = memories.length - imports.filter(({ kind }) => kind === 'memory').length;
+  if (own > 0) add('memory', `expected no memory of its own, found ${own}`);
 }
 
-/** Throws MODULE_REFUSED when an export of the ABI has not its type. Calls none of them. */
-export function admitTypes(name: string, exports: WebAssembly.Exports): void {
-  for (const [wanted, { takes, gives }] of Object.entries(EXPORTS)) {
-    try {
-      new WebAssembly.Instance(importerOf(takes, gives), {
-        '': { '': exports[wanted] as WebAssembly.ImportValue },
-      });
-    } catch {
-      const type = `(${takes.join(', ')}) -> (${gives.join(', ')})`;
-      throw refusal(name, `expected ${wanted} to have the type ${type}, found another`);
-    }
-  }
-}
-
-/** A module that imports a function of this type and does nothing: linking it is the engine's own check of a type. */
-function importerOf(takes: readonly ValueType[], gives: readonly ValueType[]): WebAssembly.Module {
-  const vector = (types: readonly ValueType[]) => [types.length, ...types.map((type) => VALUE_TYPES[type])];
-  const section = (id: number, ...content: number[]) => [id, content.length, ...content];
-  const types = section(TYPE_SECTION, 1, FUNCTION_TYPE, ...vector(takes), ...vector(gives));
-  // One import: two empty names, a function, of type 0.
-  const imports = section(IMPORT_SECTION, 1, 0, 0, 0, 0);
-  return new WebAssembly.Module(Uint8Array.of(...PREAMBLE, ...types, ...imports));
-}
-
-type ValueType = keyof typeof VALUE_TYPES;
-
-/** Whether a valid module has a section: after the preamble, each is an id, a size (unsigned LEB128), and its bytes. */
-function hasSection(bytes: Uint8Array, wanted: number): boolean {
-  for (let at = PREAMBLE.length; at < bytes.length; ) {
-    if (bytes[at++] === wanted) return true;
-    let size = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at++] as number;
-      size += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) break;
-    }
-    at += size;
-  }
-  return false;
-}
-
-function refusal(name: string, reason: string): WeirError {
-  return new WeirError(
-    'MODULE_REFUSED',
-    `filter ${name}: ${printable(reason.slice(0, REASON_CHARACTERS_MAX))}`,
+function isWanted({ module, name, kind }: Import): boolean {
+  return (
+    module === 'env' &&
+    ((name === 'memory' && kind === 'memory') || (name === 'abort' && kind === 'function'))
   );
+}
+
+function judgeExports(module: WasmModule, add: Add): void {
+  for (const [name, wanted] of Object.entries(EXPORTS)) {
+    const found = module.exports.find((exported) => exported.name === name);
+    if (found?.kind !== 'function') {
+      const instead = found?.kind ?? 'nothing of that name';
+      add('export', `expected to export the function ${name}, found ${instead}`);
+      continue;
+    }
+    const type = functionTypeText(typeOf(module, found.index));
+    const expected = functionTypeText(wanted);
+    if (type !== expected) add('export', `expected ${name} to have the type ${expected}, found ${type}`);
+  }
+}
+
+/** Walks all code, past functions that are refused. */
+function judgeCode(module: WasmModule, add: Add): { instructions: number; features: Feature[] } {
+  let instructions = 0;
+  let features = 0;
+  for (const body of module.bodies) {
+    const code = attempt(add, () =>
+      walkBody(module, body, (opcode, at) => {
+        if (GROWS.has(opcode)) add('grow', `expected no ${NAMES.get(opcode)}, found one at byte ${at}`);
+      }),
+    );
+    instructions += code?.instructions ?? 0;
+    features |= code?.features ?? 0;
+  }
+  const isUsed = (feature: Feature, index: number) =>
+    (features & (1 << (index + 1))) !== 0 ||
+    (feature === 'bulk memory' && module.hasDataCount) ||
+    (feature === 'multi-value' && module.types.some(({ gives }) => gives.length > 1)) ||
+    (feature === 'mutable globals' &&
+      module.exports.some(
+        ({ kind, index: global }) => kind === 'global' && module.globals[global]?.isMutable,
+      ));
+  return { instructions, features: FEATURES.filter(isUsed) };
+}
+
+function compile(bytes: Uint8Array, add: Add): WebAssembly.Module | undefined {
+  try {
+    return new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+  } catch (cause) {
+    add('invalid', `expected a valid WebAssembly module, found ${(cause as Error).message}`);
+    return undefined;
+  }
 }

@@ -25,7 +25,7 @@ import {
   REGISTRY_ENTRY_BYTES,
   ZONE_BYTES,
 } from './abi.js';
-import { admit, admitTypes } from './admit.js';
+import { admit } from './admit.js';
 import { createCounters } from './counters.js';
 import type { Manifest } from './manifest.js';
 
@@ -125,8 +125,6 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       } catch (cause) {
         throw cause instanceof WeirError ? cause : fault(`stopped: ${oneLine(cause)}`, cause);
       }
-      // Growing a memory takes its buffer from the host, even growing by nothing.
-      if (words.length === 0) throw fault('grew its memory');
       const consumed = words[MAP.consumed / 4] as number;
       if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
       from += consumed;
@@ -171,17 +169,14 @@ function instantiate(
   module: WebAssembly.Module,
   imports: WebAssembly.Imports,
 ): Exports {
-  let exports: WebAssembly.Exports;
   try {
-    exports = new WebAssembly.Instance(module, imports).exports;
+    return new WebAssembly.Instance(module, imports).exports as Exports;
   } catch (cause) {
     throw new WeirError(
       'MEMORY_MANIFEST',
       `filter ${name}: expected a module that fits its memory of ${memoryBytes} bytes, found ${printable(oneLine(cause))}`,
     );
   }
-  admitTypes(name, exports);
-  return exports as unknown as Exports;
 }
 
 /** Calls an export that answers a question before anything is set up. */

@@ -89,6 +89,9 @@ export function refuses(action: () => unknown, code: ErrorCode, expected: RegExp
   assert.ok(message.length < 4_000, `${what}: ${message.length} characters`);
 }
 
+/** A pattern for these very words. */
+export const literally = (text: string) => new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+
 export const recursion = '(func $deep (param i32) (call $deep (local.get 0)) (call $deep (local.get 0)))';
 /** `abort` with a string at 700 whose length is in front of it. */
 export const says = (utf16: string) => `(data (i32.const 696) "${utf16}")`;

@@ -71,11 +71,6 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
     { batch: writes({ [CONSUMED]: 0, [OUTPUT]: 4, [EMITTED]: 12 }, 1) },
     /not done after 1000000 calls/,
   ],
-  [
-    'memory grown by nothing',
-    { batch: batch('(drop (memory.grow (i32.const 0))) (i32.const 0)') },
-    /grew its memory/,
-  ],
   ['counters that do not add up', { batch: writes({ [LEDGER]: 1 }) }, /its counters do not add up/],
   ['counters beyond counting', { batch: writes({ [LEDGER + 4]: -1, [LEDGER + 12]: -1 }) }, /do not add up/],
   ...[0, 3, -1, -2_147_483_648, 65_537].map((pointer): [string, Parts, RegExp] => [
@@ -96,22 +91,6 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
       data: `${HONEST.data} ${says('\\08\\00\\00\\00\\1b\\00\\0a\\00\\2e\\20\\28\\20')}`,
     },
     /filter hostile: \\u001b\\u000a\\u202e\\u2028; the filter/,
-  ],
-  [
-    'last words that are no address',
-    {
-      abort: '(import "env" "abort" (func $abort (param f64)))',
-      batch: batch('(call $abort (f64.const 700.5)) (i32.const 0)'),
-    },
-    /filter hostile: aborted;/,
-  ],
-  [
-    'last words of 64 bits',
-    {
-      abort: '(import "env" "abort" (func $abort (param i64)))',
-      batch: batch('(call $abort (i64.const -1)) (i32.const 0)'),
-    },
-    /filter hostile: aborted;/,
   ],
 ];
 
