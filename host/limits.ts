@@ -20,7 +20,7 @@ export const MODULE_RESULTS_MAX = 16;
 export const MODULE_IMPORTS_MAX = 64;
 export const MODULE_EXPORTS_MAX = 1_000;
 export const MODULE_GLOBALS_MAX = 1_000;
-/** One table, for indirect calls. The engine makes it whole at once, 10 million entries end the process. */
+/** One table, for indirect calls. The engine makes it whole at once, in 24 bytes an entry. */
 export const MODULE_TABLES_MAX = 1;
 export const MODULE_TABLE_ENTRIES_MAX = 4_096;
 /** Segments that fill the table, and the memory: the compiler makes one for each constant text. */

@@ -2,9 +2,9 @@
  * Admission: what a module must be before it runs. It imports `env.memory` and `env.abort` and nothing else, exports the
  * functions of the ABI with its types, has no start function of its own, cannot grow anything, and keeps to the limits.
  *
- * The bytes are judged by the reader in `wasm/` before the engine sees any of them: a table of 10 million entries is a
- * module of 24 bytes, and would end the process. Then the engine validates what the reader leaves to it. Nothing of the
- * module runs here.
+ * The bytes are judged by the reader in `wasm/` before the engine sees any of them: a table of 10 million entries is 20
+ * bytes of a module, and a few of them end the process. Then the engine validates what the reader leaves to it. Nothing of
+ * the module runs here.
  */
 import { printable, WeirError } from '../errors.js';
 import { MODULE_BYTES_MAX, MODULE_REASONS_MAX } from '../limits.js';

@@ -80,11 +80,13 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
   let blocks = 0;
   while (scope.depth > 0) {
     const at = reader.at;
-    const opcode = readOpcode(reader);
-    readImmediates(reader, opcode, scope, at);
+    const opcode = nextOpcode(reader);
+    const kind = IMMEDIATES_OF[opcode] as number;
+    if (kind !== NONE) (READ_BY_NUMBER[kind] as ReadImmediates)(reader, scope, at);
     visit(opcode, at, reader.at, scope.depth);
     instructions++;
     scope.features |= 1 << (FEATURE_OF[opcode] as number);
+    if (opcode > END) continue;
     if (opcode === BLOCK || opcode === LOOP || opcode === IF) {
       if (scope.depth > MODULE_NESTING_MAX)
         throw tooMany('blocks inside each other', MODULE_NESTING_MAX, scope.depth, at);
@@ -201,9 +203,17 @@ const READ: Readonly<Record<Immediates, ReadImmediates>> = {
 };
 const READ_BY_NUMBER = IMMEDIATES.map((kind) => READ[kind]);
 
-function readImmediates(reader: Reader, opcode: number, scope: Scope, at: number): void {
-  const kind = IMMEDIATES_OF[opcode] as number;
-  if (kind !== NONE) (READ_BY_NUMBER[kind] as ReadImmediates)(reader, scope, at);
+/** The short way for instructions of one byte. */
+function nextOpcode(reader: Reader): number {
+  const { at } = reader;
+  if (at < reader.end) {
+    const byte = reader.bytes[at] as number;
+    if (IMMEDIATES_OF[byte] !== 0) {
+      reader.at = at + 1;
+      return byte;
+    }
+  }
+  return readOpcode(reader);
 }
 
 /** Nothing, one type of a result, or the index of a type (section 5.4.1). */
