@@ -7,7 +7,7 @@
  * the module runs here.
  */
 import { printable, WeirError } from '../errors.js';
-import { MODULE_BYTES_MAX, MODULE_REASONS_MAX } from '../limits.js';
+import { MODULE_BYTES_MAX, MODULE_CARRIED_MAX, MODULE_REASONS_MAX } from '../limits.js';
 import { Refusal, type RefusalCode } from '../wasm/bytes.js';
 import { walkBody } from '../wasm/code.js';
 import { type Import, isModule, readModule, type WasmModule } from '../wasm/module.js';
@@ -148,6 +148,7 @@ function judgeExports(module: WasmModule, add: Add): void {
 function judgeCode(module: WasmModule, add: Add): { instructions: number; features: Feature[] } {
   let instructions = 0;
   let features = 0;
+  let carried = 0;
   for (const body of module.bodies) {
     const code = attempt(add, () =>
       walkBody(module, body, (opcode, at) => {
@@ -156,6 +157,11 @@ function judgeCode(module: WasmModule, add: Add): { instructions: number; featur
     );
     instructions += code?.instructions ?? 0;
     features |= code?.features ?? 0;
+    carried += code?.carried ?? 0;
+  }
+  if (carried > MODULE_CARRIED_MAX) {
+    const most = `${MODULE_CARRIED_MAX} values carried to blocks and branches`;
+    add('limit', `expected up to ${most}, found ${carried}`);
   }
   const isUsed = (feature: Feature, index: number) =>
     (features & (1 << (index + 1))) !== 0 ||

@@ -5,12 +5,7 @@
  * globals, tables and segments exist, and the limits of `limits.ts`. No recursion: blocks nest on a stack of fixed size.
  * That operands have the right types is left to the engine's own validator. Throws a `Refusal`.
  */
-import {
-  MODULE_BRANCHES_MAX,
-  MODULE_LOCAL_BLOCKS_MAX,
-  MODULE_LOCALS_MAX,
-  MODULE_NESTING_MAX,
-} from '../limits.js';
+import { MODULE_BRANCHES_MAX, MODULE_LOCALS_MAX, MODULE_NESTING_MAX } from '../limits.js';
 import { createReader, malformed, type Reader, tooMany, unwanted } from './bytes.js';
 import type { Body, WasmModule } from './module.js';
 import {
@@ -40,6 +35,11 @@ export interface Code {
   readonly instructions: number;
   /** Blocks, loops and ifs. */
   readonly blocks: number;
+  /**
+   * What a compiler may have to carry from one place to another: for each block and each target of a branch, the locals
+   * and the values on the stack. A bound; it tells code that is cheap to compile from code that is made not to be.
+   */
+  readonly carried: number;
   /** What it uses beyond the first version of WebAssembly: 2 to the index into `FEATURES`, plus 1, for each. */
   readonly features: number;
 }
@@ -72,7 +72,7 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
   const reader = createReader(module.bytes, body.locals, body.end);
   const locals = readLocals(module, body, reader);
   const start = reader.at;
-  const scope: Scope = { module, locals, depth: 1, features: 0 };
+  const scope: Scope = { module, locals, depth: 1, features: 0, held: locals, carried: 0 };
   /** The opcode that opened each block; the function itself is the first. */
   const open = new Uint8Array(MODULE_NESTING_MAX + 2);
   open[1] = BLOCK;
@@ -85,12 +85,14 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
     if (kind !== NONE) (READ_BY_NUMBER[kind] as ReadImmediates)(reader, scope, at);
     visit(opcode, at, reader.at, scope.depth);
     instructions++;
+    scope.held++;
     scope.features |= 1 << (FEATURE_OF[opcode] as number);
     if (opcode > END) continue;
     if (opcode === BLOCK || opcode === LOOP || opcode === IF) {
       if (scope.depth > MODULE_NESTING_MAX)
         throw tooMany('blocks inside each other', MODULE_NESTING_MAX, scope.depth, at);
       open[++scope.depth] = opcode;
+      scope.carried += scope.held;
       blocks++;
     } else if (opcode === ELSE) {
       if (open[scope.depth] !== IF) throw malformed('an else without its if', at);
@@ -98,9 +100,15 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
     } else if (opcode === END) scope.depth--;
   }
   if (reader.at !== body.end) throw malformed('code behind the end of a function', reader.at);
-  if (locals * blocks > MODULE_LOCAL_BLOCKS_MAX)
-    throw tooMany('locals times blocks of a function', MODULE_LOCAL_BLOCKS_MAX, locals * blocks, start);
-  return { start, end: body.end, locals, instructions, blocks, features: scope.features };
+  return {
+    start,
+    end: body.end,
+    locals,
+    instructions,
+    blocks,
+    features: scope.features,
+    carried: scope.carried,
+  };
 }
 
 /** A body's stretches, in order. Code that no branch reaches is told as well. */
@@ -138,13 +146,23 @@ interface Scope {
   /** Open blocks, the function itself counted. */
   depth: number;
   features: number;
+  /** Locals, and values that may lie on the stack: one for each instruction so far, more where results are many. */
+  held: number;
+  /** `Code.carried`, so far. */
+  carried: number;
 }
 
 type ReadImmediates = (reader: Reader, scope: Scope, at: number) => void;
 
-const readLabel: ReadImmediates = (reader, { depth }) => void reader.index('label', depth);
-const readFunction: ReadImmediates = (reader, { module }) =>
-  void reader.index('function', module.functions.length);
+const readLabel: ReadImmediates = (reader, scope) => {
+  reader.index('label', scope.depth);
+  scope.carried += scope.held;
+};
+const readFunction: ReadImmediates = (reader, scope) => {
+  const { functions, types } = scope.module;
+  const type = types[functions[reader.index('function', functions.length)] as number];
+  scope.held += type?.gives.length ?? 0;
+};
 const readTable: ReadImmediates = (reader, { module }) => void reader.index('table', module.tables.length);
 const readElement: ReadImmediates = (reader, { module }) =>
   void reader.index('segment of elements', module.elements);
@@ -162,7 +180,8 @@ const READ: Readonly<Record<Immediates, ReadImmediates>> = {
   },
   function: readFunction,
   indirect(reader, scope, at) {
-    reader.index('type', scope.module.types.length);
+    const { types } = scope.module;
+    scope.held += types[reader.index('type', types.length)]?.gives.length ?? 0;
     readTable(reader, scope, at);
   },
   local: (reader, { locals }) => void reader.index('local', locals),
@@ -228,6 +247,7 @@ function readBlockType(reader: Reader, scope: Scope): void {
   const { types } = scope.module;
   if (index < 0 || index >= types.length)
     throw malformed(`type ${index} where there are ${types.length}`, at);
+  scope.held += types[index]?.gives.length ?? 0;
   scope.features |= MULTI_VALUE;
 }
 

@@ -301,17 +301,18 @@ const LIMITS: readonly (readonly [string, (count: number) => Uint8Array, number,
     /custom sections/,
   ],
   [
-    'locals times blocks',
-    (count) => filterWith(repeat([0x02, EMPTY, END], count / 4_000), [[4_000, V128]]),
-    2_000_000,
-    /locals times blocks/,
+    'values carried',
+    // 1,000 blocks, which begin after 0, 2, 4 ... instructions, each an instruction itself.
+    (count) => filterWith(repeat([0x02, EMPTY, END], 1_000), [[count / 1_000 - 1_000, V128]]),
+    5_000_000,
+    /values carried to blocks and branches/,
   ],
 ];
 
 test('each limit is a limit, and what is allowed is admitted', () => {
   for (const [what, build, most, noun] of LIMITS) {
     assert.equal(reasons(build(most)), [], `${most} ${what}`);
-    const step = what === 'locals times blocks' ? 4_000 : 1;
+    const step = what === 'values carried' ? 1_000 : 1;
     refused(build(most + step), new RegExp(`^limit: expected up to ${most} ${noun.source}`), `more ${what}`);
   }
 });
