@@ -15,6 +15,7 @@ export const REMEDIES = {
   FILTERS_MISSING: 'run "weir new NAME" to write one, or go to the folder that has "filters"',
   MANIFEST_INVALID: 'correct filter.json; filters/ssh-auth/filter.json shows the shape',
   MODULE_REFUSED: 'rebuild the filter with "weir build" of this version',
+  MODULE_UNREADABLE: 'check the path and its permissions',
   ABI_MISMATCH: 'rebuild the filter against the runtime of this host',
   MEMORY_MANIFEST: 'raise the region in filter.json, or make the filter smaller',
   MEMORY_BUDGET: 'raise limits.memory, or run fewer or smaller filters',

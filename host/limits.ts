@@ -10,6 +10,8 @@ export const PAGE_BYTES = 64 * KiB;
 
 /** A compiled filter; the shipped ones are under 50 KiB. */
 export const MODULE_BYTES_MAX = 512 * KiB;
+/** What `weir inspect` reads to tell that it is too large, with its hash. */
+export const INSPECTED_BYTES_MAX = 64 * MiB;
 /** Functions of a module, each some 100 bytes for the engine before it runs; the shipped filters have up to 150. */
 export const MODULE_FUNCTIONS_MAX = 10_000;
 /** Types of functions, and their parameters and results: a call of two bytes is that many values for a compiler. */

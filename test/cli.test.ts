@@ -27,12 +27,12 @@ cli.after.each(async ({ folder }) => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['run', 'replay', 'tap', 'new', 'build', 'test', 'dev', 'capture'];
+const COMMANDS = ['run', 'replay', 'tap', 'new', 'build', 'test', 'dev', 'capture', 'inspect'];
 
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
 nothing
-  2 USAGE: expected a command (run, replay, tap, new, build, test, dev, capture), found "nothing"; see --help
+  2 USAGE: expected a command (run, replay, tap, new, build, test, dev, capture, inspect), found "nothing"; see --help
 replay ssh-auth
   2 USAGE: expected FILTER and at least one FILE; see --help
 replay ssh-auth LOG --nope
@@ -91,6 +91,16 @@ new
   2 USAGE: expected one NAME, found 0; see --help
 dev files
   2 USAGE: expected one NAME and --input FILE; see --help
+inspect
+  2 USAGE: expected one MODULE or NAME, found 0; see --help
+inspect one two
+  2 USAGE: expected one MODULE or NAME, found 2; see --help
+inspect nothing
+  1 FILTER_UNKNOWN: filter "nothing": expected one of FILTERS; name one of these, or write one with "weir new NAME"
+inspect missing.wasm
+  1 MODULE_UNREADABLE: missing.wasm: expected a readable file, found ENOENT: no such file or directory, open 'missing.wasm'; check the path and its permissions
+inspect /dev/zero
+  1 MODULE_UNREADABLE: /dev/zero: expected a readable file, found something else than a file; check the path and its permissions
 capture
   2 USAGE: expected either one SUBJECT or --source NAME; see --help
 capture weir.> --source auth

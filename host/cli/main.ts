@@ -8,6 +8,7 @@ import { build } from './build.js';
 import { capture } from './capture.js';
 import type { Command } from './command.js';
 import { dev } from './dev.js';
+import { inspect } from './inspect.js';
 import { create } from './new.js';
 import { replay } from './replay.js';
 import { run } from './run.js';
@@ -23,6 +24,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   test,
   dev,
   capture,
+  inspect,
 };
 
 const HELP = `weir: an edge stream processor for network appliances

@@ -139,3 +139,13 @@ export function functionTypeText({ takes, gives }: FunctionType): string {
 export function limitsText({ initial, maximum }: Limits): string {
   return maximum === undefined ? `${initial} and more` : `${initial} to ${maximum}`;
 }
+
+/** `funcref, 1 to 10` */
+export function tableTypeText(table: TableType): string {
+  return `${table.holds}, ${limitsText(table)}`;
+}
+
+/** `mutable i32` */
+export function globalTypeText({ holds, isMutable }: GlobalType): string {
+  return isMutable ? `mutable ${holds}` : holds;
+}
