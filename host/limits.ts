@@ -30,6 +30,8 @@ export const MODULE_ELEMENTS_MAX = 1_000;
 export const MODULE_DATA_MAX = 10_000;
 /** Names, and whatever else tools leave in a module; the engine keeps each. */
 export const MODULE_CUSTOM_SECTIONS_MAX = 64;
+/** A function: the optimising compiler takes it whole, at some 400 bytes a byte. The shipped ones are under 3 KiB. */
+export const MODULE_BODY_BYTES_MAX = 128 * KiB;
 /** Parameters and locals of one function: inlining makes many, a frame on the stack has room for each. */
 export const MODULE_LOCALS_MAX = 4_096;
 /** Blocks inside each other: a `switch` makes one for each case. */

@@ -6,6 +6,7 @@
  * are walked by `code.ts`. That operands have the right types is left to the engine's own validator. Throws a `Refusal`.
  */
 import {
+  MODULE_BODY_BYTES_MAX,
   MODULE_CUSTOM_SECTIONS_MAX,
   MODULE_DATA_MAX,
   MODULE_EXPORTS_MAX,
@@ -294,6 +295,7 @@ function readBodies(reader: Reader, draft: Draft): void {
   for (let at = 0; at < count; at++) {
     const start = reader.at;
     const bytes = reader.u32('the size of a body');
+    if (bytes > MODULE_BODY_BYTES_MAX) throw tooMany('bytes of a body', MODULE_BODY_BYTES_MAX, bytes, start);
     const locals = reader.at;
     reader.skip(bytes, 'a body');
     draft.bodies.push({ index: imported + at, start, locals, end: reader.at });

@@ -8,11 +8,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { judge } from '../../host/filter/admit.js';
 import { seeded } from '../filter.js';
+import { readModule } from '../../host/wasm/module.js';
 import { filter, filterWith, join, op, shipped } from './build.js';
+import { disassembled, walked } from './instructions.js';
 
 const CHILD = 'judge-mutations';
 const SEED = Number(process.env.WEIR_SEED ?? 20260131);
 const MUTATIONS = 10_000;
+const DISASSEMBLED = 100;
 /** Longest of all, on a machine that does much else: a module takes some 2 ms. */
 const JUDGED_MS_MAX = 5_000;
 
@@ -65,8 +68,11 @@ test('a filter with any byte changed is judged', () => {
   }
 });
 
-/** Judges `MUTATIONS` modules made of shipped ones; what is admitted is started as well. */
-function judgeMutations(): void {
+/**
+ * Judges `MUTATIONS` modules made of shipped ones. What is admitted is linked as well, and the engine must see in it what the
+ * reader has seen: of each its imports and exports, of the first ones every instruction.
+ */
+async function judgeMutations(): Promise<void> {
   const below = seeded(SEED);
   const memory = new WebAssembly.Memory({ initial: 1_024, maximum: 1_024 });
   const modules = shipped().map(([, module]) => module);
@@ -85,8 +91,18 @@ function judgeMutations(): void {
       else changed[at] = below(256);
     }
     if (!judged(changed, `round ${round}`)) continue;
-    admitted++;
     start(changed, memory);
+    const { imports, exports } = readModule(changed);
+    const compiled = new WebAssembly.Module(changed as Uint8Array<ArrayBuffer>);
+    assert.equal(
+      WebAssembly.Module.imports(compiled),
+      imports.map(({ index: _, ...found }) => found),
+    );
+    assert.equal(
+      WebAssembly.Module.exports(compiled),
+      exports.map(({ index: _, ...found }) => found),
+    );
+    if (admitted++ < DISASSEMBLED) assert.equal(walked(changed), await disassembled(changed));
   }
   process.stdout.write(`admitted ${admitted}\n`);
 }
@@ -120,5 +136,5 @@ test(`${MUTATIONS} mutations of shipped filters end no process`, () => {
   assert.ok(admitted > 100 && admitted < MUTATIONS / 2, `seed ${SEED}: admitted ${admitted}`);
 });
 
-if (process.argv[2] === CHILD) judgeMutations();
+if (process.argv[2] === CHILD) await judgeMutations();
 else test.run();
