@@ -46,6 +46,15 @@ export const MODULE_BRANCHES_MAX = 4_096;
 export const MODULE_CARRIED_MAX = 5_000_000;
 /** Reasons for which one module is refused that are told; a hostile one has as many as it likes. */
 export const MODULE_REASONS_MAX = 16;
+/**
+ * Fuel of a filter for one batch or tick, in instructions: some 10 to 30 ms, so that a filter never holds the
+ * host up for long. The shipped ones use 0.5 to 16 million for a batch.
+ */
+export const FUEL_DEFAULT = 50_000_000;
+export const FUEL_MIN = 100_000;
+export const FUEL_MAX = 1_000_000_000;
+/** While it starts: it prepares its tables and reads its config once. */
+export const FUEL_START = 200_000_000;
 /** `filter.json` and `weir.json`: text that people write. */
 export const MANIFEST_BYTES_MAX = 64 * KiB;
 /** A filter's own config, as JSON. */

@@ -25,6 +25,8 @@ export interface Figures {
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** Filtering and packing an event, on the machine that ran this. */
+  /** Instructions for an event, as the meter counts them. */
+  readonly eventFuel: number;
   readonly eventNs: number;
 }
 
@@ -139,6 +141,12 @@ function measured(filter: InstalledFilter, samples: readonly Sample[]): Figures 
       records: sum(({ records }) => records),
       bytesIn: sum(({ bytesIn }) => bytesIn),
       bytesOut: sum(({ bytesOut }) => bytesOut),
+      eventFuel:
+        sum(({ fuel }) => fuel) /
+        Math.max(
+          1,
+          sum(({ events }) => events),
+        ),
       eventNs:
         sum(({ fastestMs }) => fastestMs * 1e6) /
         Math.max(
@@ -166,5 +174,13 @@ function measuredSample(filter: InstalledFilter, { bytes, settings }: Sample) {
   }
   const { in: events } = once.ledger();
   const records = once.records().length;
-  return { events, records, bytesIn: bytes.length, bytesOut: once.bytes().length, fastestMs, measuredEvents };
+  return {
+    events,
+    records,
+    bytesIn: bytes.length,
+    bytesOut: once.bytes().length,
+    fuel: once.fuelUsed(),
+    fastestMs,
+    measuredEvents,
+  };
 }

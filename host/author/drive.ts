@@ -43,6 +43,8 @@ export interface DrivenFilter {
   bytes(): Buffer;
   /** What became of the events so far. */
   ledger(): Ledger;
+  /** Instructions so far, as the meter counts them: the same number on every machine. */
+  fuelUsed(): number;
   /** Size of the filter's memory now. */
   memoryBytes(): number;
 }
@@ -99,6 +101,7 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
     text: () => found.map(({ stream, record }) => recordLine(name, stream, record)).join(''),
     bytes: () => Buffer.concat(found.map(({ record }) => record)),
     ledger: () => filter.ledger(),
+    fuelUsed: filter.fuelUsed,
     memoryBytes: () => filter.input.buffer.byteLength,
   };
   return driven;

@@ -42,19 +42,19 @@ export function ratioText(bytesIn: number, bytesOut: number): string {
 
 function figuresText({ figures }: FilterReport, memoryBytes: number): string {
   if (!figures) return memoryText(memoryBytes);
-  const { events, records, bytesIn, bytesOut, eventNs } = figures;
+  const { events, records, bytesIn, bytesOut, eventFuel, eventNs } = figures;
   const parts = [
     `${counted(events, 'event')} to ${counted(records, 'record')}`,
     `${grouped(bytesIn)} to ${grouped(bytesOut)} bytes (${ratioText(bytesIn, bytesOut)})`,
     memoryText(memoryBytes),
-    `${grouped(Math.round(eventNs))} ns an event on this machine`,
+    `${grouped(Math.round(eventFuel))} fuel an event, ${grouped(Math.round(eventNs))} ns on this machine`,
   ];
   return parts.join('; ');
 }
 
 /** What a replay came to, for people: a column of numbers with what they count. */
 export function summaryText({ name, version, memoryBytes }: Manifest, run: Rerun): string {
-  const { events, bytes, streams, bytesOut, compressedBytes, seconds, ledger } = run;
+  const { events, bytes, streams, bytesOut, compressedBytes, seconds, ledger, fuel } = run;
   const rows: [string, string][] = [
     [grouped(events), `events, ${grouped(bytes)} bytes`],
     [grouped(ledger.kept), 'kept'],
@@ -72,6 +72,7 @@ export function summaryText({ name, version, memoryBytes }: Manifest, run: Rerun
       grouped(bytesOut),
       `bytes out, ${grouped(compressedBytes)} compressed (${ratioText(bytes, compressedBytes)})`,
     ],
+    [grouped(Math.round(fuel / Math.max(events, 1))), 'fuel an event'],
     [seconds.toFixed(3), `seconds, ${grouped(Math.round(events / Math.max(seconds, 1e-6)))} events/s`],
   ];
   const width = Math.max(...rows.map(([number]) => number.length));

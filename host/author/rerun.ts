@@ -38,6 +38,8 @@ export interface Rerun {
   readonly compressedBytes: number;
   readonly seconds: number;
   readonly ledger: Ledger;
+  /** Instructions, as the meter counts them. */
+  readonly fuel: number;
 }
 
 const STDIN = '-';
@@ -104,7 +106,8 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
   await print();
   for (const source of sources) await source.close();
   const { events, bytes, recordBytes: bytesOut, compressedBytes } = engine.totals();
-  return { events, bytes, streams, bytesOut, compressedBytes, seconds, ledger: filter.ledger() };
+  const [ledger, fuel] = [filter.ledger(), filter.fuelUsed()];
+  return { events, bytes, streams, bytesOut, compressedBytes, seconds, ledger, fuel };
 }
 
 /** Opens neighbouring files as one source, and standard input as another. */

@@ -10,6 +10,7 @@ import { printable, WeirError } from '../errors.js';
 import { MODULE_BYTES_MAX, MODULE_CARRIED_MAX, MODULE_REASONS_MAX } from '../limits.js';
 import { Refusal, type RefusalCode } from '../wasm/bytes.js';
 import { walkBody } from '../wasm/code.js';
+import { FUEL_EXPORT, meter } from '../wasm/meter.js';
 import { type Import, isModule, readModule, type WasmModule } from '../wasm/module.js';
 import { FEATURES, type Feature, NAMES, opcodeOf } from '../wasm/opcodes.js';
 import { type FunctionType, functionTypeText, type Limits } from '../wasm/types.js';
@@ -26,8 +27,6 @@ export interface Verdict {
   readonly reasons: readonly Reason[];
   /** What it is, where it could be read. */
   readonly module: WasmModule | undefined;
-  /** For the engine, when it may run. */
-  readonly compiled: WebAssembly.Module | undefined;
   readonly instructions: number;
   readonly features: readonly Feature[];
 }
@@ -37,10 +36,11 @@ const SENTENCE_CHARACTERS_MAX = 300;
 const MEMORY_GROW = opcodeOf('memory.grow');
 const TABLE_GROW = opcodeOf('table.grow');
 
-/** Compiles the bytes when they may run as a filter; throws MODULE_REFUSED with the first reason. */
+/** Compiles the bytes, metered, when they may run as a filter; throws MODULE_REFUSED with the first reason. */
 export function admit(name: string, bytes: Uint8Array): WebAssembly.Module {
-  const { reasons, compiled } = judge(bytes);
-  if (compiled !== undefined) return compiled;
+  const { reasons, module } = judge(bytes);
+  if (reasons.length === 0 && module !== undefined)
+    return new WebAssembly.Module(meter(module) as Uint8Array<ArrayBuffer>);
   const [first] = reasons;
   const more = reasons.length > 1 ? ` (and ${reasons.length - 1} more; "weir inspect" tells them)` : '';
   throw new WeirError('MODULE_REFUSED', `filter ${name}: ${first?.sentence}${more}`);
@@ -49,7 +49,7 @@ export function admit(name: string, bytes: Uint8Array): WebAssembly.Module {
 /** Judges a module: every reason against it, not only the first. Never throws, and runs nothing. */
 export function judge(bytes: Uint8Array): Verdict {
   const { reasons, add } = createReasons();
-  const unread = { reasons, module: undefined, compiled: undefined, instructions: 0, features: [] };
+  const unread = { reasons, module: undefined, instructions: 0, features: [] };
   if (bytes.length > MODULE_BYTES_MAX) {
     add('size', `expected a module of up to ${MODULE_BYTES_MAX} bytes, found ${bytes.length}`);
     return unread;
@@ -64,8 +64,8 @@ export function judge(bytes: Uint8Array): Verdict {
   if (module.start !== undefined) add('start', 'expected no start function but weir_start, found one');
   judgeExports(module, add);
   const { instructions, features } = judgeCode(module, add);
-  const compiled = reasons.length === 0 ? compile(bytes, add) : undefined;
-  return { reasons, module, compiled, instructions, features };
+  if (reasons.length === 0) validate(bytes, add);
+  return { reasons, module, instructions, features };
 }
 
 /** Why a module's memory cannot be one of so many pages, or nothing. */
@@ -132,6 +132,8 @@ function isWanted({ module, name, kind }: Import): boolean {
 }
 
 function judgeExports(module: WasmModule, add: Add): void {
+  if (module.exports.some(({ name }) => name === FUEL_EXPORT))
+    add('export', `expected no export of the name ${FUEL_EXPORT}, which the host adds, found one`);
   for (const [name, wanted] of Object.entries(EXPORTS)) {
     const found = module.exports.find((exported) => exported.name === name);
     if (found?.kind !== 'function') {
@@ -176,11 +178,11 @@ function judgeCode(module: WasmModule, add: Add): { instructions: number; featur
   return { instructions, features: FEATURES.filter(isUsed) };
 }
 
-function compile(bytes: Uint8Array, add: Add): WebAssembly.Module | undefined {
+/** What the reader leaves to the engine: the types of operands. */
+function validate(bytes: Uint8Array, add: Add): void {
   try {
-    return new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+    new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   } catch (cause) {
     add('invalid', `expected a valid WebAssembly module, found ${(cause as Error).message}`);
-    return undefined;
   }
 }

@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { oneLine, printable, WeirError } from '../errors.js';
-import { PAGE_BYTES } from '../limits.js';
+import { FUEL_START, PAGE_BYTES } from '../limits.js';
 import type { Transition } from '../timezone.js';
 import {
   ABI_VERSION,
@@ -46,6 +46,8 @@ export interface FilterInstance {
   closeWindows(nowMs: number, sink: RecordSink): void;
   /** Counters since the start. */
   ledger(): Ledger;
+  /** Instructions, as the meter counts them, of all batches and ticks since the start. */
+  fuelUsed(): number;
 }
 
 export interface InstanceOptions {
@@ -54,6 +56,8 @@ export interface InstanceOptions {
   /** The filter's own config, as JSON. */
   readonly config: unknown;
   readonly zones: readonly Transition[];
+  /** From bytes to a module that is metered; another way only for tests that compare. */
+  readonly compile?: (name: string, bytes: Uint8Array) => WebAssembly.Module;
 }
 
 /** Calls that one batch may take: each must consume or emit something, and this bounds even that. */
@@ -64,6 +68,8 @@ const MESSAGE_BYTES_MAX = 1024;
 const STREAM_NAME_BYTES_MAX = 64;
 
 type Exports = {
+  /** The meter's: what may still be used. */
+  readonly weir_fuel: WebAssembly.Global<'i64'>;
   weir_abi(): number;
   weir_heap_base(): number;
   weir_start(): void;
@@ -73,14 +79,16 @@ type Exports = {
 
 /** Admits, lays out and starts a filter. Throws a WeirError that says why it may not run. */
 export function startFilter(options: InstanceOptions): FilterInstance {
-  const { manifest } = options;
+  const { manifest, compile = admit } = options;
   const { name } = manifest;
   const pages = manifest.memoryBytes / PAGE_BYTES;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const abort = (message: unknown) => {
     throw new WeirError('FILTER_FAULT', `filter ${name}: ${readMessage(memory, Number(message))}`);
   };
-  const exports = instantiate(manifest, admit(name, options.module), { env: { memory, abort } });
+  const exports = instantiate(manifest, compile(name, options.module), { env: { memory, abort } });
+  const fuel = exports.weir_fuel;
+  fuel.value = BigInt(FUEL_START);
   const abi = ask(name, 'weir_abi', exports.weir_abi);
   if (abi !== ABI_VERSION) {
     throw new WeirError('ABI_MISMATCH', `filter ${name}: expected ABI ${ABI_VERSION}, found ${abi}`);
@@ -97,6 +105,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const streams = Object.keys(manifest.streams).length;
   const fault = (what: string, cause?: unknown) =>
     new WeirError('FILTER_FAULT', `filter ${name}: ${what}`, cause === undefined ? {} : { cause });
+
+  const outOfFuel = () => fault(`used up its fuel of ${manifest.fuel}`);
 
   /** Hands over what the last call emitted; returns its bytes. */
   function takeOutput(sink: RecordSink): number {
@@ -115,16 +125,22 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     return emitted;
   }
 
-  /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. */
+  const budget = BigInt(manifest.fuel);
+  let fuelUsed = 0;
+
+  /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. All have one budget. */
   function callUntilDone(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     let from = 0;
+    fuel.value = budget;
     for (let calls = 0; calls < CALLS_MAX; calls++) {
       let answer: number;
       try {
         answer = call(from);
       } catch (cause) {
+        if (fuel.value < 0n) throw outOfFuel();
         throw cause instanceof WeirError ? cause : fault(`stopped: ${oneLine(cause)}`, cause);
       }
+      if (fuel.value < 0n) throw outOfFuel();
       const consumed = words[MAP.consumed / 4] as number;
       if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
       from += consumed;
@@ -139,6 +155,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const counters = createCounters(memory, map);
   function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     callUntilDone(bytes, sink, call);
+    fuelUsed += Number(budget - fuel.value);
     if (!counters.take()) throw fault('its counters do not add up');
   }
 
@@ -161,6 +178,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       counters.take();
       return counters.ledger();
     },
+    fuelUsed: () => fuelUsed,
   };
 }
 

@@ -5,7 +5,15 @@
  * before the filter's module is looked at. Unknown keys are errors.
  */
 import * as v from 'valibot';
-import { FILTER_MEMORY_BYTES_MAX, MANIFEST_BYTES_MAX, OUTPUT_BYTES_MAX, PAGE_BYTES } from '../limits.js';
+import {
+  FILTER_MEMORY_BYTES_MAX,
+  FUEL_DEFAULT,
+  FUEL_MAX,
+  FUEL_MIN,
+  MANIFEST_BYTES_MAX,
+  OUTPUT_BYTES_MAX,
+  PAGE_BYTES,
+} from '../limits.js';
 import {
   check,
   mismatch,
@@ -41,6 +49,8 @@ export interface Manifest {
   /** Name to description, in the order in which the module numbers them. */
   readonly streams: Readonly<Record<string, string>>;
   readonly memory: MemoryRegions;
+  /** Instructions that one batch or tick may take. */
+  readonly fuel: number;
   /** All regions, in whole pages: the exact size of the filter's memory. */
   readonly memoryBytes: number;
 }
@@ -74,6 +84,7 @@ const Manifest = object({
     input: region(REGION_BYTES_MIN),
     output: region(REGION_BYTES_MIN, OUTPUT_BYTES_MAX),
   }),
+  fuel: v.optional(fuel(), FUEL_DEFAULT),
 });
 
 /** Reads and checks a manifest. Throws MANIFEST_INVALID with the path of the wrong key. */
@@ -100,6 +111,14 @@ function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {
     const bytes = readSize(value);
     return bytes !== undefined && bytes % 16 === 0 && bytes >= least && bytes <= most ? bytes : undefined;
   });
+}
+
+function fuel() {
+  const expected = `a whole number from ${FUEL_MIN} to ${FUEL_MAX}`;
+  return v.custom<number>(
+    (value) => Number.isInteger(value) && (value as number) >= FUEL_MIN && (value as number) <= FUEL_MAX,
+    expected,
+  );
 }
 
 function isVersion(value: string): boolean {

@@ -44,16 +44,6 @@ export interface Code {
   readonly features: number;
 }
 
-/** Instructions that run one after the other: none in the middle is jumped to or from. */
-export interface Stretch {
-  /** The first instruction. */
-  readonly start: number;
-  readonly end: number;
-  readonly instructions: number;
-  /** What stands before it: an instruction's number, or -1 where the function begins. */
-  readonly after: number;
-}
-
 const BLOCK = opcodeOf('block');
 export const LOOP = opcodeOf('loop');
 const IF = opcodeOf('if');
@@ -63,9 +53,6 @@ const EMPTY = 0x40;
 const MULTI_MEMORY_BIT = 0x40;
 const NONE = IMMEDIATES.indexOf('none');
 const MULTI_VALUE = 1 << (FEATURES.indexOf('multi-value') + 1);
-const ENDS_STRETCH = new Set(
-  ['loop', 'if', 'else', 'end', 'br', 'br_if', 'br_table', 'return', 'unreachable'].map(opcodeOf),
-);
 
 /** Walks a body from its first instruction to its last `end`. */
 export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
@@ -109,22 +96,6 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
     features: scope.features,
     carried: scope.carried,
   };
-}
-
-/** A body's stretches, in order. Code that no branch reaches is told as well. */
-export function stretchesOf(module: WasmModule, body: Body): Stretch[] {
-  const stretches: Stretch[] = [];
-  let after = -1;
-  let start = -1;
-  let instructions = 0;
-  walkBody(module, body, (opcode, at, end) => {
-    if (instructions++ === 0) start = at;
-    if (!ENDS_STRETCH.has(opcode)) return;
-    stretches.push({ start, end, instructions, after });
-    after = opcode;
-    instructions = 0;
-  });
-  return stretches;
 }
 
 function readLocals(module: WasmModule, { index }: Body, reader: Reader): number {

@@ -81,6 +81,8 @@ export interface WasmModule {
   readonly start: number | undefined;
   /** Segments of elements. */
   readonly elements: number;
+  /** Functions that elements, globals or data name: a table may call them. */
+  readonly referenced: ReadonlySet<number>;
   readonly data: readonly DataSegment[];
   /** True when code may name segments of data. */
   readonly hasDataCount: boolean;
@@ -99,6 +101,7 @@ export interface Draft {
   exports: Export[];
   start: number | undefined;
   elements: number;
+  referenced: Set<number>;
   dataCount: number | undefined;
   data: DataSegment[];
   bodies: Body[];
@@ -182,6 +185,7 @@ function emptyDraft(): Draft {
     exports: [],
     start: undefined,
     elements: 0,
+    referenced: new Set(),
     dataCount: undefined,
     data: [],
     bodies: [],

@@ -30,8 +30,12 @@ const CONSTANTS = new Map<number, (reader: Reader, draft: Draft) => void>([
   [opcodeOf('v128.const'), (reader) => reader.skip(16, 'a constant')],
   [opcodeOf('global.get'), (reader, { globals }) => void reader.index('global', globals.length)],
   [opcodeOf('ref.null'), (reader) => void readReferenceType(reader)],
-  [opcodeOf('ref.func'), (reader, { functions }) => void reader.index('function', functions.length)],
+  [opcodeOf('ref.func'), readReference],
 ]);
+
+function readReference(reader: Reader, { functions, referenced }: Draft): void {
+  referenced.add(reader.index('function', functions.length));
+}
 
 export function readConstant(reader: Reader, draft: Draft): void {
   const at = reader.at;
@@ -69,7 +73,7 @@ function readElementsOf(reader: Reader, draft: Draft, flags: number): void {
   }
   for (let left = reader.count('elements', MODULE_TABLE_ENTRIES_MAX); left > 0; left--) {
     if (flags & HAS_EXPRESSIONS) readConstant(reader, draft);
-    else reader.index('function', draft.functions.length);
+    else readReference(reader, draft);
   }
 }
 

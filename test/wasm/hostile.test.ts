@@ -39,7 +39,6 @@ function reasons(module: Uint8Array): string[] {
   const verdict = judge(module);
   const ms = performance.now() - startMs;
   assert.ok(ms < JUDGED_MS_MAX, `judged in ${Math.round(ms)} ms`);
-  assert.is(verdict.compiled === undefined, verdict.reasons.length > 0);
   return verdict.reasons.map(({ code, sentence }) => `${code}: ${sentence}`);
 }
 

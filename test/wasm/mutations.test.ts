@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { judge } from '../../host/filter/admit.js';
+import { meter } from '../../host/wasm/meter.js';
 import { seeded } from '../filter.js';
 import { readModule } from '../../host/wasm/module.js';
 import { filter, filterWith, join, op, shipped } from './build.js';
@@ -21,15 +22,19 @@ const JUDGED_MS_MAX = 5_000;
 
 const smallest = () => shipped().sort(([, a], [, b]) => a.length - b.length)[0]?.[1] as Uint8Array;
 
-/** Judges; fails when that throws, takes long, or tells what steers a terminal. Answers whether it is admitted. */
+/**
+ * Judges; fails when that throws, takes long, or tells what steers a terminal, and when the engine refuses the metered form
+ * of what is admitted. Answers whether it is.
+ */
 function judged(module: Uint8Array, what: string): boolean {
   const startMs = performance.now();
-  const { reasons, compiled } = judge(module);
+  const { reasons, module: read } = judge(module);
   const ms = Math.round(performance.now() - startMs);
   assert.ok(ms < JUDGED_MS_MAX, `${what}: ${ms} ms`);
-  assert.is(reasons.length === 0, compiled !== undefined, what);
   for (const { sentence } of reasons) assert.not.match(sentence, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u, what);
-  return compiled !== undefined;
+  if (reasons.length > 0 || read === undefined) return false;
+  assert.ok(WebAssembly.validate(meter(read) as Uint8Array<ArrayBuffer>), `${what}: metered`);
+  return true;
 }
 
 test('a filter cut off anywhere is refused', () => {

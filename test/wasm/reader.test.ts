@@ -5,9 +5,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createReader, Refusal } from '../../host/wasm/bytes.js';
-import { type Code, LOOP, stretchesOf, walkBody } from '../../host/wasm/code.js';
+import { walkBody } from '../../host/wasm/code.js';
 import { readModule } from '../../host/wasm/module.js';
-import { IMMEDIATES, IMMEDIATES_OF, type Immediates, NAMES, opcodeOf } from '../../host/wasm/opcodes.js';
+import { IMMEDIATES, IMMEDIATES_OF, type Immediates, NAMES } from '../../host/wasm/opcodes.js';
 import {
   EMPTY,
   END,
@@ -203,37 +203,6 @@ test('code that does not hold together is refused, with the place', () => {
       },
     );
   }
-});
-
-test('stretches are what runs in one go, and hold every instruction once', () => {
-  const code = join(
-    [0x41, 1, 0x04, EMPTY, 0x01, 0x05, 0x01, 0x01, END],
-    [0x02, EMPTY, 0x03, EMPTY, 0x41, 0, 0x0d, 1, 0x01, 0x0c, 0, END, END],
-  );
-  const { module, body } = added(filterWith(code));
-  const found = stretchesOf(module, body);
-  const told = found.map(({ after, instructions }) => `${NAMES.get(after) ?? 'entry'}:${instructions}`);
-  assert.equal(told, ['entry:2', 'if:2', 'else:3', 'end:2', 'loop:2', 'br_if:2', 'br:1', 'end:1', 'end:1']);
-  assert.is(found.find(({ after }) => after === LOOP)?.start, body.start + 2 + 13);
-
-  for (const [name, bytes] of shipped()) {
-    const whole = readModule(bytes);
-    for (const each of whole.bodies) {
-      const all = stretchesOf(whole, each);
-      const { start, end, instructions }: Code = walkBody(whole, each, () => {});
-      assert.is(
-        all.reduce((sum, stretch) => sum + stretch.instructions, 0),
-        instructions,
-        name,
-      );
-      assert.equal(
-        all.map((stretch) => stretch.start),
-        [start, ...all.slice(0, -1).map((stretch) => stretch.end)],
-      );
-      assert.is(all.at(-1)?.end, end);
-    }
-  }
-  assert.is(opcodeOf('loop'), LOOP);
 });
 
 test.run();

@@ -1,0 +1,181 @@
+/**
+ * The cost model: what the instructions of a function cost, and where that is charged.
+ *
+ * An instruction costs 1; nothing where it only names a value or a place (`COSTS`). Code is charged in stretches, which no
+ * branch enters or leaves in the middle: a long one where it begins, a short one together with the function that it is in,
+ * when that is entered, or with the innermost loop, at each turn. So a short stretch is paid for also where a branch passes it by; but none can run again without being paid for
+ * again. Instructions that work on a length (`memory.copy`, `memory.fill`, ...) cost 1 more for each 8 of it. Fuel is a
+ * number and nothing else: the same module with the same input uses the same on every machine.
+ */
+import { createReader } from './bytes.js';
+import { LOOP, walkBody } from './code.js';
+import type { Body, WasmModule } from './module.js';
+import { IMMEDIATES_OF, opcodeOf } from './opcodes.js';
+
+/** What a length costs: 1 for each 8, as many bytes as an instruction would have moved. */
+export const LENGTH_SHIFT = 3;
+const BLOCK = opcodeOf('block');
+const IF = opcodeOf('if');
+const END = opcodeOf('end');
+const BRANCHES = new Set(['br', 'br_if'].map(opcodeOf));
+const BRANCH_TABLE = opcodeOf('br_table');
+const RETURN = opcodeOf('return');
+const CALL = opcodeOf('call');
+const CALLS = new Set(['call', 'call_indirect'].map(opcodeOf));
+/** Behind these control may not come, or comes from elsewhere. */
+const ENDS_STRETCH = new Set(
+  ['loop', 'if', 'else', 'end', 'br', 'br_if', 'br_table', 'return', 'unreachable'].map(opcodeOf),
+);
+/** Costs other than 1: what only names a value or a place costs the machine nothing, a division more than the rest. */
+const COSTS = costs({
+  0: ['block', 'loop', 'else', 'end', 'nop', 'drop', 'local.get', 'local.set', 'local.tee', ...constants()],
+  16: ['i32', 'i64'].flatMap((type) => ['div_s', 'div_u', 'rem_s', 'rem_u'].map((name) => `${type}.${name}`)),
+  8: ['f32.div', 'f64.div', 'f32.sqrt', 'f64.sqrt', 'f32x4.div', 'f64x2.div', 'f32x4.sqrt', 'f64x2.sqrt'],
+});
+/** A stretch that costs less is charged with the loop or function around it, whether control comes to it or not. */
+const STRETCH_MIN = 8;
+/** What a function may cost for its callers to pay for it unseen, how long it may be, and how deep such calls may go. */
+const FIXED_COST_MAX = 200;
+const FIXED_BYTES_MAX = 600;
+const FIXED_ROUNDS = 8;
+/** Instructions with a length on top of the stack. */
+const BY_LENGTH = new Set(
+  ['memory.init', 'memory.copy', 'memory.fill', 'table.init', 'table.copy', 'table.fill'].map(opcodeOf),
+);
+
+function constants(): string[] {
+  return ['i32', 'i64', 'f32', 'f64', 'v128'].map((type) => `${type}.const`);
+}
+
+function costs(named: Readonly<Record<number, readonly string[]>>): Uint8Array {
+  const found = new Uint8Array(IMMEDIATES_OF.length).fill(1);
+  for (const [cost, names] of Object.entries(named))
+    for (const name of names) found[opcodeOf(name)] = Number(cost);
+  return found;
+}
+
+/** An amount that is charged when control comes to a place. */
+export interface Charge {
+  readonly at: number;
+  cost: number;
+  /** Stop there when the fuel is used up: where functions begin, and turns of loops. */
+  readonly looks: boolean;
+}
+
+/** What the walk of a body finds. */
+export interface Plan {
+  /** The function's own first. */
+  readonly charges: readonly Charge[];
+  readonly hasLoops: boolean;
+  /** Where control leaves the function. */
+  readonly leaves: readonly number[];
+  readonly calls: readonly Call[];
+  readonly lengths: readonly number[];
+  readonly locals: number;
+  readonly start: number;
+}
+
+interface Call {
+  readonly at: number;
+  readonly after: number;
+  /** The function; -1 for one that is found in a table. */
+  readonly callee: number;
+}
+
+export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number, number>): Plan {
+  const charges: Charge[] = [];
+  const leaves: number[] = [];
+  const calls: Call[] = [];
+  const lengths: number[] = [];
+  /** For each open block the loop that it is in, or the function. */
+  const open: Charge[] = [];
+  let stretchAt = 0;
+  let cost = 0;
+  const begin = (at: number): Charge => {
+    const charge = { at, cost: 0, looks: true };
+    charges.push(charge);
+    return charge;
+  };
+  const endStretch = (after: number) => {
+    const around = open[open.length - 1] as Charge;
+    if (cost < STRETCH_MIN || stretchAt === around.at) around.cost += cost;
+    else charges.push({ at: stretchAt, cost, looks: false });
+    stretchAt = after;
+    cost = 0;
+  };
+  const { start, locals } = walkBody(module, body, (opcode, at, after, depth) => {
+    if (open.length === 0) {
+      stretchAt = at;
+      open.push(begin(at));
+    }
+    cost += COSTS[opcode] as number;
+    if (CALLS.has(opcode)) {
+      const callee = opcode === CALL ? createReader(module.bytes, at + 1).u32('a function') : -1;
+      const known = fixed.get(callee);
+      if (known === undefined) calls.push({ at, after, callee });
+      else cost += known;
+      return;
+    }
+    if (BY_LENGTH.has(opcode)) lengths.push(at);
+    if (opcode === BLOCK) open.push(open[open.length - 1] as Charge);
+    if (!ENDS_STRETCH.has(opcode)) return;
+    if (opcode === RETURN || leavesByBranch(module.bytes, opcode, at, depth)) leaves.push(at);
+    if (opcode === END && depth === 1) leaves.push(at);
+    endStretch(after);
+    if (opcode === LOOP) open.push(begin(after));
+    else if (opcode === IF) open.push(open[open.length - 1] as Charge);
+    else if (opcode === END) open.pop();
+  });
+  return {
+    charges,
+    hasLoops: charges.some(({ looks }, index) => looks && index > 0),
+    leaves,
+    calls,
+    lengths,
+    locals,
+    start,
+  };
+}
+
+/**
+ * Functions whose cost is known before they run: no loops, no calls but of such, nothing by length, and called by their
+ * number only. Who calls one pays for it, and it need not count.
+ */
+export function fixedCosts(module: WasmModule): Map<number, number> {
+  // `env.abort` never comes back.
+  const fixed = new Map(
+    module.imports.filter(({ kind }) => kind === 'function').map(({ index }) => [index, 0]),
+  );
+  const reachable = new Set(
+    module.exports.filter(({ kind }) => kind === 'function').map(({ index }) => index),
+  );
+  for (const index of module.referenced) reachable.add(index);
+  const candidates = new Map(
+    module.bodies
+      .filter(({ index, end, start }) => !reachable.has(index) && end - start < FIXED_BYTES_MAX)
+      .map((body) => [body.index, body]),
+  );
+  for (let round = 0; round < FIXED_ROUNDS; round++) {
+    const before = fixed.size;
+    for (const [index, body] of candidates) {
+      const { charges, hasLoops, calls, lengths } = planOf(module, body, fixed);
+      const cost = charges.reduce((sum, charge) => sum + charge.cost, 0);
+      if (hasLoops || lengths.length > 0 || cost > FIXED_COST_MAX) candidates.delete(index);
+      else if (calls.length === 0) {
+        fixed.set(index, cost);
+        candidates.delete(index);
+      }
+    }
+    if (fixed.size === before) break;
+  }
+  return fixed;
+}
+
+/** A branch to the label of the function itself is a return. */
+function leavesByBranch(bytes: Uint8Array, opcode: number, at: number, depth: number): boolean {
+  if (!BRANCHES.has(opcode) && opcode !== BRANCH_TABLE) return false;
+  const reader = createReader(bytes, at + 1);
+  let labels = opcode === BRANCH_TABLE ? reader.u32('the number of labels') + 1 : 1;
+  for (; labels > 0; labels--) if (reader.u32('a label') === depth - 1) return true;
+  return false;
+}

@@ -1,0 +1,175 @@
+/**
+ * The meter: a module that counts what it does, and stops when its fuel is used up. The engine has no such limit.
+ *
+ * `costs.ts` says what is charged where.
+ *
+ * The fuel is a global that only the host sets, exported as `FUEL_EXPORT`. A function with loops keeps it in a local, so
+ * that a turn costs a subtraction and a branch in registers; the global is up to date whenever another function runs. A
+ * function that neither turns nor calls cannot go on for long: it charges and does not look.
+ *
+ * Nothing else of a module changes: no index, no label, no instruction. Takes what `admit.ts` has admitted.
+ */
+import { createReader } from './bytes.js';
+import { type Charge, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
+import type { Body, WasmModule } from './module.js';
+import { opcodeOf } from './opcodes.js';
+
+/** The name of the fuel among the exports, an i64; no module may use it itself. */
+export const FUEL_EXPORT = 'weir_fuel';
+
+const SECTION = { global: 6, export: 7, code: 10 } as const;
+const [I32, I64, EMPTY, MUTABLE, GLOBAL_KIND] = [0x7f, 0x7e, 0x40, 0x01, 0x03];
+const IF = opcodeOf('if');
+const END = opcodeOf('end');
+type Bytes = readonly number[];
+
+/** Rewrites a module that has been admitted. */
+export function meter(module: WasmModule): Uint8Array {
+  const { bytes, sections, globals } = module;
+  const fuel = globals.length;
+  const parts: Uint8Array[] = [bytes.subarray(0, sections[0]?.start)];
+  const global = [I64, MUTABLE, op('i64.const'), 0, END];
+  let hasGlobals = false;
+  for (const { id, start, content, end } of sections) {
+    const whole = bytes.subarray(start, end);
+    if (id === SECTION.global) {
+      hasGlobals = true;
+      parts.push(section(id, extended(bytes, content, end, global)));
+    } else if (id === SECTION.export) {
+      if (!hasGlobals) parts.push(section(SECTION.global, Uint8Array.from([1, ...global])));
+      const name = Buffer.from(FUEL_EXPORT);
+      const entry = [...unsigned(name.length), ...name, GLOBAL_KIND as number, ...unsigned(fuel)];
+      parts.push(section(id, extended(bytes, content, end, entry)));
+    } else if (id === SECTION.code) parts.push(section(id, meteredBodies(module, fuel)));
+    else parts.push(whole);
+  }
+  return Buffer.concat(parts);
+}
+
+/** A vector with one item more. */
+function extended(bytes: Uint8Array, content: number, end: number, item: Bytes): Uint8Array {
+  const reader = createReader(bytes, content, end);
+  const count = reader.u32('a number of items');
+  return Buffer.concat([
+    Uint8Array.from(unsigned(count + 1)),
+    bytes.subarray(reader.at, end),
+    Uint8Array.from(item),
+  ]);
+}
+
+function section(id: number, content: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.from([id, ...unsigned(content.length)]), content]);
+}
+
+function meteredBodies(module: WasmModule, fuel: number): Uint8Array {
+  const fixed = fixedCosts(module);
+  const bodies = module.bodies.map((body) => {
+    const metered = meteredBody(module, body, fuel, fixed);
+    return Buffer.concat([Uint8Array.from(unsigned(metered.length)), metered]);
+  });
+  return Buffer.concat([Uint8Array.from(unsigned(bodies.length)), ...bodies]);
+}
+
+function meteredBody(
+  module: WasmModule,
+  body: Body,
+  fuel: number,
+  fixed: ReadonlyMap<number, number>,
+): Uint8Array {
+  if (fixed.has(body.index)) return module.bytes.subarray(body.locals, body.end);
+  const plan = planOf(module, body, fixed);
+  const { charges, calls, lengths, start } = plan;
+  const isKept = plan.hasLoops || lengths.length > 0;
+  const edits = isKept ? keptEdits(plan, fuel) : chargedEdits(charges, fuel, calls.length > 0);
+  const added = isKept ? [[1, I64], ...(lengths.length > 0 ? [[1, I32]] : [])] : [];
+  const header = withLocals(module.bytes, body.locals, start, added as number[][]);
+  return Buffer.concat([header, edited(module.bytes, start, body.end, edits)]);
+}
+
+/** Declarations of locals, with more behind them, so that the others keep their numbers. */
+function withLocals(bytes: Uint8Array, from: number, start: number, added: readonly number[][]): Uint8Array {
+  const reader = createReader(bytes, from, start);
+  const kinds = reader.u32('the kinds of locals');
+  return Buffer.concat([
+    Uint8Array.from(unsigned(kinds + added.length)),
+    bytes.subarray(reader.at, start),
+    Uint8Array.from(added.flat()),
+  ]);
+}
+
+/** Bytes that go in before those at a place. */
+interface Edit {
+  readonly at: number;
+  readonly insert: Bytes;
+}
+
+function edited(bytes: Uint8Array, start: number, end: number, edits: readonly Edit[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let from = start;
+  // A stable sort: what goes to one place stays in the order in which it was planned.
+  for (const { at, insert } of [...edits].sort((one, other) => one.at - other.at)) {
+    parts.push(bytes.subarray(from, at), Uint8Array.from(insert));
+    from = at;
+  }
+  parts.push(bytes.subarray(from, end));
+  return Buffer.concat(parts);
+}
+
+/** For a function that keeps the fuel in a local while it runs. */
+function keptEdits({ charges, leaves, calls, lengths, locals }: Plan, fuel: number): Edit[] {
+  const [kept, length] = [unsigned(locals), unsigned(locals + 1)];
+  const take = [op('global.get'), ...unsigned(fuel), op('local.set'), ...kept];
+  const give = [op('local.get'), ...kept, op('global.set'), ...unsigned(fuel)];
+  const stopBelowZero = [
+    ...[op('local.tee'), ...kept, op('i64.const'), 0, op('i64.lt_s')],
+    ...[IF, EMPTY as number, ...give, op('unreachable'), END],
+  ];
+  const charge = ({ cost, looks }: Charge) => [
+    ...[op('local.get'), ...kept, op('i64.const'), ...signed(cost), op('i64.sub')],
+    ...(looks ? stopBelowZero : [op('local.set'), ...kept]),
+  ];
+  const chargeLength = [
+    ...[op('local.tee'), ...length, op('local.get'), ...kept, op('local.get'), ...length],
+    ...[op('i64.extend_i32_u'), op('i64.const'), 7, op('i64.add'), op('i64.const'), LENGTH_SHIFT],
+    ...[op('i64.shr_u'), op('i64.sub'), ...stopBelowZero],
+  ];
+  const edits: Edit[] = [];
+  for (const [index, found] of charges.entries())
+    edits.push({ at: found.at, insert: [...(index === 0 ? take : []), ...charge(found)] });
+  for (const { at, after } of calls) edits.push({ at, insert: give }, { at: after, insert: take });
+  for (const at of lengths) edits.push({ at, insert: chargeLength });
+  for (const at of leaves) edits.push({ at, insert: give });
+  return edits;
+}
+
+/** For a function without loops: the global at once, and a look at it where other functions are called. */
+function chargedEdits(charges: readonly Charge[], fuel: number, looks: boolean): Edit[] {
+  const get = [op('global.get'), ...unsigned(fuel)];
+  const set = [op('global.set'), ...unsigned(fuel)];
+  const look = [...get, op('i64.const'), 0, op('i64.lt_s'), IF, EMPTY as number, op('unreachable'), END];
+  return charges.map(({ at, cost }, index) => {
+    const charge = [...get, op('i64.const'), ...signed(cost), op('i64.sub'), ...set];
+    return { at, insert: looks && index === 0 ? [...charge, ...look] : charge };
+  });
+}
+
+/** The byte of an instruction that has only one. */
+function op(name: string): number {
+  return opcodeOf(name);
+}
+
+/** LEB128 (WebAssembly Core Specification, section 5.2.2). */
+function unsigned(value: number): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left > 0x7f; left >>>= 7) bytes.push((left & 0x7f) | 0x80);
+  return [...bytes, left];
+}
+
+/** The same of a number from 0 on, signed: its last byte must not look like a sign. */
+function signed(value: number): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left > 0x3f; left >>>= 7) bytes.push((left & 0x7f) | 0x80);
+  return [...bytes, left];
+}

@@ -1,0 +1,271 @@
+/**
+ * A metered module does what the plain one does, counts the same on every run, and stops whatever does not end.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join as joinPath } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { admit } from '../../host/filter/admit.js';
+import { startFilter } from '../../host/filter/instance.js';
+import { installedFilters, loadFilter } from '../../host/filter/library.js';
+import { FUEL_EXPORT, meter } from '../../host/wasm/meter.js';
+import { readModule } from '../../host/wasm/module.js';
+import { ROOT } from '../command.js';
+import { seeded } from '../filter.js';
+import {
+  body,
+  EMPTY,
+  END,
+  filter,
+  HONEST,
+  I32,
+  I64,
+  join,
+  leb,
+  moduleOf,
+  op,
+  type Part,
+  section,
+  text,
+} from './build.js';
+import { randomProgram } from './programs.js';
+
+const SEED = 20_260_301;
+const PROGRAMS = 400;
+const NOW_MS = Date.UTC(2026, 1, 1);
+process.stdout.write(`note: seed ${SEED}\n`);
+
+/** The plain module with the global of the fuel, which nothing in it charges. */
+function unmetered(_name: string, bytes: Uint8Array): WebAssembly.Module {
+  const { sections, globals } = readModule(bytes);
+  const fuel = [I64, 1, 0x42, 0, END];
+  const parts = sections.map(({ id, start, content, end }) => {
+    const whole = bytes.subarray(start, end);
+    const inside = (item: readonly number[] | Uint8Array) => {
+      const count = bytes[content] as number;
+      assert.ok(count < 0x7f, 'one byte of length');
+      return section(id, join([count + 1], bytes.subarray(content + 1, end), item));
+    };
+    if (id === 6) return inside(fuel);
+    return id === 7 ? inside(join(text(FUEL_EXPORT), 0x03, leb(globals.length))) : whole;
+  });
+  return new WebAssembly.Module(moduleOf(...parts) as Uint8Array<ArrayBuffer>);
+}
+
+interface Outcome {
+  readonly output: string;
+  readonly fuel: number;
+  readonly ledger: object;
+}
+
+/** Runs a shipped filter over lines, so many in each batch. */
+function outcome(name: string, lines: readonly string[], each: number, compile = admit): Outcome {
+  const filter = startFilter({ ...loadFilter(name), config: CONFIGS[name] ?? {}, zones: [], compile });
+  const records: string[] = [];
+  const sink = (stream: number, output: Uint8Array, start: number, end: number) =>
+    void records.push(`${stream} ${Buffer.from(output.subarray(start, end)).toString('hex')}`);
+  for (let at = 0; at < lines.length; at += each) {
+    const bytes = filter.input.write(`${lines.slice(at, at + each).join('\n')}\n`);
+    filter.run(bytes, NOW_MS, false, sink);
+  }
+  filter.closeWindows(NOW_MS, sink);
+  return { output: records.join('\n'), fuel: filter.fuelUsed(), ledger: filter.ledger() };
+}
+
+const CONFIGS: Readonly<Record<string, object>> = {
+  'json-select': { where: [{ field: 'user', in: ['root', 'admin'] }], count_by: ['user'] },
+};
+
+function samples(name: string): string[] {
+  const folder = joinPath(ROOT, 'filters', name, 'samples');
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.log') || file.endsWith('.ndjson'))
+    .flatMap((file) => readFileSync(joinPath(folder, file), 'utf8').split('\n'))
+    .filter((line) => line !== '');
+}
+
+test('every shipped filter gives the same records, metered and not, and uses the same fuel each time', () => {
+  for (const name of installedFilters()) {
+    const lines = samples(name);
+    assert.ok(lines.length > 0, name);
+    const metered = outcome(name, lines, 50);
+    const plain = outcome(name, lines, 50, unmetered);
+    assert.is(metered.output, plain.output, name);
+    assert.equal(metered.ledger, plain.ledger, name);
+    assert.is(plain.fuel, 0, name);
+    assert.ok(metered.fuel > 0, name);
+    assert.equal(outcome(name, lines, 50), metered, name);
+  }
+});
+
+test('fuel does not depend on how events are batched, but for what a call costs by itself', () => {
+  const lines = Array.from(
+    { length: 400 },
+    (_, at) => `Jan 31 10:00:${10 + (at % 50)} fw-1 cron[${at}]: nothing ${at}`,
+  );
+  const of = (each: number) => outcome('tripwire', lines, each).fuel;
+  const perCall = (of(1) - of(400)) / 399;
+  note(`a call costs ${perCall} of ${Math.round(of(400) / 400)} an event`);
+  assert.ok(perCall > 0 && perCall < 1_000, `${perCall} a call`);
+  for (const each of [2, 5, 40, 100])
+    assert.is(of(each), of(400) + perCall * (400 / each - 1), `${each} a batch`);
+});
+
+test('random programs answer the same, metered and not, and use the same fuel each time', () => {
+  const next = seeded(SEED);
+  let answered = 0;
+  for (let round = 0; round < PROGRAMS; round++) {
+    const program = randomProgram(next);
+    const plain = run(program);
+    const metered = run(meter(readModule(program)));
+    assert.equal(metered.answers, plain.answers, `program ${round}`);
+    assert.equal(run(meter(readModule(program))), metered, `program ${round}`);
+    if (plain.answers.some((answer) => typeof answer === 'number')) answered++;
+  }
+  note(`${answered} of ${PROGRAMS} programs answer without a trap`);
+  assert.ok(answered > PROGRAMS / 2);
+});
+
+test('what is charged is what the cost model says', () => {
+  const countDown = [
+    ...[op('loop', EMPTY), op('local.get', 0), op('i32.const', 1), op('i32.sub'), op('local.tee', 0)],
+    ...[op('br_if', 0), END],
+  ];
+  const answer = op('i32.const', 0);
+  const cost = (...bodies: Part[]) => {
+    const program = moduleOf(
+      section(1, [1, 0x60, 1, I32, 1, I32]),
+      section(2, [1], text('env'), text('memory'), [0x02, 0x01, 1, 1]),
+      section(
+        3,
+        [bodies.length],
+        bodies.map(() => 0),
+      ),
+      section(7, [1], text('run'), [0x00, bodies.length - 1]),
+      section(10, [bodies.length], ...bodies),
+    );
+    return fuelOf(meter(readModule(program)), 5);
+  };
+  // A subtraction and a branch, five times.
+  assert.is(cost(body(join(...countDown, answer))), 10);
+  // Five turns of a call, of what the function called costs with 3 (6), of a drop, a subtraction and a branch.
+  const called = [op('i32.const', 3), op('call', 0), op('drop')];
+  const [loop, ...rest] = countDown as [Part, ...Part[]];
+  assert.is(cost(body(join(...countDown, answer)), body(join(loop, ...called, ...rest, answer))), 45);
+  // 64 bytes, 1 for each 8 and 1 for the instruction.
+  const fill = [op('i32.const', 0), op('i32.const', 0), op('i32.const', 0xc0, 0), op('memory.fill', 0)];
+  assert.is(cost(body(join(...fill, answer))), 9);
+  // A long arm is paid for only when control comes to it: 8 additions, and the `if`.
+  const sum = (count: number) =>
+    join(op('local.get', 0), ...Array(count).fill(join(op('i32.const', 1), op('i32.add'))));
+  const arm = (count: number, condition: number) =>
+    join(op('i32.const', condition), op('if', EMPTY), sum(count), op('local.set', 0), END, answer);
+  assert.is(cost(body(arm(8, 1))), 9);
+  assert.is(cost(body(arm(8, 0))), 1);
+  assert.is(cost(body(arm(7, 0))), 8);
+});
+
+function fuelOf(bytes: Uint8Array, argument: number): number {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const { run, weir_fuel } = exports as {
+    run(argument: number): number;
+    weir_fuel: WebAssembly.Global<'i64'>;
+  };
+  weir_fuel.value = 1_000n;
+  run(argument);
+  return 1_000 - Number(weir_fuel.value);
+}
+
+/** Calls `run` with some numbers; a trap is its name. */
+function run(bytes: Uint8Array): { answers: unknown[]; memory: string; fuel: string } {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+  const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as Record<string, unknown>;
+  const fuel = exports[FUEL_EXPORT] as WebAssembly.Global<'i64'> | undefined;
+  if (fuel) fuel.value = 1_000_000_000n;
+  const answers = [0, 1, 7, -1].map((argument) => {
+    try {
+      return (exports.run as (argument: number) => number)(argument);
+    } catch (cause) {
+      return (cause as Error).message;
+    }
+  });
+  const left = fuel ? `${fuel.value}` : '';
+  return { answers, memory: Buffer.from(memory.buffer).toString('latin1').slice(0, 4096), fuel: left };
+}
+
+const FOREVER: Readonly<Record<string, readonly Part[]>> = {
+  'a loop': [op('loop', EMPTY), op('br', 0), END],
+  'a loop behind a table of branches': [
+    ...[op('loop', EMPTY), op('block', EMPTY), op('i32.const', 0), op('br_table', 1, 0, 1, 0)],
+    ...[END, op('br', 0), END],
+  ],
+  'two loops inside each other': [op('loop', EMPTY), op('loop', EMPTY), op('br', 1), END, END],
+  'a loop that calls': [op('loop', EMPTY), op('call', 6), op('br', 0), END],
+  'memory.fill in a loop': [
+    ...[op('loop', EMPTY), op('i32.const', 0), op('i32.const', 0), op('i32.const', 0xff, 0xff, 0x03)],
+    ...[op('memory.fill', 0), op('br', 0), END],
+  ],
+  'functions that call each other': [op('call', 7)],
+};
+
+test('what does not end is stopped, and the fuel says why', () => {
+  for (const [what, code] of Object.entries(FOREVER)) {
+    const bytes = filter(withForever(join(...code)));
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+    const instance = new WebAssembly.Instance(admit('forever', bytes), { env: { memory, abort: () => {} } });
+    const exports = instance.exports as { forever(): void; weir_fuel: WebAssembly.Global<'i64'> };
+    exports.weir_fuel.value = 10_000_000n;
+    const startMs = performance.now();
+    assert.throws(
+      exports.forever,
+      what.startsWith('functions') ? /unreachable|call stack/ : /unreachable/,
+      what,
+    );
+    assert.ok(performance.now() - startMs < 2_000, what);
+    if (!what.startsWith('functions')) assert.ok(exports.weir_fuel.value < 0n, what);
+  }
+});
+
+/** A third function of its own, `forever`, behind one that does nothing and one that calls itself. */
+function withForever(code: Uint8Array) {
+  return {
+    functions: [...HONEST.functions, 2, 2, 2],
+    exports: [...HONEST.exports, join(text('forever'), 0x00, 8)],
+    bodies: [...HONEST.bodies, body([]), body(op('call', 7)), body(code)],
+  };
+}
+
+test('a module may not bring a fuel of its own', () => {
+  const bytes = filter({
+    globals: [[I64, 1, 0x42, 0, END]],
+    exports: [...HONEST.exports, join(text(FUEL_EXPORT), 0x03, 0)],
+  });
+  assert.throws(
+    () => admit('mine', bytes),
+    /expected no export of the name weir_fuel, which the host adds, found one/,
+  );
+});
+
+test('a filter that uses up its fuel is at fault', () => {
+  const loaded = loadFilter('tripwire');
+  const filter = startFilter({
+    ...loaded,
+    manifest: { ...loaded.manifest, fuel: 100_000 },
+    config: {},
+    zones: [],
+  });
+  const bytes = filter.input.write('Jan 31 10:00:00 fw-1 cron[1]: nothing\n'.repeat(1_000));
+  assert.throws(
+    () => filter.run(bytes, NOW_MS, false, () => {}),
+    /filter tripwire: used up its fuel of 100000/,
+  );
+});
+
+function note(said: string): void {
+  process.stdout.write(`note: ${said}\n`);
+}
+
+test.run();
