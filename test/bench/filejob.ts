@@ -4,12 +4,14 @@
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { nextBatch } from '../../host/batch.js';
+import { admit } from '../../host/filter/admit.js';
 import { type RecordSink, startFilter } from '../../host/filter/instance.js';
 import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
 import { BATCH_BYTES_DEFAULT } from '../../host/limits.js';
 import { createFileSource } from '../../host/source/file.js';
 import { CONTENT_CBOR, decodeRecords } from '../../host/wire.js';
 import { buildTestFilter } from '../runtime/testfilter.js';
+import { unmetered } from '../wasm/unmetered.js';
 import { bestOf, ratio } from './best.js';
 import { benchFile } from './data.js';
 import type { FileJob } from './jobs.js';
@@ -32,6 +34,7 @@ export async function fileJob(job: FileJob): Promise<Row> {
     weir: () => weirRun(job, path, loaded, () => {}),
     simple: plain(job.simple),
     tuned: plain(job.tuned),
+    unmetered: () => weirRun(job, path, loaded, () => {}, unmetered),
     reading: () => readOnly(path),
   });
   await built?.remove();
@@ -40,6 +43,8 @@ export async function fileJob(job: FileJob): Promise<Row> {
   if (job.tuned) ratios.push(`${ratio(seconds.tuned, seconds.weir)} tuned`);
   const share = ((100 * seconds.reading) / seconds.weir).toFixed(0);
   if (job.besideReading) ratios.push(`${share} % of the rate of reading the file`);
+  const metering = 100 * (seconds.weir / seconds.unmetered - 1);
+  ratios.push(`metering takes ${metering.toFixed(0)} % more`);
   return {
     job: job.job,
     weir: `${(statSync(path).size / 1e9 / seconds.weir).toFixed(2)} GB/s`,
@@ -49,8 +54,14 @@ export async function fileJob(job: FileJob): Promise<Row> {
 }
 
 /** A file through a filter to records, as the engine does it; the records' bytes go to `each`. */
-async function weirRun(job: FileJob, path: string, loaded: InstalledFilter, each: RecordSink): Promise<void> {
-  const filter = startFilter({ ...loaded, config: job.config, zones: [] });
+async function weirRun(
+  job: FileJob,
+  path: string,
+  loaded: InstalledFilter,
+  each: RecordSink,
+  compile = admit,
+): Promise<void> {
+  const filter = startFilter({ ...loaded, config: job.config, zones: [], compile });
   const source = createFileSource('bench', [path], { untilEof: true });
   await source.open();
   const cursor = source.cursor();

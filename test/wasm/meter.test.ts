@@ -21,7 +21,6 @@ import {
   I32,
   I64,
   join,
-  leb,
   moduleOf,
   op,
   type Part,
@@ -29,28 +28,12 @@ import {
   text,
 } from './build.js';
 import { randomProgram } from './programs.js';
+import { unmetered } from './unmetered.js';
 
 const SEED = 20_260_301;
 const PROGRAMS = 400;
 const NOW_MS = Date.UTC(2026, 1, 1);
 process.stdout.write(`note: seed ${SEED}\n`);
-
-/** The plain module with the global of the fuel, which nothing in it charges. */
-function unmetered(_name: string, bytes: Uint8Array): WebAssembly.Module {
-  const { sections, globals } = readModule(bytes);
-  const fuel = [I64, 1, 0x42, 0, END];
-  const parts = sections.map(({ id, start, content, end }) => {
-    const whole = bytes.subarray(start, end);
-    const inside = (item: readonly number[] | Uint8Array) => {
-      const count = bytes[content] as number;
-      assert.ok(count < 0x7f, 'one byte of length');
-      return section(id, join([count + 1], bytes.subarray(content + 1, end), item));
-    };
-    if (id === 6) return inside(fuel);
-    return id === 7 ? inside(join(text(FUEL_EXPORT), 0x03, leb(globals.length))) : whole;
-  });
-  return new WebAssembly.Module(moduleOf(...parts) as Uint8Array<ArrayBuffer>);
-}
 
 interface Outcome {
   readonly output: string;
