@@ -89,11 +89,11 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const exports = instantiate(manifest, compile(name, options.module), { env: { memory, abort } });
   const fuel = exports.weir_fuel;
   fuel.value = BigInt(FUEL_START);
-  const abi = ask(name, 'weir_abi', exports.weir_abi);
+  const abi = ask(name, 'weir_abi', exports);
   if (abi !== ABI_VERSION) {
     throw new WeirError('ABI_MISMATCH', `filter ${name}: expected ABI ${ABI_VERSION}, found ${abi}`);
   }
-  const map = layOut(options, memory, ask(name, 'weir_heap_base', exports.weir_heap_base));
+  const map = layOut(options, memory, ask(name, 'weir_heap_base', exports));
   start(name, exports);
   const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
   checkStreams(manifest, memory, words);
@@ -198,16 +198,17 @@ function instantiate(
 }
 
 /** Calls an export that answers a question before anything is set up. */
-function ask(name: string, what: string, call: () => number): number {
+function ask(name: string, what: 'weir_abi' | 'weir_heap_base', exports: Exports): number {
   try {
-    return call();
+    return exports[what]();
   } catch (cause) {
-    throw new WeirError('MODULE_REFUSED', problemOf(name, what, cause), { cause });
+    throw new WeirError('MODULE_REFUSED', problemOf(name, what, exports, cause), { cause });
   }
 }
 
-/** What a call threw: an abort's own words, or the trap. */
-function problemOf(name: string, what: string, cause: unknown): string {
+/** What ended a call before the first event: the meter, an abort with its own words, or a trap. */
+function problemOf(name: string, what: string, { weir_fuel }: Exports, cause: unknown): string {
+  if (weir_fuel.value < 0n) return `filter ${name}: ${what} used up the fuel of ${FUEL_START} for starting`;
   return cause instanceof WeirError ? cause.problem : `filter ${name}: ${what} stopped: ${oneLine(cause)}`;
 }
 
@@ -261,7 +262,7 @@ function start(name: string, exports: Exports): void {
   try {
     exports.weir_start();
   } catch (cause) {
-    const problem = problemOf(name, 'weir_start', cause);
+    const problem = problemOf(name, 'weir_start', exports, cause);
     const [, refused] = /^filter [^:]*: (config|memory)\b/.exec(problem) ?? [];
     const code =
       refused === 'config' ? 'FILTER_CONFIG' : refused === 'memory' ? 'MEMORY_MANIFEST' : 'FILTER_FAULT';

@@ -43,6 +43,14 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
     { more: recursion, batch: batch('(call $deep (i32.const 0)) (i32.const 0)') },
     /Maximum call/,
   ],
+  ['an endless loop', { batch: batch('(loop (br 0)) (i32.const 0)') }, /used up its fuel of 50000000/],
+  [
+    'an endless loop of much work',
+    {
+      batch: batch('(loop (memory.fill (i32.const 0) (i32.const 0) (i32.const 65536)) (br 0)) (i32.const 0)'),
+    },
+    /used up its fuel/,
+  ],
   [
     'more output than its region',
     { batch: writes({ [EMITTED]: 4_097 }) },
@@ -115,6 +123,17 @@ test('a tick that breaks the rules is at fault as well', () => {
     refuses(() => filter.tick(NOW_MS, () => {}), 'FILTER_FAULT', expected, body);
     refuses(() => filter.closeWindows(NOW_MS, () => {}), 'FILTER_FAULT', expected, body);
   }
+});
+
+test('a filter that never ends starting is refused', () => {
+  const start = HONEST.start.replace(/\)$/, '(loop (br 0)))');
+  assert.is.not(start, HONEST.start);
+  refuses(
+    () => load(assemble({ start })),
+    'FILTER_FAULT',
+    /weir_start used up the fuel of 200000000 for starting/,
+    'starting',
+  );
 });
 
 test('a filter that overwrites its map moves no region of the host', () => {
