@@ -8,6 +8,7 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { oneLine, printable, WeirError } from './errors.js';
+import { jsonLine, readJsonRecords } from './json.js';
 import { GZIP_LEVEL, MESSAGE_BYTES_MAX, UNPACKED_BYTES_MAX } from './limits.js';
 import {
   CONTENT_CBOR,
@@ -142,8 +143,8 @@ export function jsonLines(
 ): string {
   let text = '';
   try {
-    decodeRecords(records, CONTENT_CBOR, (record) => {
-      text += `${JSON.stringify(shape(record))}\n`;
+    readJsonRecords(records, (record) => {
+      text += `${jsonLine(shape(record))}\n`;
     });
   } catch (cause) {
     const found = printable(oneLine(cause));
@@ -154,7 +155,10 @@ export function jsonLines(
   return text;
 }
 
-/** Calls `each` for every record of a message. Throws a plain error for a body that is not what its headers say. */
+/**
+ * Calls `each` for every record of a message, with values that JSON can say (json.ts), whatever its format. Throws a plain
+ * error for a body that is not what its headers say: what comes from the network is hostile.
+ */
 export function unpack(
   headers: Readonly<Record<string, string>>,
   body: Uint8Array,
@@ -162,5 +166,6 @@ export function unpack(
 ): void {
   const isGzip = headers[HEADER.contentEncoding] === 'gzip';
   const plain = isGzip ? gunzipSync(body, { maxOutputLength: UNPACKED_BYTES_MAX }) : body;
-  decodeRecords(plain, headers[HEADER.contentType] ?? '', each);
+  if (headers[HEADER.contentType] === CONTENT_CBOR) readJsonRecords(plain, each);
+  else decodeRecords(plain, headers[HEADER.contentType] ?? '', each);
 }
