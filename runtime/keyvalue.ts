@@ -193,11 +193,28 @@ function plainEnd(start: usize, end: usize): usize {
   return end;
 }
 
-/** A value of an audit record without what closes its group: `'`, or `)'`. */
+/** A value of an audit record without what closes its group, `'` or `)'`, and what stands behind that. */
 function groupEnd(start: usize, end: usize): usize {
-  if (end === start || load<u8>(end - 1) !== APOSTROPHE) return end;
-  const stop = end - 1;
-  return stop > start && load<u8>(stop - 1) === CLOSE && load<u8>(start) !== OPEN ? stop - 1 : stop;
+  const mark = indexOfByte(start, end, APOSTROPHE);
+  if (mark === end) return end;
+  const stop = closingMark(mark, end);
+  const isList = stop > start && stop < end && load<u8>(stop - 1) === CLOSE && load<u8>(start) !== OPEN;
+  return isList ? stop - 1 : stop;
+}
+
+/**
+ * The `'` that closes a group, or `end`. The last byte is one; so is a `'` with a `key=` behind it, because some
+ * transports drop the byte between the group and what auditd adds: res=success'UID="root".
+ */
+function closingMark(mark: usize, end: usize): usize {
+  let last = mark;
+  for (let at = mark + 1; at < end; at++) {
+    const byte = load<u8>(at);
+    if (byte === APOSTROPHE) last = at;
+    else if (byte === EQUALS && last && at > last + 1) return last;
+    else if (isBreak(byte)) last = 0;
+  }
+  return load<u8>(end - 1) === APOSTROPHE ? end - 1 : end;
 }
 
 /** `?` or `(null)`: audit records write these where there is no value. */
