@@ -119,6 +119,19 @@ test('records of up to a thousand open events are joined and told as a plain mod
   }
 });
 
+test('names of types and nodes are kept up to 255 bytes, and what stands behind them is whole', () => {
+  const stamp = 'msg=audit(1769853600.000:7): cwd="/a"';
+  const config = { capacity: '1', bytes: '131072', timeout: '2000' };
+  const of = (line: string) => {
+    const [{ node, type, cwd } = {}, ...others] = stream(filter.run([line], { config }), 'fields');
+    return [node, type, cwd, others.length];
+  };
+  for (const bytes of [255, 256, 70_000]) {
+    assert.equal(of(`node=${'n'.repeat(bytes)} type=CWD ${stamp}`), ['n'.repeat(255), 'CWD', '/a', 0]);
+    assert.equal(of(`type=${'A'.repeat(bytes)} ${stamp}`), [undefined, 'A'.repeat(255), '/a', 0]);
+  }
+});
+
 test('a record costs the same beside a thousand open events as alone', () => {
   const event = (serial: number, ms: number): AuditRecord[] =>
     (['CWD', 'CWD', 'EOE'] as const).map((type) => ({ node: '', serial, ms, type }));

@@ -45,7 +45,7 @@ function same(fields: WireRecord, expected: WireRecord): boolean {
 }
 
 /** A line cut short, repeated, mixed with another, with flipped bits or wrong UTF-8, or of any bytes. */
-function broken(lines: readonly Buffer[], below: Below): Buffer {
+export function broken(lines: readonly Buffer[], below: Below): Buffer {
   const line = Buffer.from(lines[below(lines.length)] as Buffer);
   const other = lines[below(lines.length)] as Buffer;
   const bytes = [
