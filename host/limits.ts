@@ -47,10 +47,15 @@ export const MODULE_CARRIED_MAX = 5_000_000;
 /** Reasons for which one module is refused that are told; a hostile one has as many as it likes. */
 export const MODULE_REASONS_MAX = 16;
 /**
- * Fuel of a filter for one batch or tick, in instructions: some 10 to 30 ms, so that a filter never holds the
- * host up for long. The shipped ones use 0.5 to 16 million for a batch.
+ * Fuel of a filter for one batch or tick, in instructions, besides what each byte of the batch brings: enough to close
+ * windows with thousands of rows, some 10 to 30 ms.
  */
 export const FUEL_DEFAULT = 50_000_000;
+/**
+ * Whoever writes the events must not be able to have a filter stopped: the worst that shipped ones take is 700 for a byte, in
+ * lines of one byte. A batch of 256 KiB has 500 million so, which no filter is busy with for longer than half a second.
+ */
+export const FUEL_PER_BYTE = 2_000;
 export const FUEL_MIN = 100_000;
 export const FUEL_MAX = 1_000_000_000;
 /** While it starts: it prepares its tables and reads its config once. */

@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { oneLine, printable, WeirError } from '../errors.js';
-import { FUEL_START, PAGE_BYTES } from '../limits.js';
+import { FUEL_PER_BYTE, FUEL_START, PAGE_BYTES } from '../limits.js';
 import type { Transition } from '../timezone.js';
 import {
   ABI_VERSION,
@@ -106,7 +106,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const fault = (what: string, cause?: unknown) =>
     new WeirError('FILTER_FAULT', `filter ${name}: ${what}`, cause === undefined ? {} : { cause });
 
-  const outOfFuel = () => fault(`used up its fuel of ${manifest.fuel}`);
+  const outOfFuel = () => fault(`used up its fuel of ${manifest.fuel} and ${FUEL_PER_BYTE} a byte`);
 
   /** Hands over what the last call emitted; returns its bytes. */
   function takeOutput(sink: RecordSink): number {
@@ -125,13 +125,11 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     return emitted;
   }
 
-  const budget = BigInt(manifest.fuel);
   let fuelUsed = 0;
 
-  /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. All have one budget. */
+  /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. All share one budget. */
   function callUntilDone(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     let from = 0;
-    fuel.value = budget;
     for (let calls = 0; calls < CALLS_MAX; calls++) {
       let answer: number;
       try {
@@ -154,8 +152,10 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   const counters = createCounters(memory, map);
   function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
+    const budget = manifest.fuel + FUEL_PER_BYTE * bytes;
+    fuel.value = BigInt(budget);
     callUntilDone(bytes, sink, call);
-    fuelUsed += Number(budget - fuel.value);
+    fuelUsed += budget - Number(fuel.value);
     if (!counters.take()) throw fault('its counters do not add up');
   }
 

@@ -43,7 +43,11 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
     { more: recursion, batch: batch('(call $deep (i32.const 0)) (i32.const 0)') },
     /Maximum call/,
   ],
-  ['an endless loop', { batch: batch('(loop (br 0)) (i32.const 0)') }, /used up its fuel of 50000000/],
+  [
+    'an endless loop',
+    { batch: batch('(loop (br 0)) (i32.const 0)') },
+    /used up its fuel of 50000000 and 2000 a byte/,
+  ],
   [
     'an endless loop of much work',
     {

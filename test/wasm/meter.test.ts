@@ -232,21 +232,6 @@ test('a module may not bring a fuel of its own', () => {
   );
 });
 
-test('a filter that uses up its fuel is at fault', () => {
-  const loaded = loadFilter('tripwire');
-  const filter = startFilter({
-    ...loaded,
-    manifest: { ...loaded.manifest, fuel: 100_000 },
-    config: {},
-    zones: [],
-  });
-  const bytes = filter.input.write('Jan 31 10:00:00 fw-1 cron[1]: nothing\n'.repeat(1_000));
-  assert.throws(
-    () => filter.run(bytes, NOW_MS, false, () => {}),
-    /filter tripwire: used up its fuel of 100000/,
-  );
-});
-
 function note(said: string): void {
   process.stdout.write(`note: ${said}\n`);
 }
