@@ -15,7 +15,7 @@ import { takeDataFolder } from './datafolder.js';
 import { createEngine, type EngineFilter } from './engine.js';
 import { oneLine, WeirError } from './errors.js';
 import { startFilter } from './filter/instance.js';
-import { loadFilter } from './filter/library.js';
+import { installedFilters, loadFilter } from './filter/library.js';
 import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
 import { createPace } from './pace.js';
 import { createSaver, loadPositions, type Positions } from './positions.js';
@@ -32,6 +32,8 @@ import { sizeText } from './validate.js';
 
 export interface HostOptions {
   readonly config: Config;
+  /** Folder of built filters that are looked for before the shipped ones. */
+  readonly filterDir?: string;
   /** End when every file and standard input is read to its end. */
   readonly untilEof: boolean;
   readonly now: () => number;
@@ -60,7 +62,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
 
 async function start(options: HostOptions): Promise<Host> {
   const { config, print } = options;
-  const filters = startFilters(config);
+  const filters = startFilters(config, options.filterDir);
   const sources = createSources(config, options.untilEof, print);
   const broker = await openBroker(config, print);
   const publisher = createPublisher({
@@ -99,10 +101,11 @@ function summary(
 type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly from: readonly string[] };
 
 /** Starts every filter, within the budget for the memories of all of them. */
-function startFilters(config: Config): StartedFilter[] {
+function startFilters(config: Config, filterDir: string | undefined): StartedFilter[] {
   let memoryBytes = 0;
   return config.filters.map((entry) => {
-    const { manifest, module } = loadFilter(entry.filter);
+    const isOwn = filterDir !== undefined && installedFilters(filterDir).includes(entry.filter);
+    const { manifest, module } = loadFilter(entry.filter, isOwn ? filterDir : undefined);
     memoryBytes += manifest.memoryBytes;
     if (memoryBytes > config.limits.memoryBytes) {
       throw new WeirError(
@@ -192,6 +195,7 @@ function createLoop(
 ): Loop {
   let isStopping = false;
   let exitCode = 0;
+  let takenOut = 0;
   let wake = () => {};
   const engine = createEngine({
     appliance: config.appliance,
@@ -202,6 +206,7 @@ function createLoop(
     onFault: (instance, error) => {
       exitCode = 1;
       print(`filter ${instance}: taken out: ${oneLine(error)}`);
+      if (++takenOut === filters.length) print('no filter is left: nothing is watched any more');
     },
   });
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);

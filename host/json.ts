@@ -37,9 +37,9 @@ const INDEFINITE = 31;
 /** What JSON need not escape: control characters, ends of lines, and what turns text around. */
 const UNSAFE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** A record on a line of its own, without the LF. */
-export function jsonLine(record: WireRecord): string {
-  return JSON.stringify(record).replace(
+/** A record, or a value of one, on a line of its own, without the LF; nothing in it steers a terminal. */
+export function jsonLine(value: unknown): string {
+  return (JSON.stringify(value) ?? 'null').replace(
     UNSAFE,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

@@ -56,7 +56,7 @@ replay ssh-auth LOG --config-json [1]
 replay ssh-auth LOG --config-json {"users":1}
   1 FILTER_CONFIG: filter ssh-auth: config: expected no keys; found "users"; correct this key of the filter's "config"
 replay ../ssh-auth LOG
-  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of FILTERS; name one of these, or write one with "weir new NAME"
+  1 FILTER_UNKNOWN: filter "../ssh-auth": expected one of FILTERS; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 replay ssh-auth LOG missing.log LOG
   1 SOURCE_UNREADABLE: missing.log: no such file; check the path and the permissions of the user that runs weir
 replay ssh-auth LOG missing*.log
@@ -86,7 +86,7 @@ tap --server nats://127.0.0.1:9
 replay ssh-auth - LOG -
   2 USAGE: expected - for standard input once, found it again; see --help
 replay nothing LOG --filter-dir filters
-  1 FILTER_UNKNOWN: filter "nothing": expected one of none; name one of these, or write one with "weir new NAME"
+  1 FILTER_UNKNOWN: filter "nothing": expected one of none; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 new
   2 USAGE: expected one NAME, found 0; see --help
 dev files
@@ -96,7 +96,7 @@ inspect
 inspect one two
   2 USAGE: expected one MODULE or NAME, found 2; see --help
 inspect nothing
-  1 FILTER_UNKNOWN: filter "nothing": expected one of FILTERS; name one of these, or write one with "weir new NAME"
+  1 FILTER_UNKNOWN: filter "nothing": expected one of FILTERS; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 inspect missing.wasm
   1 MODULE_UNREADABLE: missing.wasm: expected a readable file, found ENOENT: no such file or directory, open 'missing.wasm'; check the path and its permissions
 inspect /dev/zero

@@ -19,10 +19,13 @@ acknowledgements and save how far the files have been read.
 
   --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs that
                   this user may read, syslog on 127.0.0.1:5514 and new processes are watched)
+  --filter-dir DIR  your own built filters ("weir build" puts them into dist/filters); they go before the shipped ones
   --until-eof     end when every file and standard input is read to its end, all windows are closed and every
                   message is acknowledged
   --now TIME      with --until-eof: the time at which the events are received, for old files whose dates
                   have no year
+
+Exit code: 0 after an orderly stop, 1 when a filter was taken out or something could not be stored, 2 for a wrong option.
 
 Without nats.servers in the config a nats-server of its own is started on loopback; "weir tap" finds it, with
 --data where the config sets "data".
@@ -31,6 +34,7 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     const { values } = parseCommand(args, {
       options: {
         config: { type: 'string' },
+        'filter-dir': { type: 'string' },
         'until-eof': { type: 'boolean', default: false },
         now: { type: 'string' },
       },
@@ -48,6 +52,7 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     const print = (line: string) => process.stderr.write(`weir: ${line}\n`);
     const host = await startHost({
       config: readConfig(values.config, print),
+      ...(values['filter-dir'] === undefined ? {} : { filterDir: values['filter-dir'] }),
       untilEof,
       now: () => fixedNowMs ?? Date.now(),
       print,

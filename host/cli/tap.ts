@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connectBroker } from '../broker.js';
 import { defaultDataFolder } from '../config.js';
-import { oneLine, systemCode, WeirError } from '../errors.js';
+import { oneLine, printable, systemCode, WeirError } from '../errors.js';
+import { jsonLine } from '../json.js';
 import { unpack } from '../pack.js';
 import { EVENTS_WILDCARD, HEADER } from '../wire.js';
 import { type Command, parseCommand, wholeNumber } from './command.js';
@@ -94,14 +95,14 @@ Example: weir tap 'weir.ev.*.ssh-auth.logins' --server nats://127.0.0.1:4222
 function asJson(subject: string, headers: Readonly<Record<string, string>>, record: unknown): string {
   const filter = headers[HEADER.filter];
   const stream = headers[HEADER.stream];
-  return `${JSON.stringify({ subject, filter, stream, seq: Number(headers[HEADER.seq]), record })}\n`;
+  return `${jsonLine({ subject, filter, stream, seq: Number(headers[HEADER.seq]), record })}\n`;
 }
 
 function asText(subject: string, record: Readonly<Record<string, unknown>>): string {
   const { ts, ...fields } = record;
   const time = typeof ts === 'number' && Math.abs(ts) <= 8.64e15 ? new Date(ts).toISOString() : String(ts);
-  const pairs = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return `${time} ${subject.replace(/^weir\.ev\./, '')} ${pairs.join(' ')}\n`;
+  const pairs = Object.entries(fields).map(([name, value]) => `${printable(name)}=${jsonLine(value)}`);
+  return `${time} ${printable(subject.replace(/^weir\.ev\./, ''))} ${pairs.join(' ')}\n`;
 }
 
 /** The broker that a host on this machine has started, as it says in its data folder. */

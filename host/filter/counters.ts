@@ -1,7 +1,7 @@
 /**
  * The ledger that a filter keeps in its memory, as the host believes it: counters that add up and never go back.
  *
- * It is read after every batch, so nothing is allocated here but the answer to `ledger`.
+ * It is read after every call, so nothing is allocated here but the answer to `ledger`.
  */
 import { LEDGER, type Ledger, MAP } from './abi.js';
 

@@ -44,7 +44,7 @@ export interface FilterInstance {
   tick(nowMs: number, sink: RecordSink): void;
   /** Closes all windows. */
   closeWindows(nowMs: number, sink: RecordSink): void;
-  /** Counters since the start. */
+  /** Counters since the start, of all calls that came to an end. */
   ledger(): Ledger;
   /** Instructions, as the meter counts them, of all batches and ticks since the start. */
   fuelUsed(): number;
@@ -125,6 +125,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     return emitted;
   }
 
+  const counters = createCounters(memory, map);
   let fuelUsed = 0;
 
   /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. All share one budget. */
@@ -143,6 +144,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
       from += consumed;
       const emitted = takeOutput(sink);
+      // Once its output is out: what a call counted that then failed has come to nothing.
+      if (!counters.take()) throw fault('its counters do not add up');
       if (answer === DONE && from === bytes) return;
       if (answer !== AGAIN) throw fault(`answered ${answer} with ${bytes - from} bytes left`);
       if (consumed === 0 && emitted === 0) throw fault('neither consumed nor emitted anything');
@@ -150,13 +153,11 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     throw fault(`was not done after ${CALLS_MAX} calls`);
   }
 
-  const counters = createCounters(memory, map);
   function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     const budget = manifest.fuel + FUEL_PER_BYTE * bytes;
     fuel.value = BigInt(budget);
     callUntilDone(bytes, sink, call);
     fuelUsed += budget - Number(fuel.value);
-    if (!counters.take()) throw fault('its counters do not add up');
   }
 
   return {
@@ -174,10 +175,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     closeWindows(nowMs, sink) {
       callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
     },
-    ledger() {
-      counters.take();
-      return counters.ledger();
-    },
+    ledger: counters.ledger,
     fuelUsed: () => fuelUsed,
   };
 }

@@ -1,0 +1,68 @@
+/**
+ * `weir run` with a filter that an author has built, and that does not end.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { compileFilter } from '../host/filter/compile.js';
+import { readStream, recordsOf, startTestBroker } from './broker.js';
+import { ROOT, said } from './command.js';
+import { temporaryFolder } from './help.js';
+
+const RUN_MS_MAX = 60_000;
+/** Tells every line, until it meets one that never ends. */
+const ENDLESS = `import { Stream, Text, events, key, literal, receivedAt } from 'weir/runtime';
+const BOOM = literal('boom');
+const LINE = key('line');
+const lines = new Stream('lines');
+let turns = 0;
+events((line: Text): void => {
+  while (line.equals(BOOM)) turns++;
+  lines.open(receivedAt()).text(LINE, line).close();
+});
+`;
+
+function login(at: number): string {
+  return `Jan 31 10:00:00 fw sshd[${at}]: Failed password for root from 10.0.0.${at % 250} port ${1024 + at} ssh2`;
+}
+
+test("an author's own filter that never ends on a line is taken out, and its ledger tells what was published", async () => {
+  const broker = await startTestBroker();
+  const { path: folder, remove } = await temporaryFolder();
+  const own = join(folder, 'filters/endless');
+  mkdirSync(own, { recursive: true });
+  writeFileSync(join(own, 'filter.ts'), ENDLESS);
+  await compileFilter(ROOT, own, join(folder, 'built/endless/filter.wasm'));
+  const manifest = readFileSync(join(ROOT, 'filters/ssh-attempts/filter.json'), 'utf8');
+  writeFileSync(
+    join(folder, 'built/endless/filter.json'),
+    JSON.stringify({ ...JSON.parse(manifest), name: 'endless', streams: { lines: 'one record a line' } }),
+  );
+  const lines = Array.from({ length: 20_000 }, (_, at) => (at === 15_000 ? 'boom' : login(at)));
+  writeFileSync(join(folder, 'auth.log'), `${lines.join('\n')}\n`);
+  const config = {
+    data: 'data',
+    appliance: 'fw-endless',
+    nats: { servers: [broker.url] },
+    sources: { auth: { file: 'auth.log' } },
+    filters: { endless: { from: ['auth'] }, 'ssh-auth': { from: ['auth'] } },
+  };
+  writeFileSync(join(folder, 'weir.json'), JSON.stringify(config));
+  const { code, err } = await said(['run', '--until-eof', '--filter-dir', 'built'], folder, RUN_MS_MAX);
+  assert.is(code, 1, err);
+  assert.match(err, /filter endless: taken out: FILTER_FAULT: filter endless: used up its fuel/);
+  assert.not.match(err, /no filter is left/);
+  const told = recordsOf(await readStream(broker.url, 'weir.ev.fw-endless.endless.lines'));
+  const [ledger] = recordsOf(await readStream(broker.url, 'weir.ev.fw-endless.endless.ledger'));
+  const { kept, in: events, lost } = ledger as { kept: number; in: number; lost: { auth: number } };
+  assert.ok(told.length > 0 && told.length < 15_000, `${told.length} records`);
+  assert.is(kept, told.length);
+  assert.ok(events + lost.auth <= lines.length && events >= kept);
+  const logins = recordsOf(await readStream(broker.url, 'weir.ev.fw-endless.ssh-auth.logins'));
+  assert.is(logins.length, lines.length - 1);
+  await broker.stop();
+  await remove();
+});
+
+test.run();
