@@ -21,8 +21,7 @@ export const REMEDIES = {
   MEMORY_MANIFEST: 'raise the region in filter.json, or make the filter smaller',
   MEMORY_BUDGET: 'raise limits.memory, or run fewer or smaller filters',
   FILTER_CONFIG: 'correct this key of the filter\'s "config"',
-  FILTER_FAULT:
-    'the filter is broken; "weir replay --batch-bytes 64" of the same input prints the records before the event',
+  FILTER_FAULT: 'the filter is broken; "weir replay --batch-bytes 64" of the same input says at which event',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
   INPUT_UNREADABLE: 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
   SOURCE_INVALID: 'correct the source in the config',

@@ -72,7 +72,7 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
       if (options.print) kept.push({ stream, record: Uint8Array.from(record) });
     },
     onFault: (_instance, error) => {
-      throw error;
+      throw placed(error, filter.ledger().in);
     },
   });
 
@@ -108,6 +108,14 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
   const { events, bytes, recordBytes: bytesOut, compressedBytes } = engine.totals();
   const [ledger, fuel] = [filter.ledger(), filter.fuelUsed()];
   return { events, bytes, streams, bytesOut, compressedBytes, seconds, ledger, fuel };
+}
+
+/** Where a fault lies: the events of a batch that failed are not counted. */
+function placed(error: unknown, events: number): unknown {
+  if (!(error instanceof WeirError)) return error;
+  return new WeirError(error.code, `${error.problem}, in the batch that begins with event ${events + 1}`, {
+    cause: error,
+  });
 }
 
 /** Opens neighbouring files as one source, and standard input as another. */
