@@ -37,7 +37,7 @@ author('replay reads standard input where - stands, and sums up for people', asy
   );
   assert.match(
     err(),
-    /^ssh-auth 1\.0\.0, 1\.9 MiB of memory\n +4 events, \d+ bytes\n +3 kept\n +0 aggregated\n +1 discarded\n +0 malformed\n +3 records of logins\n +1 record of sources\n +1 record of ledger\n +\d+ bytes out, \d+ compressed \([\d.]+ to 1\)\n +[\d.]+ seconds, [\d,]+ events\/s\n$/,
+    /^ssh-auth 1\.0\.0, 1\.9 MiB of memory\n +4 events, \d+ bytes\n +3 kept\n +0 aggregated\n +1 discarded\n +0 malformed\n +3 records of logins\n +1 record of sources\n +1 record of ledger\n +\d+ bytes out, \d+ compressed \([\d.]+ to 1\)\n +[\d,]+ fuel an event\n +[\d.]+ seconds, [\d,]+ events\/s\n$/,
   );
 });
 
