@@ -58,8 +58,8 @@ export const FUEL_DEFAULT = 50_000_000;
 export const FUEL_PER_BYTE = 2_000;
 export const FUEL_MIN = 100_000;
 export const FUEL_MAX = 1_000_000_000;
-/** While it starts: it prepares its tables and reads its config once. */
-export const FUEL_START = 200_000_000;
+/** While it starts: it prepares its tables and reads its config once, in about a second at the worst. */
+export const FUEL_START = 1_000_000_000;
 /** `filter.json` and `weir.json`: text that people write. */
 export const MANIFEST_BYTES_MAX = 64 * KiB;
 /** A filter's own config, as JSON. */

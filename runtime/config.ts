@@ -31,6 +31,11 @@ const NAMED: i32 = -1;
 
 /** A value of the config, and where it stands: under a name, or as an element, of another value. */
 export class Config {
+  /** Elements, once they were counted; the element that was asked for last, and where it begins. */
+  private items: i32 = -1;
+  private itemIndex: i32 = 0;
+  private itemAt: usize = 0;
+
   constructor(
     private parent: Config | null,
     private name: string,
@@ -96,18 +101,25 @@ export class Config {
   /** Items of a list; 0 when it is missing. */
   size(): i32 {
     if (this.isMissing()) return 0;
+    if (this.items >= 0) return this.items;
     this.expect(ARRAY, 'a list');
     let items = 0;
     for (let at = skipSpace(this.start + 1, this.end); at < this.end && load<u8>(at) !== 0x5d; items++) {
       at = skipSpace(skipSpace(valueEnd(at, this.end), this.end) + 1, this.end);
     }
+    this.items = items;
     return items;
   }
 
   item(index: i32): Config {
-    let at = skipSpace(this.start + 1, this.end);
-    for (let i = 0; i < index; i++) at = skipSpace(skipSpace(valueEnd(at, this.end), this.end) + 1, this.end);
-    return made(this, '', index, at, valueEnd(at, this.end));
+    // On from where the last one was: long lists are read in order.
+    if (index < this.itemIndex || !this.itemAt) {
+      this.itemIndex = 0;
+      this.itemAt = skipSpace(this.start + 1, this.end);
+    }
+    for (; this.itemIndex < index; this.itemIndex++)
+      this.itemAt = skipSpace(skipSpace(valueEnd(this.itemAt, this.end), this.end) + 1, this.end);
+    return made(this, '', index, this.itemAt, valueEnd(this.itemAt, this.end));
   }
 
   /** The bytes of a string, decoded; kept as long as the filter. */
@@ -151,8 +163,7 @@ export class Config {
     for (; load<u8>(at) - 0x30 < 10 && amount < 1_000_000_000; at++)
       amount = amount * 10 + (load<u8>(at) - 0x30);
     const unit = unitMs(String.UTF8.decodeUnsafe(at, this.end - 1 - at));
-    if (!amount || !unit || amount * unit > DURATION_MS_MAX)
-      this.refuse('a duration such as "60s", up to 7d');
+    if (!amount || !unit || amount * unit > DURATION_MS_MAX) this.refuse('a duration up to 7d');
     return amount * unit;
   }
 

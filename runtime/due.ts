@@ -17,7 +17,7 @@ let dueCount: u32 = 0;
 
 /** Calls the function between every two events, and when sources are quiet. Once for each kind of collection. */
 export function whenDue(due: Due): void {
-  if (dueCount >= DUES_MAX) abort('too many kinds of collections hand something over');
+  if (dueCount >= DUES_MAX) abort('too many kinds of collections');
   dues[dueCount++] = due;
 }
 

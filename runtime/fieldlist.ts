@@ -94,7 +94,7 @@ export class FieldList {
     for (let i = 0; i < this.length; i++) {
       const rule = rules.get(this.nameOf(i));
       if (rule.isAbsent()) continue;
-      if (i === this.timeAt) rule.refuse('no rule, because every record tells its time');
+      if (i === this.timeAt) rule.refuse('no rule: every record tells its time');
       this.shown[i] = shownAs(rule);
       if (this.shown[i] === HASH && !this.redactor) this.redactor = new Redactor(key);
     }

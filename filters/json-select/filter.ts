@@ -10,7 +10,7 @@ if (!isSelecting && !isCounting) settings.refuse('"where", "count_by" or both');
 if (settings.has('keep') && !isSelecting) settings.get('keep').refuse('"where" beside it');
 if (settings.has('window') && !isCounting) settings.get('window').refuse('"count_by" beside it');
 if (settings.has('redact') && isSelecting && !settings.has('keep'))
-  settings.get('redact').refuse('"keep" beside it, because whole lines hide nothing');
+  settings.get('redact').refuse('"keep" beside it: lines hide nothing');
 
 const json = new Json();
 const time = new EventTime(json);

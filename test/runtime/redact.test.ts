@@ -194,7 +194,7 @@ const REFUSED: readonly (readonly [object, string])[] = [
   [{ ...BASE, redact_key: KEY }, 'config.redact_key: expected "redact" beside it, found nothing'],
   [
     { where: BASE.where, redact: { a: 'mask' } },
-    'config.redact: expected "keep" beside it, because whole lines hide nothing, found {"a":"mask"}',
+    'config.redact: expected "keep" beside it: lines hide nothing, found {"a":"mask"}',
   ],
   [
     { count_by: ['a'], redact: { a: 'drop' } },
@@ -202,7 +202,7 @@ const REFUSED: readonly (readonly [object, string])[] = [
   ],
   [
     { ...BASE, keep: ['ts', 'a'], redact: { ts: 'mask' } },
-    'config.redact.ts: expected no rule, because every record tells its time, found "mask"',
+    'config.redact.ts: expected no rule: every record tells its time, found "mask"',
   ],
   [
     { ...BASE, keep: ['a', 'a.b'], redact: { 'a.b': 'mask' } },
