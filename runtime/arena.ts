@@ -90,7 +90,7 @@ function reserve(bytes: usize): usize {
   if (!top) top = (regionStart(SCRATCH_AT) + 15) & ~15;
   const start = top;
   if (bytes > regionStart(SCRATCH_AT) + regionBytes(SCRATCH_AT) - start) {
-    abort('memory.scratch of filter.json is too small for what the filter allocates while it starts');
+    abort('memory.scratch of filter.json is too small for what is allocated at the start');
   }
   top = (start + bytes + 15) & ~15;
   return start;

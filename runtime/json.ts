@@ -138,7 +138,7 @@ export class Json {
   field(path: Text): Field {
     const flat = this.root.childNamed(path);
     if (flat.field) return flat.field!;
-    if (this.fieldCount >= FIELDS_MAX) abort('a filter reads at most 64 JSON fields');
+    if (this.fieldCount >= FIELDS_MAX) abort('expected at most 64 JSON fields');
     const made = new Field();
     store<usize>(this.fields + POINTER_BYTES * this.fieldCount++, changetype<usize>(made));
     flat.field = made;
