@@ -35,7 +35,7 @@ const BREAK = 0xff;
 const INDEFINITE = 31;
 
 /** What JSON need not escape: control characters, ends of lines, and what turns text around. */
-const UNSAFE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNSAFE = /[\u061c\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** A record, or a value of one, on a line of its own, without the LF; nothing in it steers a terminal. */
 export function jsonLine(value: unknown): string {

@@ -58,6 +58,10 @@ export const FUEL_DEFAULT = 50_000_000;
 export const FUEL_PER_BYTE = 2_000;
 export const FUEL_MIN = 100_000;
 export const FUEL_MAX = 1_000_000_000;
+/** What the host's own work costs a filter: a call, a record that it takes over, and a byte of one. */
+export const FUEL_PER_CALL = 1_000;
+export const FUEL_PER_RECORD = 100;
+export const FUEL_PER_EMITTED_BYTE = 8;
 /** While it starts: it prepares its tables and reads its config once, in about a second at the worst. */
 export const FUEL_START = 1_000_000_000;
 /** `filter.json` and `weir.json`: text that people write. */

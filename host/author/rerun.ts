@@ -113,7 +113,7 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
 /** Where a fault lies: the events of a batch that failed are not counted. */
 function placed(error: unknown, events: number): unknown {
   if (!(error instanceof WeirError)) return error;
-  return new WeirError(error.code, `${error.problem}, in the batch that begins with event ${events + 1}`, {
+  return new WeirError(error.code, `${error.problem}, behind event ${events}`, {
     cause: error,
   });
 }

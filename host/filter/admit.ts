@@ -33,8 +33,10 @@ export interface Verdict {
 
 /** What a sentence shows of names that the module chose. */
 const SENTENCE_CHARACTERS_MAX = 300;
-const MEMORY_GROW = opcodeOf('memory.grow');
-const TABLE_GROW = opcodeOf('table.grow');
+/** What grows something, or works on tables by their length: no compiler of filters needs it. */
+const REFUSED: ReadonlySet<number> = new Set(
+  ['memory.grow', 'table.grow', 'table.set', 'table.fill', 'table.copy', 'table.init'].map(opcodeOf),
+);
 
 /** Compiles the bytes, metered, when they may run as a filter; throws MODULE_REFUSED with the first reason. */
 export function admit(name: string, bytes: Uint8Array): WebAssembly.Module {
@@ -155,8 +157,7 @@ function judgeCode(module: WasmModule, add: Add): { instructions: number; featur
   for (const body of module.bodies) {
     const code = attempt(add, () =>
       walkBody(module, body, (opcode, at) => {
-        if (opcode === MEMORY_GROW || opcode === TABLE_GROW)
-          add('grow', `expected no ${NAMES.get(opcode)}, found one at byte ${at}`);
+        if (REFUSED.has(opcode)) add('grow', `expected no ${NAMES.get(opcode)}, found one at byte ${at}`);
       }),
     );
     instructions += code?.instructions ?? 0;

@@ -6,8 +6,11 @@
 import { LEDGER, type Ledger, MAP } from './abi.js';
 
 export interface Counters {
-  /** Takes over what stands in the memory; false, and nothing is taken, when it does not add up or went back. */
-  take(): boolean;
+  /**
+   * Takes over what stands in the memory, after a call that consumed so many bytes; false, and nothing is taken, when it does
+   * not add up, went back, or tells of more events than there were bytes.
+   */
+  take(consumed: number): boolean;
   /** What was taken last. */
   ledger(): Ledger;
 }
@@ -19,7 +22,7 @@ export function createCounters(memory: WebAssembly.Memory, map: number): Counter
   const found = new Float64Array(LEDGER.length);
 
   return {
-    take() {
+    take(consumed) {
       for (let at = 0; at < LEDGER.length; at++) {
         const value = (halves[2 * at] ?? Number.NaN) + (halves[2 * at + 1] ?? Number.NaN) * 2 ** 32;
         if (!Number.isSafeInteger(value) || value < (taken[at] as number)) return false;
@@ -28,6 +31,7 @@ export function createCounters(memory: WebAssembly.Memory, map: number): Counter
       const [all, kept, aggregated, discarded, malformed] = found as unknown as readonly number[];
       if (all !== (kept as number) + (aggregated as number) + (discarded as number) + (malformed as number))
         return false;
+      if ((all as number) - (taken[0] as number) > consumed) return false;
       taken.set(found);
       return true;
     },

@@ -8,7 +8,14 @@
  */
 import { createHash } from 'node:crypto';
 import { oneLine, printable, WeirError } from '../errors.js';
-import { FUEL_PER_BYTE, FUEL_START, PAGE_BYTES } from '../limits.js';
+import {
+  FUEL_PER_BYTE,
+  FUEL_PER_CALL,
+  FUEL_PER_EMITTED_BYTE,
+  FUEL_PER_RECORD,
+  FUEL_START,
+  PAGE_BYTES,
+} from '../limits.js';
 import type { Transition } from '../timezone.js';
 import {
   ABI_VERSION,
@@ -60,8 +67,6 @@ export interface InstanceOptions {
   readonly compile?: (name: string, bytes: Uint8Array) => WebAssembly.Module;
 }
 
-/** Calls that one batch may take: each must consume or emit something, and this bounds even that. */
-const CALLS_MAX = 1_000_000;
 /** What is shown of a filter's last words. */
 const MESSAGE_BYTES_MAX = 1024;
 /** One more than a stream's name may have. */
@@ -108,20 +113,32 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   const outOfFuel = () => fault(`used up its fuel of ${manifest.fuel} and ${FUEL_PER_BYTE} a byte`);
 
-  /** Hands over what the last call emitted; returns its bytes. */
-  function takeOutput(sink: RecordSink): number {
-    const emitted = words[MAP.emitted / 4] as number;
-    if (emitted > output.length) throw fault(`emitted ${emitted} bytes into a region of ${output.length}`);
-    let at = 0;
-    while (at < emitted) {
+  /** All of them are looked at before the first is handed over. */
+  function countRecords(emitted: number): number {
+    let records = 0;
+    for (let at = 0; at < emitted; records++) {
       const bytes = outputWords[at >>> 2] as number;
       const stream = outputWords[(at >>> 2) + 1] as number;
       const end = at + FRAME_BYTES + bytes;
       if (stream >= streams || bytes === 0 || end > emitted)
         throw fault('emitted a record outside its output');
-      sink(stream, output, at + FRAME_BYTES, end);
       at = (end + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
     }
+    return records;
+  }
+
+  /** Hands over what the last call emitted; returns its bytes. */
+  function takeOutput(sink: RecordSink): number {
+    const emitted = words[MAP.emitted / 4] as number;
+    if (emitted > output.length) throw fault(`emitted ${emitted} bytes into a region of ${output.length}`);
+    const records = countRecords(emitted);
+    for (let at = 0; at < emitted; ) {
+      const end = at + FRAME_BYTES + (outputWords[at >>> 2] as number);
+      sink(outputWords[(at >>> 2) + 1] as number, output, at + FRAME_BYTES, end);
+      at = (end + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
+    }
+    // The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself.
+    fuel.value -= BigInt(FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted);
     return emitted;
   }
 
@@ -131,7 +148,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. All share one budget. */
   function callUntilDone(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     let from = 0;
-    for (let calls = 0; calls < CALLS_MAX; calls++) {
+    // Each call costs something, so fuel bounds their number.
+    for (;;) {
       let answer: number;
       try {
         answer = call(from);
@@ -139,25 +157,27 @@ export function startFilter(options: InstanceOptions): FilterInstance {
         if (fuel.value < 0n) throw outOfFuel();
         throw cause instanceof WeirError ? cause : fault(`stopped: ${oneLine(cause)}`, cause);
       }
-      if (fuel.value < 0n) throw outOfFuel();
       const consumed = words[MAP.consumed / 4] as number;
       if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
       from += consumed;
       const emitted = takeOutput(sink);
       // Once its output is out: what a call counted that then failed has come to nothing.
-      if (!counters.take()) throw fault('its counters do not add up');
+      if (!counters.take(consumed)) throw fault('its counters do not add up');
+      if (fuel.value < 0n) throw outOfFuel();
       if (answer === DONE && from === bytes) return;
       if (answer !== AGAIN) throw fault(`answered ${answer} with ${bytes - from} bytes left`);
       if (consumed === 0 && emitted === 0) throw fault('neither consumed nor emitted anything');
     }
-    throw fault(`was not done after ${CALLS_MAX} calls`);
   }
 
   function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     const budget = manifest.fuel + FUEL_PER_BYTE * bytes;
     fuel.value = BigInt(budget);
-    callUntilDone(bytes, sink, call);
-    fuelUsed += budget - Number(fuel.value);
+    try {
+      callUntilDone(bytes, sink, call);
+    } finally {
+      fuelUsed += budget - Number(fuel.value);
+    }
   }
 
   return {

@@ -47,6 +47,10 @@ export interface Code {
 const BLOCK = opcodeOf('block');
 export const LOOP = opcodeOf('loop');
 const IF = opcodeOf('if');
+/** Instructions with a length on top of the stack. */
+export const BY_LENGTH: ReadonlySet<number> = new Set(
+  ['memory.init', 'memory.copy', 'memory.fill'].map(opcodeOf),
+);
 const ELSE = opcodeOf('else');
 const END = opcodeOf('end');
 const EMPTY = 0x40;
@@ -74,6 +78,8 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
     instructions++;
     scope.held++;
     scope.features |= 1 << (FEATURE_OF[opcode] as number);
+    // The meter adds a look, which is a block: to these, and to the turns of a loop.
+    if (opcode === LOOP || BY_LENGTH.has(opcode)) scope.carried += scope.held;
     if (opcode > END) continue;
     if (opcode === BLOCK || opcode === LOOP || opcode === IF) {
       if (scope.depth > MODULE_NESTING_MAX)

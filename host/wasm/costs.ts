@@ -8,7 +8,7 @@
  * number and nothing else: the same module with the same input uses the same on every machine.
  */
 import { createReader } from './bytes.js';
-import { LOOP, walkBody } from './code.js';
+import { BY_LENGTH, LOOP, walkBody } from './code.js';
 import type { Body, WasmModule } from './module.js';
 import { IMMEDIATES_OF, opcodeOf } from './opcodes.js';
 
@@ -29,19 +29,18 @@ const ENDS_STRETCH = new Set(
 /** Costs other than 1: what only names a value or a place costs the machine nothing, a division more than the rest. */
 const COSTS = costs({
   0: ['block', 'loop', 'else', 'end', 'nop', 'drop', 'local.get', 'local.set', 'local.tee', ...constants()],
+  32: ['memory.init', 'memory.copy', 'memory.fill'],
   16: ['i32', 'i64'].flatMap((type) => ['div_s', 'div_u', 'rem_s', 'rem_u'].map((name) => `${type}.${name}`)),
   8: ['f32.div', 'f64.div', 'f32.sqrt', 'f64.sqrt', 'f32x4.div', 'f64x2.div', 'f32x4.sqrt', 'f64x2.sqrt'],
 });
+/** So many locals cost 1 for each turn of a loop, and each call. */
+const LOCALS_SHIFT = 5;
 /** A stretch that costs less is charged with the loop or function around it, whether control comes to it or not. */
 const STRETCH_MIN = 8;
 /** What a function may cost for its callers to pay for it unseen, how long it may be, and how deep such calls may go. */
-const FIXED_COST_MAX = 200;
+export const FIXED_COST_MAX = 200;
 const FIXED_BYTES_MAX = 600;
 const FIXED_ROUNDS = 8;
-/** Instructions with a length on top of the stack. */
-const BY_LENGTH = new Set(
-  ['memory.init', 'memory.copy', 'memory.fill', 'table.init', 'table.copy', 'table.fill'].map(opcodeOf),
-);
 
 function constants(): string[] {
   return ['i32', 'i64', 'f32', 'f64', 'v128'].map((type) => `${type}.const`);
@@ -126,6 +125,8 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
     else if (opcode === IF) open.push(open[open.length - 1] as Charge);
     else if (opcode === END) open.pop();
   });
+  // A turn, or a call, may move all locals, which costs nothing by itself.
+  for (const charge of charges) if (charge.looks) charge.cost += locals >> LOCALS_SHIFT;
   return {
     charges,
     hasLoops: charges.some(({ looks }, index) => looks && index > 0),

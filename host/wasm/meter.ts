@@ -5,12 +5,12 @@
  *
  * The fuel is a global that only the host sets, exported as `FUEL_EXPORT`. A function with loops keeps it in a local, so
  * that a turn costs a subtraction and a branch in registers; the global is up to date whenever another function runs. A
- * function that neither turns nor calls cannot go on for long: it charges and does not look.
+ * function that neither turns nor calls, and is short, charges and does not look.
  *
  * Nothing else of a module changes: no index, no label, no instruction. Takes what `admit.ts` has admitted.
  */
 import { createReader } from './bytes.js';
-import { type Charge, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
+import { type Charge, FIXED_COST_MAX, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
 import type { Body, WasmModule } from './module.js';
 import { opcodeOf } from './opcodes.js';
 
@@ -80,7 +80,9 @@ function meteredBody(
   const plan = planOf(module, body, fixed);
   const { charges, calls, lengths, start } = plan;
   const isKept = plan.hasLoops || lengths.length > 0;
-  const edits = isKept ? keptEdits(plan, fuel) : chargedEdits(charges, fuel, calls.length > 0);
+  const edits = isKept
+    ? keptEdits(plan, fuel)
+    : chargedEdits(charges, fuel, calls.length > 0 || costOf(charges) > FIXED_COST_MAX);
   const added = isKept ? [[1, I64], ...(lengths.length > 0 ? [[1, I32]] : [])] : [];
   const header = withLocals(module.bytes, body.locals, start, added as number[][]);
   return Buffer.concat([header, edited(module.bytes, start, body.end, edits)]);
@@ -142,7 +144,11 @@ function keptEdits({ charges, leaves, calls, lengths, locals }: Plan, fuel: numb
   return edits;
 }
 
-/** For a function without loops: the global at once, and a look at it where other functions are called. */
+function costOf(charges: readonly Charge[]): number {
+  return charges.reduce((sum, { cost }) => sum + cost, 0);
+}
+
+/** For a function without loops: the global at once, and a look at it where that is not cheap. */
 function chargedEdits(charges: readonly Charge[], fuel: number, looks: boolean): Edit[] {
   const get = [op('global.get'), ...unsigned(fuel)];
   const set = [op('global.set'), ...unsigned(fuel)];

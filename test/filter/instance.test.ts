@@ -81,7 +81,7 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
   [
     'a record again and again',
     { batch: writes({ [CONSUMED]: 0, [OUTPUT]: 4, [EMITTED]: 12 }, 1) },
-    /not done after 1000000 calls/,
+    /used up its fuel/,
   ],
   ['counters that do not add up', { batch: writes({ [LEDGER]: 1 }) }, /its counters do not add up/],
   ['counters beyond counting', { batch: writes({ [LEDGER + 4]: -1, [LEDGER + 12]: -1 }) }, /do not add up/],
