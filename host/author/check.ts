@@ -61,7 +61,11 @@ export async function checkFilter(name: string, options: CheckOptions): Promise<
     if (!(error instanceof WeirError)) throw error;
     const check = {
       name: 'it builds, and its samples can be read',
-      problem: [...mistakes.split('\n').filter((line) => line !== ''), oneLine(error)],
+      problem: [
+        ...mistakes.split('\n').filter((line) => line !== ''),
+        oneLine(error),
+        ...(error instanceof WeirError ? error.others : []),
+      ],
       ms: performance.now() - startMs,
     };
     return { filter: name, checks: [check], notes: [] };

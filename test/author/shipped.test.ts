@@ -58,6 +58,17 @@ author(
   },
 );
 
+author('every mistake of a manifest is told', async ({ project }) => {
+  await project.said('new echo');
+  const path = join(project.folder, 'filters/echo/filter.json');
+  const { purpose: _, ...rest } = JSON.parse(readFileSync(path, 'utf8'));
+  writeFileSync(path, JSON.stringify({ ...rest, fuel: 5 }));
+  const { code, out } = await said(['test', 'echo'], project.folder, COMPILE_MS_MAX);
+  assert.is(code, 1, out);
+  assert.match(out, / {9}MANIFEST_INVALID: .*purpose: expected a sentence, found nothing \(and 1 more\); /);
+  assert.match(out, /\n {9}fuel: expected a whole number from 100000 to 1000000000, found 5/);
+});
+
 author('an output that cannot be written is one line', async () => {
   const { code, err } = await said(
     ['test', 'files', '--junit', '/proc/none/junit.xml'],
