@@ -5,7 +5,7 @@
  */
 import { type DriveOptions, driveFilter } from '../host/author/drive.js';
 import type { Ledger } from '../host/filter/abi.js';
-import { loadFilter } from '../host/filter/library.js';
+import { type InstalledFilter, loadFilter } from '../host/filter/library.js';
 import type { WireRecord } from '../host/wire.js';
 
 export { seeded } from '../host/author/junk.js';
@@ -25,13 +25,23 @@ export interface RunResult {
   readonly bytes: Buffer;
 }
 
+/** Shipped filters, which do not change while a test runs. */
+const shipped = new Map<string, InstalledFilter>();
+
+function load(name: string, folder: string | undefined): InstalledFilter {
+  if (folder !== undefined) return loadFilter(name, folder);
+  const loaded = shipped.get(name) ?? loadFilter(name);
+  shipped.set(name, loaded);
+  return loaded;
+}
+
 /** Lines are ended by LF; bytes are taken as they are. */
 export function runFilter(
   name: string,
   input: readonly string[] | Uint8Array,
   options: RunOptions = {},
 ): RunResult {
-  const filter = driveFilter(loadFilter(name, options.folder), options).feed(input);
+  const filter = driveFilter(load(name, options.folder), options).feed(input);
   if (options.closeWindows ?? true) filter.end();
   return { records: filter.records(), ledger: filter.ledger(), bytes: filter.bytes() };
 }

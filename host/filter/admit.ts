@@ -38,14 +38,24 @@ const REFUSED: ReadonlySet<number> = new Set(
   ['memory.grow', 'table.grow', 'table.set', 'table.fill', 'table.copy', 'table.init'].map(opcodeOf),
 );
 
+/** What was admitted already: `weir test` starts the same bytes again and again. Whoever has them must not change them. */
+const admitted = new WeakMap<Uint8Array, WebAssembly.Module>();
+
 /** Compiles the bytes, metered, when they may run as a filter; throws MODULE_REFUSED with the first reason. */
 export function admit(name: string, bytes: Uint8Array): WebAssembly.Module {
+  const known = admitted.get(bytes);
+  if (known !== undefined) return known;
   const { reasons, module } = judge(bytes);
-  if (reasons.length === 0 && module !== undefined)
-    return new WebAssembly.Module(meter(module) as Uint8Array<ArrayBuffer>);
+  if (reasons.length === 0 && module !== undefined) return compileMetered(bytes, module);
   const [first] = reasons;
   const more = reasons.length > 1 ? ` (and ${reasons.length - 1} more; "weir inspect" tells them)` : '';
   throw new WeirError('MODULE_REFUSED', `filter ${name}: ${first?.sentence}${more}`);
+}
+
+function compileMetered(bytes: Uint8Array, module: WasmModule): WebAssembly.Module {
+  const compiled = new WebAssembly.Module(meter(module) as Uint8Array<ArrayBuffer>);
+  admitted.set(bytes, compiled);
+  return compiled;
 }
 
 /** Judges a module: every reason against it, not only the first. Never throws, and runs nothing. */
