@@ -103,7 +103,21 @@ async function checkBuilt(
   for (const { name: claim, prove } of propertiesOf(filter, samples)) checks.push(timed(claim, prove));
   const figures = measured(filter, samples);
   const { memoryBytes } = filter.manifest;
-  return { filter: name, checks, notes, memoryBytes, ...(figures ? { figures } : {}) };
+  return { filter: name, checks: toldOnce(checks), notes, memoryBytes, ...(figures ? { figures } : {}) };
+}
+
+/** A filter that does not start fails every check for the same reason, which is told with the first of them. */
+function toldOnce(checks: readonly Check[]): Check[] {
+  const toldBy = new Map<string, string>();
+  return checks.map((check) => {
+    const problem = check.problem.join('\n');
+    const first = toldBy.get(problem);
+    if (problem === '' || first === undefined) {
+      toldBy.set(problem, check.name);
+      return check;
+    }
+    return { ...check, problem: [`for the same reason as "${first}"`] };
+  });
 }
 
 export function hasFailed({ checks }: FilterReport): boolean {

@@ -69,6 +69,18 @@ author('every mistake of a manifest is told', async ({ project }) => {
   assert.match(out, /\n {9}fuel: expected a whole number from 100000 to 1000000000, found 5/);
 });
 
+author('a filter that never ends starting is told of once, not in every check', async ({ project }) => {
+  await project.said('new echo');
+  writeFileSync(join(project.folder, 'filters/echo/filter.ts'), 'while (true) {}\n');
+  const { code, out } = await said(['test', 'echo'], project.folder, COMPILE_MS_MAX);
+  assert.is(code, 1, out);
+  assert.match(
+    out,
+    /FAIL samples\/first\.log\n {9}FILTER_FAULT: filter echo: weir_start used up the fuel of 1000000000/,
+  );
+  assert.match(out, /FAIL memory is as declared\n {9}for the same reason as "samples\/first\.log"\n/);
+});
+
 author('an output that cannot be written is one line', async () => {
   const { code, err } = await said(
     ['test', 'files', '--junit', '/proc/none/junit.xml'],
