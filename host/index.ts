@@ -206,7 +206,11 @@ function createLoop(
     onFault: (instance, error) => {
       exitCode = 1;
       print(`filter ${instance}: taken out: ${oneLine(error)}`);
-      if (++takenOut === filters.length) print('no filter is left: nothing is watched any more');
+      if (++takenOut < filters.length) return;
+      // Who supervises the host starts it again, and the filters with it; going on would be to watch nothing in silence.
+      print('no filter is left: stopping');
+      isStopping = true;
+      wake();
     },
   });
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);

@@ -23,13 +23,7 @@ events((line: Text): void => {
 });
 `;
 
-function login(at: number): string {
-  return `Jan 31 10:00:00 fw sshd[${at}]: Failed password for root from 10.0.0.${at % 250} port ${1024 + at} ssh2`;
-}
-
-test("an author's own filter that never ends on a line is taken out, and its ledger tells what was published", async () => {
-  const broker = await startTestBroker();
-  const { path: folder, remove } = await temporaryFolder();
+async function buildEndless(folder: string): Promise<void> {
   const own = join(folder, 'filters/endless');
   mkdirSync(own, { recursive: true });
   writeFileSync(join(own, 'filter.ts'), ENDLESS);
@@ -39,6 +33,16 @@ test("an author's own filter that never ends on a line is taken out, and its led
     join(folder, 'built/endless/filter.json'),
     JSON.stringify({ ...JSON.parse(manifest), name: 'endless', streams: { lines: 'one record a line' } }),
   );
+}
+
+function login(at: number): string {
+  return `Jan 31 10:00:00 fw sshd[${at}]: Failed password for root from 10.0.0.${at % 250} port ${1024 + at} ssh2`;
+}
+
+test("an author's own filter that never ends on a line is taken out, and its ledger tells what was published", async () => {
+  const broker = await startTestBroker();
+  const { path: folder, remove } = await temporaryFolder();
+  await buildEndless(folder);
   const lines = Array.from({ length: 20_000 }, (_, at) => (at === 15_000 ? 'boom' : login(at)));
   writeFileSync(join(folder, 'auth.log'), `${lines.join('\n')}\n`);
   const config = {
@@ -61,6 +65,25 @@ test("an author's own filter that never ends on a line is taken out, and its led
   assert.ok(events + lost.auth <= lines.length && events >= kept);
   const logins = recordsOf(await readStream(broker.url, 'weir.ev.fw-endless.ssh-auth.logins'));
   assert.is(logins.length, lines.length - 1);
+  await broker.stop();
+  await remove();
+});
+
+test('a host of which no filter is left stops, so that who supervises it starts it again', async () => {
+  const broker = await startTestBroker();
+  const { path: folder, remove } = await temporaryFolder();
+  await buildEndless(folder);
+  const config = {
+    data: 'data',
+    appliance: 'fw-none',
+    nats: { servers: [broker.url] },
+    sources: { lines: { command: ['/bin/sh', '-c', 'echo boom; exec sleep 60'] } },
+    filters: { endless: { from: ['lines'] } },
+  };
+  writeFileSync(join(folder, 'weir.json'), JSON.stringify(config));
+  const { code, err } = await said(['run', '--filter-dir', 'built'], folder, RUN_MS_MAX);
+  assert.is(code, 1, err);
+  assert.match(err, /filter endless: taken out: .*\n(.*\n)*weir: no filter is left: stopping\n/);
   await broker.stop();
   await remove();
 });
