@@ -134,7 +134,7 @@ export class Config {
   /** The strings of a list of up to `most`; none when it is missing. */
   texts(most: i32): StaticArray<Text> {
     const size = this.size();
-    if (size > most) this.refuse('up to ' + most.toString() + ' strings');
+    if (size > most) this.refuse('up to ' + decimal(most) + ' strings');
     const texts = new StaticArray<Text>(size);
     for (let i = 0; i < size; i++) texts[i] = this.item(i).text();
     return texts;
@@ -163,7 +163,7 @@ export class Config {
     for (; load<u8>(at) - 0x30 < 10 && amount < 1_000_000_000; at++)
       amount = amount * 10 + (load<u8>(at) - 0x30);
     const unit = unitMs(String.UTF8.decodeUnsafe(at, this.end - 1 - at));
-    if (!amount || !unit || amount * unit > DURATION_MS_MAX) this.refuse('a duration up to 7d');
+    if (!amount || !unit || amount * unit > DURATION_MS_MAX) this.refuse('a duration up to "7d"');
     return amount * unit;
   }
 

@@ -9,7 +9,8 @@
  * of the places that lie `stride` = m - window + 1 bytes apart. So only the windows at these places are looked up,
  * by two hashes, in a table that says at which offsets of literals such a window occurs (the idea of Wu and Manber, "A
  * Fast Algorithm for Multi-Pattern Searching", with a Bloom filter in place of their shifts and a fixed stride, so
- * that no look-up waits for the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5 every other, with 12 every eighth.
+ * that no look-up waits for the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5
+ * every other, with 12 every eighth.
  *
  * Where a window is known, each offset that it may have gives one place where a literal may start. The first bytes
  * of that place lead, by a second hash, to the literals that begin so, in sorted order; a binary search

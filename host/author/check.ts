@@ -24,9 +24,9 @@ export interface Figures {
   readonly records: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Filtering and packing an event, on the machine that ran this. */
   /** Instructions for an event, as the meter counts them. */
   readonly eventFuel: number;
+  /** Filtering and packing an event, on the machine that ran this. */
   readonly eventNs: number;
 }
 
@@ -61,11 +61,7 @@ export async function checkFilter(name: string, options: CheckOptions): Promise<
     if (!(error instanceof WeirError)) throw error;
     const check = {
       name: 'it builds, and its samples can be read',
-      problem: [
-        ...mistakes.split('\n').filter((line) => line !== ''),
-        oneLine(error),
-        ...(error instanceof WeirError ? error.others : []),
-      ],
+      problem: [...mistakes.split('\n').filter((line) => line !== ''), oneLine(error), ...error.others],
       ms: performance.now() - startMs,
     };
     return { filter: name, checks: [check], notes: [] };

@@ -3,8 +3,8 @@
  *
  * An instruction costs 1; nothing where it only names a value or a place (`COSTS`). Code is charged in stretches, which no
  * branch enters or leaves in the middle: a long one where it begins, a short one together with the function that it is in,
- * when that is entered, or with the innermost loop, at each turn. So a short stretch is paid for also where a branch passes it by; but none can run again without being paid for
- * again. Instructions that work on a length (`memory.copy`, `memory.fill`, ...) cost 1 more for each 8 of it. Fuel is a
+ * when that is entered, or with the innermost loop, at each turn. So a short stretch is paid for also where a branch passes
+ * it by; but none can run again without being paid for again. Instructions that work on a length (`memory.copy`, `memory.fill`, ...) cost 1 more for each 8 of it. Fuel is a
  * number and nothing else: the same module with the same input uses the same on every machine.
  */
 import { createReader } from './bytes.js';
@@ -77,8 +77,6 @@ export interface Plan {
 interface Call {
   readonly at: number;
   readonly after: number;
-  /** The function; -1 for one that is found in a table. */
-  readonly callee: number;
 }
 
 export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number, number>): Plan {
@@ -109,9 +107,10 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
     }
     cost += COSTS[opcode] as number;
     if (CALLS.has(opcode)) {
-      const callee = opcode === CALL ? createReader(module.bytes, at + 1).u32('a function') : -1;
-      const known = fixed.get(callee);
-      if (known === undefined) calls.push({ at, after, callee });
+      // What is called through a table has no number that one could know.
+      const known =
+        opcode === CALL ? fixed.get(createReader(module.bytes, at + 1).u32('a function')) : undefined;
+      if (known === undefined) calls.push({ at, after });
       else cost += known;
       return;
     }
@@ -138,6 +137,11 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
   };
 }
 
+/** What a function may charge outside of its loops, or with one turn of each. */
+export function costOf(charges: readonly Charge[]): number {
+  return charges.reduce((sum, { cost }) => sum + cost, 0);
+}
+
 /**
  * Functions whose cost is known before they run: no loops, no calls but of such, nothing by length, and called by their
  * number only. Who calls one pays for it, and it need not count.
@@ -160,7 +164,7 @@ export function fixedCosts(module: WasmModule): Map<number, number> {
     const before = fixed.size;
     for (const [index, body] of candidates) {
       const { charges, hasLoops, calls, lengths } = planOf(module, body, fixed);
-      const cost = charges.reduce((sum, charge) => sum + charge.cost, 0);
+      const cost = costOf(charges);
       if (hasLoops || lengths.length > 0 || cost > FIXED_COST_MAX) candidates.delete(index);
       else if (calls.length === 0) {
         fixed.set(index, cost);

@@ -10,7 +10,7 @@
  * Nothing else of a module changes: no index, no label, no instruction. Takes what `admit.ts` has admitted.
  */
 import { createReader } from './bytes.js';
-import { type Charge, FIXED_COST_MAX, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
+import { type Charge, costOf, FIXED_COST_MAX, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
 import type { Body, WasmModule } from './module.js';
 import { opcodeOf } from './opcodes.js';
 
@@ -142,10 +142,6 @@ function keptEdits({ charges, leaves, calls, lengths, locals }: Plan, fuel: numb
   for (const at of lengths) edits.push({ at, insert: chargeLength });
   for (const at of leaves) edits.push({ at, insert: give });
   return edits;
-}
-
-function costOf(charges: readonly Charge[]): number {
-  return charges.reduce((sum, { cost }) => sum + cost, 0);
 }
 
 /** For a function without loops: the global at once, and a look at it where that is not cheap. */

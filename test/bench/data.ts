@@ -2,7 +2,7 @@
  * The benchmark's input as appliances write it, 1,000,000 events of each kind, from a printed seed.
  * Files are made once in the temporary folder and used again while their size is right.
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seeded } from '../filter.js';
@@ -130,8 +130,4 @@ export function benchFile(kind: DataKind): string {
   closeSync(file);
   renameSync(`${path}.new`, path);
   return path;
-}
-
-export function megabytes(path: string): number {
-  return statSync(path).size / 1e6;
 }
