@@ -136,7 +136,7 @@ export class Config {
     const size = this.size();
     if (size > most) this.refuse('up to ' + decimal(most) + ' strings');
     const texts = new StaticArray<Text>(size);
-    for (let i = 0; i < size; i++) texts[i] = this.item(i).text();
+    for (let i = 0; i < size; i++) unchecked((texts[i] = this.item(i).text()));
     return texts;
   }
 

@@ -31,9 +31,10 @@ export class FieldList {
     this.names = names;
     this.shown = new StaticArray<i32>(names.length);
     for (let i = 0; i < names.length; i++) {
-      if (names[i].equals(literal('ts'))) this.timeAt = i;
-      this.fields[i] = json.field(names[i]);
-      this.keys[i] = keyOf(names[i]);
+      const name = unchecked(names[i]);
+      if (name.equals(literal('ts'))) this.timeAt = i;
+      unchecked((this.fields[i] = json.field(name)));
+      unchecked((this.keys[i] = keyOf(name)));
     }
   }
 
@@ -85,7 +86,7 @@ export class FieldList {
   // For redactFields.
 
   nameOf(index: i32): string {
-    const name = this.names[index];
+    const name = unchecked(this.names[index]);
     return String.UTF8.decodeUnsafe(name.start, name.length);
   }
 
@@ -95,8 +96,9 @@ export class FieldList {
       const rule = rules.get(this.nameOf(i));
       if (rule.isAbsent()) continue;
       if (i === this.timeAt) rule.refuse('no rule: every record tells its time');
-      this.shown[i] = shownAs(rule);
-      if (this.shown[i] === HASH && !this.redactor) this.redactor = new Redactor(key);
+      const shown = shownAs(rule);
+      unchecked((this.shown[i] = shown));
+      if (shown === HASH && !this.redactor) this.redactor = new Redactor(key);
     }
   }
 }
@@ -104,7 +106,7 @@ export class FieldList {
 /** The fields with these names. */
 export function fieldsNamed(json: Json, names: string[]): FieldList {
   const texts = new StaticArray<Text>(names.length);
-  for (let i = 0; i < names.length; i++) texts[i] = literal(names[i]);
+  for (let i = 0; i < names.length; i++) unchecked((texts[i] = literal(unchecked(names[i]))));
   return new FieldList(json, texts);
 }
 
@@ -114,10 +116,11 @@ export function fieldsFrom(json: Json, list: Config, most: i32, reserved: string
   if (size > most) list.refuse('up to ' + decimal(most) + ' field names');
   const texts = new StaticArray<Text>(size);
   for (let i = 0; i < size; i++) {
-    texts[i] = list.item(i).text();
-    for (let j = 0; j < i; j++) if (texts[i].equals(texts[j])) list.item(i).refuse('each field once');
+    const name = list.item(i).text();
+    unchecked((texts[i] = name));
+    for (let j = 0; j < i; j++) if (name.equals(unchecked(texts[j]))) list.item(i).refuse('each field once');
     for (let j = 0; j < reserved.length; j++) {
-      if (!texts[i].equals(literal(reserved[j]))) continue;
+      if (!name.equals(literal(unchecked(reserved[j])))) continue;
       list.item(i).refuse('a field name other than ' + reserved.join(', '));
     }
   }
@@ -145,10 +148,12 @@ export function redactFields(settings: Config, kept: FieldList, grouped: FieldLi
   }
   rules.only(names);
   for (let i = 0; i < names.length; i++) {
+    const outer = unchecked(names[i]);
     for (let j = 0; j < names.length; j++) {
-      if (!names[j].startsWith(names[i] + '.')) continue;
-      if (rules.get(names[i]).isAbsent() && rules.get(names[j]).isAbsent()) continue;
-      abort(rules.path + ': expected no field within another, found ' + names[j] + ' in ' + names[i]);
+      const inner = unchecked(names[j]);
+      if (!inner.startsWith(outer + '.')) continue;
+      if (rules.get(outer).isAbsent() && rules.get(inner).isAbsent()) continue;
+      abort(rules.path + ': expected no field within another, found ' + inner + ' in ' + outer);
     }
   }
   kept.redact(rules, key);

@@ -45,7 +45,7 @@ export function events(each: EventHandler): void {
 
 /** Lets only lines through that hold one of the literals (up to 1,024); the others are counted as discarded. */
 export function select(literals: string[]): void {
-  for (let i = 0; i < literals.length; i++) prefilter.add(literal(literals[i]));
+  for (let i = 0; i < literals.length; i++) prefilter.add(literal(unchecked(literals[i])));
 }
 
 /** `select` for a literal that is known only once the config is read. */

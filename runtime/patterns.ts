@@ -74,7 +74,7 @@ export class Patterns {
     this.entries = allocate(ENTRY_BYTES * size);
     let shortest = PATTERN_BYTES_MAX;
     for (let i: u32 = 0; i < size; i++) {
-      const text = literals[i];
+      const text = unchecked(literals[i]);
       if (text.length < 2 || text.length > PATTERN_BYTES_MAX) {
         abort('a literal among patterns has 2 to 255 bytes');
       }

@@ -50,7 +50,8 @@ export class Prefilter {
       return;
     }
     this.entries = allocate(ENTRY_BYTES * this.literals);
-    for (let i: u32 = 0; i < this.literals; i++) enter(this.entries + i * ENTRY_BYTES, this.texts[i]);
+    for (let i: u32 = 0; i < this.literals; i++)
+      enter(this.entries + i * ENTRY_BYTES, unchecked(this.texts[i]));
   }
 
   /** A place in the first literal in [from, end), or `end`; `newlines` counts those before it. */

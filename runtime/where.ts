@@ -63,8 +63,8 @@ class Clause {
     if (this.operator === EQUALS ? !isScalar : value.kind !== STRING) {
       value.refuse(this.operator === EQUALS ? 'a string, number, true, false or null' : 'a string');
     }
-    this.kinds[index] = value.kind;
-    this.values[index] = value.kind === STRING ? value.text() : value.json();
+    unchecked((this.kinds[index] = value.kind));
+    unchecked((this.values[index] = value.kind === STRING ? value.text() : value.json()));
   }
 
   holds(): bool {
@@ -89,8 +89,8 @@ class Clause {
   worth(): usize {
     let shortest = usize.MAX_VALUE;
     for (let i = 0; i < this.values.length; i++) {
-      const value = this.values[i];
-      if (this.kinds[i] !== STRING || value.length < 2 || mayBeEscaped(value)) return 0;
+      const value = unchecked(this.values[i]);
+      if (unchecked(this.kinds[i]) !== STRING || value.length < 2 || mayBeEscaped(value)) return 0;
       shortest = min(shortest, value.length);
     }
     const isFew = <u32>this.values.length < LITERALS_MAX;
@@ -100,7 +100,7 @@ class Clause {
   select(): void {
     let isAscii = true;
     for (let i = 0; i < this.values.length; i++) {
-      const value = this.values[i];
+      const value = unchecked(this.values[i]);
       for (let at = value.start; at < value.end; at++) isAscii = isAscii && load<u8>(at) < 0x80;
       // The quotes around a whole value, and before the start of one, make the literal rarer.
       const start = allocate(value.length + 2);
@@ -126,10 +126,10 @@ export class Where {
     let rarest: i32 = -1;
     for (let i = 0; i < size; i++) {
       const clause = new Clause(json, list.item(i));
-      this.clauses[i] = clause;
-      if (clause.worth() > (rarest < 0 ? 0 : this.clauses[rarest].worth())) rarest = i;
+      unchecked((this.clauses[i] = clause));
+      if (clause.worth() > (rarest < 0 ? 0 : unchecked(this.clauses[rarest]).worth())) rarest = i;
     }
-    if (rarest >= 0) this.clauses[rarest].select();
+    if (rarest >= 0) unchecked(this.clauses[rarest]).select();
   }
 
   /** True when every clause holds for the line that the Json has parsed last. */
