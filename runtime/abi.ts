@@ -43,14 +43,20 @@ export const MAP_BYTES: usize = OVERFLOWED + 8;
 // Flags of `weir_batch` and `weir_tick`.
 export const FLAG_TRUNCATED: i32 = 1;
 export const FLAG_CLOSING: i32 = 1;
+/** With FLAG_CLOSING: the filter goes on afterwards, and each record says `partial: true`. */
+export const FLAG_PARTIAL: i32 = 2;
 
 // Answers of `weir_batch` and `weir_tick`.
 export const DONE: i32 = 0;
 export const AGAIN: i32 = 1;
 
-/** Registry entries: kind, name pointer, name bytes, first parameter, second, offset in state, bytes, 0. */
+/** Registry entries: kind, name pointer, name bytes, first parameter, second, offset in state, bytes, third parameter. */
 export const REGISTRY_ENTRY_BYTES: usize = 32;
 export const REGISTRY_ENTRIES_MAX: u32 = 64;
+/**
+ * Kinds of collections. What lies in two collections of the same kind, parameters and bytes means the same, whoever
+ * made them: a kind whose layout, or whose hash, changes gets a new number.
+ */
 export const KIND_STREAM: u32 = 1;
 export const KIND_TABLE: u32 = 2;
 export const KIND_WINDOW: u32 = 3;

@@ -54,21 +54,37 @@ export function resetScratch(): void {
 
 /**
  * Bytes in the state region under a name, zeroed, and their entry in the registry, from which the host knows
- * what may be copied into another version of the filter. Returns the address. Init only.
+ * what may be copied into another version of the filter: with the three parameters and the bytes, all that decides
+ * what the bytes mean must be in it. Returns the address. Init only.
  */
-export function allocateState(kind: u32, name: string, first: u32, second: u32, bytes: usize): usize {
+export function allocateState(
+  kind: u32,
+  name: string,
+  first: u32,
+  second: u32,
+  third: u32,
+  bytes: usize,
+): usize {
   if (!stateTop) stateTop = regionStart(STATE_AT);
   const start = (stateTop + 15) & ~15;
   if (isStatic || start + bytes > regionStart(STATE_AT) + regionBytes(STATE_AT)) {
     abort('memory.state of filter.json is too small for ' + name);
   }
   stateTop = start + bytes;
-  register(kind, name, first, second, <u32>(start - regionStart(STATE_AT)), <u32>bytes);
+  register(kind, name, first, second, third, <u32>(start - regionStart(STATE_AT)), <u32>bytes);
   return start;
 }
 
 /** Adds an entry to the registry that the host reads after `weir_start`. */
-export function register(kind: u32, name: string, first: u32, second: u32, offset: u32, bytes: u32): void {
+export function register(
+  kind: u32,
+  name: string,
+  first: u32,
+  second: u32,
+  third: u32,
+  offset: u32,
+  bytes: u32,
+): void {
   const index = load<u32>(MAP + REGISTRY_AT, 4);
   if (index === 0) store<u32>(MAP + REGISTRY_AT, <u32>allocate(REGISTRY_ENTRIES_MAX * REGISTRY_ENTRY_BYTES));
   if (index >= REGISTRY_ENTRIES_MAX) abort('a filter has too many streams and collections');
@@ -83,6 +99,7 @@ export function register(kind: u32, name: string, first: u32, second: u32, offse
   store<u32>(entry, second, 16);
   store<u32>(entry, offset, 20);
   store<u32>(entry, bytes, 24);
+  store<u32>(entry, third, 28);
   store<u32>(MAP + REGISTRY_AT, index + 1, 4);
 }
 

@@ -83,7 +83,7 @@ export class AuditState {
     this.slots = (<u32>1) << (32 - clz(size * 2 - 1));
     const indexBytes = (<usize>this.slots) << 2;
     const total = HEADER_BYTES + indexBytes + (ENTRY_BYTES + this.recordsBytes) * size;
-    this.base = allocateState(KIND_EVENTS, name, capacity, <u32>this.recordsBytes, total);
+    this.base = allocateState(KIND_EVENTS, name, capacity, <u32>this.recordsBytes, <u32>timeoutMs, total);
     this.index = this.base + HEADER_BYTES;
     this.entries = this.index + indexBytes;
     this.firstRecords = this.entries + ENTRY_BYTES * size;

@@ -9,6 +9,7 @@
  */
 import { CONFIG_AT, regionBytes, regionStart } from './abi';
 import { allocate } from './arena';
+import { sketchHash } from './bytes';
 import {
   ARRAY,
   MISSING,
@@ -147,6 +148,11 @@ export class Config {
     if (value === NO_NUMBER)
       this.refuse('a whole number from ' + least.toString() + ' to ' + most.toString());
     return value;
+  }
+
+  /** A number of this value: another value has another one, but for one in four billion. */
+  digest(): u32 {
+    return <u32>sketchHash(this.start, this.end - this.start);
   }
 
   /** The value as JSON text. */

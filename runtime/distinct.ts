@@ -53,7 +53,7 @@ export class Distinct {
     this.precision = precision;
     this.histogram = allocate(VALUES * 4);
     const bytes = (<usize>1) << precision;
-    if (name.length) this.registers = allocateState(KIND_DISTINCT, name, precision, 0, bytes);
+    if (name.length) this.registers = allocateState(KIND_DISTINCT, name, precision, 0, 0, bytes);
   }
 
   /** Counters of a Table's row that one takes. */

@@ -42,9 +42,12 @@ const NULL: u8 = 0xf6;
 const FLOAT64: u8 = 0xfb;
 /** Longest head of an item: one byte and a 64-bit argument. */
 const HEAD_BYTES_MAX: usize = 9;
-/** Kept free for the `truncated: true` that a cut text adds. */
-const CLOSE_BYTES: usize = 16;
-/** Fields of one record; its count must fit one byte. */
+/** Kept free for `truncated: true` and `partial: true`, for a longer head of the map, and for padding. */
+const CLOSE_BYTES: usize = 32;
+const MARKS: u32 = 2;
+/** The part of CLOSE_BYTES that the two of them take. */
+const MARKS_BYTES: usize = 24;
+/** Fields of one record, marks included; its count must fit one byte. */
 const PAIRS_MAX: u32 = 255;
 
 /** Streams that were made. */
@@ -58,6 +61,7 @@ let isCut: bool = false;
 let isOver: bool = false;
 let emittedInEvent: bool = false;
 let isEventCut: bool = false;
+let isPartial: bool = false;
 
 /** A field's name, prepared as a CBOR text string. */
 @unmanaged
@@ -86,6 +90,7 @@ export function keyOf(name: Text): Key {
 
 const TS: Key = key('ts');
 const TRUNCATED_KEY: Key = key('truncated');
+const PARTIAL_KEY: Key = key('partial');
 
 /** A named output of the filter; the names are those of `streams` in filter.json. */
 @unmanaged
@@ -93,7 +98,7 @@ export class Stream {
   private index: u32 = 0;
 
   constructor(name: string) {
-    register(KIND_STREAM, name, 0, 0, 0, 0);
+    register(KIND_STREAM, name, 0, 0, 0, 0, 0);
     this.index = streams++;
   }
 
@@ -101,7 +106,7 @@ export class Stream {
   open(ts: i64): Stream {
     recordStart = at;
     streamIndex = this.index;
-    pairs = 0;
+    pairs = MARKS;
     isCut = false;
     isOver = false;
     at += FRAME_BYTES + 1;
@@ -133,13 +138,17 @@ export class Stream {
 
   /** Ends the record: it is in the output, or, where it did not fit, left out and counted. */
   close(): void {
-    // Scratch may have run out while the record was open.
-    if ((isCut || isEventCut) && begin(TRUNCATED_KEY, 1)) store<u8>(at++, TRUE);
     if (isOver) {
       at = recordStart;
       count(OVERFLOWED, 1);
       return;
     }
+    // Scratch may have run out while the record was open.
+    pairs -= MARKS;
+    limit += MARKS_BYTES;
+    if (isCut || isEventCut) this.bool(TRUNCATED_KEY, true);
+    if (isPartial) this.bool(PARTIAL_KEY, true);
+    limit -= MARKS_BYTES;
     closeMap();
     const bytes = at - recordStart - FRAME_BYTES;
     store<u32>(recordStart, <u32>bytes);
@@ -152,8 +161,9 @@ export class Stream {
 
 // For the library: the frame of a call and of an event, and raw items for values that are copied from JSON.
 
-/** Begins a call of the host with an empty output region. */
-export function resetOutput(): void {
+/** Begins a call of the host with an empty output region; what is `partial` is told before it is over. */
+export function resetOutput(partial: bool): void {
+  isPartial = partial;
   at = regionStart(OUTPUT_AT);
   store<u32>(MAP + EMITTED_AT, 0);
 }

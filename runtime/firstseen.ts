@@ -52,7 +52,8 @@ export class FirstSeen {
     this.capacity = 1 << (32 - clz(capacity - 1));
     this.halfBytes = this.capacity * (BITS_EACH >> 3);
     const bytes = HEADER_BYTES + 2 * this.halfBytes;
-    this.base = allocateState(KIND_FIRST_SEEN, name, this.capacity, <u32>lengthMs, bytes);
+    const longer = <u32>(lengthMs >> 32);
+    this.base = allocateState(KIND_FIRST_SEEN, name, this.capacity, <u32>lengthMs, longer, bytes);
     store<i64>(this.base, NEVER);
   }
 

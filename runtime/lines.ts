@@ -14,6 +14,7 @@ import {
   count,
   DONE,
   FLAG_CLOSING,
+  FLAG_PARTIAL,
   FLAG_TRUNCATED,
   INPUT_AT,
   MAP,
@@ -61,7 +62,7 @@ export function prepareSelect(): void {
 
 export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);
-  resetOutput();
+  resetOutput(false);
   const start = regionStart(INPUT_AT) + offset;
   const end = start + bytes;
   const stopped = settleDue(i64.MIN_VALUE) ? runEvents(start, end, flags) : start;
@@ -74,7 +75,7 @@ export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
 
 export function runTick(nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);
-  resetOutput();
+  resetOutput((flags & FLAG_PARTIAL) !== 0);
   store<u32>(MAP + CONSUMED_AT, 0);
   return settleDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs) ? DONE : AGAIN;
 }

@@ -45,7 +45,7 @@ export class Quantiles {
     if (bits < BITS_MIN || bits > BITS_MAX) abort('the bits of Quantiles are from 3 to 7');
     this.bits = bits;
     const bytes = (<usize>Quantiles.counters(bits)) << 3;
-    if (name.length) this.base = allocateState(KIND_QUANTILES, name, bits, 0, bytes);
+    if (name.length) this.base = allocateState(KIND_QUANTILES, name, bits, 0, 0, bytes);
   }
 
   /** Counters of a Table's row that one takes. */

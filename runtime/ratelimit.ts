@@ -24,7 +24,8 @@ export class RateLimit {
     keyBytes: u32,
     private limit: i64,
   ) {
-    this.table = new Table(name, capacity, keyBytes, 1);
+    // The limit, because what was let through is told from it and what was seen.
+    this.table = new Table(name, capacity, keyBytes, 1, <u32>limit);
   }
 
   /** True for the first `limit` events of the key in the window; every call counts one. */

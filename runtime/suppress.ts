@@ -34,7 +34,7 @@ export class Suppress {
     private forMs: i64,
     latenessMs: i64,
   ) {
-    this.table = new Table(name, capacity, keyBytes, 2);
+    this.table = new Table(name, capacity, keyBytes, 2, <u32>forMs);
     // A repeat of the last event of a window may come one length after its end.
     this.windows = new Windows(name, forMs, forMs + latenessMs);
   }

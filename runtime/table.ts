@@ -51,8 +51,11 @@ export class Table {
   /** Where the last search would have entered a new row, or -1. */
   private freeSlot: i32 = -1;
 
-  /** `capacity` keys of up to `keyBytes` bytes (3 more for each part), each with `counters` counters. */
-  constructor(name: string, capacity: u32, keyBytes: u32, counters: u32) {
+  /**
+   * `capacity` keys of up to `keyBytes` bytes (3 more for each part), each with `counters` counters. What keys and
+   * counters mean may depend on the config: a table of another `meaning` takes over no rows of this one.
+   */
+  constructor(name: string, capacity: u32, keyBytes: u32, counters: u32, meaning: u32 = 0) {
     this.capacity = capacity;
     this.slots = 1 << (33 - clz((capacity - 1) | 1));
     this.keyBytes = keyBytes;
@@ -60,7 +63,8 @@ export class Table {
     this.rowBytes = (this.keyAt + keyBytes + 7) & ~7;
     const indexBytes = <usize>this.slots * 4;
     const bytes = HEADER_BYTES + indexBytes + this.rowBytes * (capacity + OVERFLOW_ROWS);
-    this.base = allocateState(KIND_TABLE, name, capacity, <u32>this.rowBytes, bytes);
+    // The bytes say how many counters there are.
+    this.base = allocateState(KIND_TABLE, name, capacity, keyBytes, meaning, bytes);
     this.index = this.base + HEADER_BYTES;
     this.rows = this.index + indexBytes;
     this.key = allocate(keyBytes + 16);

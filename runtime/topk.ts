@@ -72,7 +72,7 @@ export class TopK {
     this.slots = slotsOf(capacity);
     this.entryBytes = KEY_AT + ((keyBytes + 7) & ~7);
     const bytes = (<usize>TopK.counters(capacity, keyBytes)) << 3;
-    if (name.length) this.base = allocateState(KIND_TOP, name, capacity, keyBytes, bytes);
+    if (name.length) this.base = allocateState(KIND_TOP, name, capacity, keyBytes, 0, bytes);
   }
 
   /** Counters of a Table's row that one takes. */

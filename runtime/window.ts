@@ -73,7 +73,9 @@ export class Windows {
     this.hop = hopMs;
     this.overlap = <i32>(lengthMs / hopMs);
     this.lateness = latenessMs;
-    this.state = allocateState(KIND_WINDOW, name, <u32>lengthMs, <u32>latenessMs, 16);
+    // The hop, as the number of windows that overlap, and what is past 32 bits of a length.
+    const third = <u32>this.overlap | ((<u32>(lengthMs >> 32)) << 8);
+    this.state = allocateState(KIND_WINDOW, name, <u32>lengthMs, <u32>latenessMs, third, 16);
     store<i64>(this.state, i64.MIN_VALUE);
     store<i64>(this.state, NEVER, 8);
   }

@@ -16,12 +16,20 @@ const json = new Json();
 const time = new EventTime(json);
 const where = new Where(json, settings.get('where'));
 const keep = fieldsFrom(json, settings.get('keep'), 32, []);
-const groups = fieldsFrom(json, settings.get('count_by'), 3, ['ts', 'window_ms', 'overflow', 'count']);
+const groups = fieldsFrom(json, settings.get('count_by'), 3, [
+  'ts',
+  'window_ms',
+  'overflow',
+  'partial',
+  'count',
+]);
 redactFields(settings, keep, groups);
 
 const selected = new Stream('selected');
 const counts = new Stream('counts');
-const table = new Table('counts', 8192, 128, 1);
+// Rows by other fields, or by fields that are hidden otherwise, are no rows of this table.
+const hidden = settings.get('redact').digest() ^ settings.get('redact_key').digest();
+const table = new Table('counts', 8192, 128, 1, settings.get('count_by').digest() ^ hidden);
 const windows = new Windows('windows', settings.get('window').durationMs(60_000), 10_000);
 
 const LINE = key('line');

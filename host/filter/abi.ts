@@ -35,6 +35,8 @@ export type Ledger = Readonly<Record<(typeof LEDGER)[number], number>>;
 
 export const FLAG_TRUNCATED = 1;
 export const FLAG_CLOSING = 1;
+/** With FLAG_CLOSING: the filter goes on afterwards, and each record says `partial: true`. */
+export const FLAG_PARTIAL = 2;
 export const DONE = 0;
 export const AGAIN = 1;
 
