@@ -22,24 +22,23 @@ import {
   AGAIN,
   DONE,
   FLAG_CLOSING,
+  FLAG_PARTIAL,
   FLAG_TRUNCATED,
   FRAME_ALIGNMENT,
   FRAME_BYTES,
-  KIND_STREAM,
   type Ledger,
   MAP,
-  REGISTRY_ENTRIES_MAX,
-  REGISTRY_ENTRY_BYTES,
   ZONE_BYTES,
 } from './abi.js';
 import { admit } from './admit.js';
 import { createCounters } from './counters.js';
 import type { Manifest } from './manifest.js';
+import { readRegistry, type Stateful } from './state.js';
 
 /** Receives each record: `output[start, end)` holds it until the call returns. */
 export type RecordSink = (stream: number, output: Uint8Array, start: number, end: number) => void;
 
-export interface FilterInstance {
+export interface FilterInstance extends Stateful {
   readonly manifest: Manifest;
   /** First 12 hex digits of the module's SHA-256. */
   readonly moduleHash: string;
@@ -49,8 +48,10 @@ export interface FilterInstance {
   run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink): void;
   /** Closes the windows that are over at `nowMs`. */
   tick(nowMs: number, sink: RecordSink): void;
-  /** Closes all windows. */
+  /** Closes all windows: no more events will come. */
   closeWindows(nowMs: number, sink: RecordSink): void;
+  /** Tells all that is open, each record with `partial: true`; the filter goes on afterwards. */
+  flush(nowMs: number, sink: RecordSink): void;
   /** Counters since the start, of all calls that came to an end. */
   ledger(): Ledger;
   /** Instructions, as the meter counts them, of all batches and ticks since the start. */
@@ -69,8 +70,6 @@ export interface InstanceOptions {
 
 /** What is shown of a filter's last words. */
 const MESSAGE_BYTES_MAX = 1024;
-/** One more than a stream's name may have. */
-const STREAM_NAME_BYTES_MAX = 64;
 
 type Exports = {
   /** The meter's: what may still be used. */
@@ -101,9 +100,10 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const map = layOut(options, memory, ask(name, 'weir_heap_base', exports));
   start(name, exports);
   const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
-  checkStreams(manifest, memory, words);
+  const registry = readRegistry(manifest, Buffer.from(memory.buffer), words);
+  checkStreams(manifest, registry.streams);
 
-  const { inputAt, outputAt } = placesOf(manifest);
+  const { stateAt, inputAt, outputAt } = placesOf(manifest);
   const input = Buffer.from(memory.buffer, inputAt, manifest.memory.input);
   const output = Buffer.from(memory.buffer, outputAt, manifest.memory.output);
   const outputWords = new Uint32Array(memory.buffer, outputAt, manifest.memory.output / 4);
@@ -184,6 +184,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     manifest,
     moduleHash: createHash('sha256').update(options.module).digest('hex').slice(0, 12),
     input,
+    collections: registry.collections,
+    state: Buffer.from(memory.buffer, stateAt, manifest.memory.state),
     run(bytes, nowMs, isTruncated, sink) {
       const now = BigInt(nowMs);
       const flags = isTruncated ? FLAG_TRUNCATED : 0;
@@ -194,6 +196,9 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     },
     closeWindows(nowMs, sink) {
       callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
+    },
+    flush(nowMs, sink) {
+      callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING | FLAG_PARTIAL));
     },
     ledger: counters.ledger,
     fuelUsed: () => fuelUsed,
@@ -289,30 +294,13 @@ function start(name: string, exports: Exports): void {
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */
-function checkStreams({ name, streams }: Manifest, memory: WebAssembly.Memory, words: Uint32Array): void {
-  const table = words[MAP.registry / 4] as number;
-  const entries = words[MAP.registry / 4 + 1] as number;
-  const bytes = Buffer.from(memory.buffer);
-  const outside = () =>
-    new WeirError('MODULE_REFUSED', `filter ${name}: its registry lies outside its memory`);
-  if (entries > REGISTRY_ENTRIES_MAX || table + entries * REGISTRY_ENTRY_BYTES > bytes.length)
-    throw outside();
-  const found: string[] = [];
-  for (let entry = table; entry < table + entries * REGISTRY_ENTRY_BYTES; entry += REGISTRY_ENTRY_BYTES) {
-    if (bytes.readUInt32LE(entry) !== KIND_STREAM) continue;
-    const start = bytes.readUInt32LE(entry + 4);
-    const end = start + bytes.readUInt32LE(entry + 8);
-    if (end > bytes.length) throw outside();
-    found.push(bytes.toString('utf8', start, Math.min(end, start + STREAM_NAME_BYTES_MAX)));
-  }
+function checkStreams({ name, streams }: Manifest, found: readonly string[]): void {
   const wanted = Object.keys(streams);
-  if (found.length !== wanted.length || found.some((stream, at) => stream !== wanted[at])) {
-    const inModule = printable(found.join(', '));
-    throw new WeirError(
-      'MANIFEST_INVALID',
-      `filter ${name}: streams: expected ${inModule || 'none'} as in the module, found ${wanted.join(', ')}`,
-    );
-  }
+  if (found.length === wanted.length && found.every((stream, at) => stream === wanted[at])) return;
+  throw new WeirError(
+    'MANIFEST_INVALID',
+    `filter ${name}: streams: expected ${found.join(', ') || 'none'} as in the module, found ${wanted.join(', ')}`,
+  );
 }
 
 /** The UTF-16 text of an AssemblyScript string, whose length in bytes stands before it; hostile, so bounded. */
