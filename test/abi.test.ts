@@ -5,7 +5,17 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ABI_VERSION, EXPORTS, FRAME_BYTES, LEDGER, MAP, REGISTRY_ENTRY_BYTES } from '../host/filter/abi.js';
+import {
+  ABI_VERSION,
+  EXPORTS,
+  FLAG_CLOSING,
+  FLAG_PARTIAL,
+  FLAG_TRUNCATED,
+  FRAME_BYTES,
+  LEDGER,
+  MAP,
+  REGISTRY_ENTRY_BYTES,
+} from '../host/filter/abi.js';
 import { installedFilters, loadFilter } from '../host/filter/library.js';
 
 const ROOT = new URL('../..', import.meta.url);
@@ -50,6 +60,8 @@ test('the filter and the host have the same map', () => {
   for (const [at, name] of LEDGER.entries()) {
     assert.is(constants.get(name.toUpperCase()), MAP.ledger + 8 * at, name);
   }
+  const flags = { FLAG_TRUNCATED, FLAG_CLOSING, FLAG_PARTIAL };
+  for (const [name, flag] of Object.entries(flags)) assert.is(constants.get(name), flag, name);
 });
 
 test('the text names every field of the map at its offset, and every export', () => {
