@@ -171,4 +171,26 @@ test('what a flush tells and what comes after it add up, for each collection tha
   addsUp(loadFilter('audit-joined', joined.folder), auditLines(SEED), auditOptions, ['serial']);
 });
 
+test('a record that fits its room fits with what a flush adds to it', () => {
+  const { manifest, module } = loadFilter('sketch-tools', tools.folder);
+  const config = { tool: 'hopping' };
+  const found = { fits: 0, isLeftOut: 0 };
+  for (let output = 96; output <= 224; output += 32) {
+    const small = { manifest: { ...manifest, memory: { ...manifest.memory, output } }, module };
+    for (let length = 0; length <= 13; length++) {
+      const line = `1000 ${'k'.repeat(length)}`;
+      const [whole, partial] = [start(small, { config }).feed([line]), start(small, { config }).feed([line])];
+      whole.end();
+      partial.flush();
+      assert.equal(
+        partial.records(),
+        whole.records().map((record) => ({ ...record, partial: true })),
+        `${length} bytes into ${output}`,
+      );
+      found[whole.records().length > 0 ? 'fits' : 'isLeftOut']++;
+    }
+  }
+  assert.ok(found.fits > 0 && found.isLeftOut > 0, JSON.stringify(found));
+});
+
 test.run();
