@@ -1,6 +1,6 @@
 /**
- * The broker: the one place that speaks to NATS. It logs in, keeps a connection, publishes to JetStream, makes
- * sure that a stream takes the events, and subscribes.
+ * The broker: with `jetstream.ts` the one place that speaks to NATS. It logs in, keeps a connection, publishes to JetStream,
+ * and subscribes.
  *
  * A broker that is away costs nothing but time: connecting goes on with growing, jittered delays for as long as the
  * host runs. What it refuses (credentials, permissions, the stream) is told as an error of ours. Nothing waits
@@ -19,17 +19,16 @@ import {
   type ConnectionOptions,
   credsAuthenticator,
   headers as createHeaders,
-  type JetStreamManager,
+  type MsgHdrs,
   type NatsConnection,
   NatsError,
-  nanos,
   type Subscription,
 } from 'nats';
 import { oneLine, systemCode, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, NOTICE_EVERY_MS, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
-import { STREAM_AGE_MS_MAX, STREAM_BYTES_CHOICES, STREAM_DUPLICATES_MS } from './limits.js';
-import { EVENTS_WILDCARD, type Message, STREAM_NAME } from './wire.js';
+import { ensureStream } from './jetstream.js';
+import type { Message } from './wire.js';
 
 export interface BrokerOptions {
   /** URLs, with or without user and password, or a token. Tried from a random one on. */
@@ -67,6 +66,8 @@ export interface Broker {
    * STREAM_REFUSED when no stream takes the subject.
    */
   publish(message: Message): Promise<Stored>;
+  /** Sends a message that nobody keeps; forgotten while there is no connection. */
+  say(message: Message): void;
   /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
   ensureStream(): Promise<void>;
   /** Listens on this connection and on all that follow it. */
@@ -137,12 +138,13 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       tellConnected = listener;
       if (connection) listener();
     },
+    say({ subject, headers, body }) {
+      connection?.publish(subject, body, { headers: natsHeaders(headers) });
+    },
     async publish({ subject, headers, body }) {
       const jetstream = connected().jetstream({ timeout: ACK_TIMEOUT_MS });
-      const fields = createHeaders();
-      for (const [name, value] of Object.entries(headers)) fields.set(name, value);
       try {
-        const { duplicate, seq } = await jetstream.publish(subject, body, { headers: fields });
+        const { duplicate, seq } = await jetstream.publish(subject, body, { headers: natsHeaders(headers) });
         return { duplicate, sequence: seq };
       } catch (error) {
         throw publishProblem(subject, error);
@@ -150,7 +152,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     },
     async ensureStream() {
       const manager = connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
-      await ensureStream(await manager);
+      await ensureStream(await manager, reason);
     },
     subscribe(subject, each) {
       const subscription = subscriptionTo(subject, each, trouble);
@@ -171,6 +173,12 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       await connection?.close();
     },
   };
+}
+
+function natsHeaders(headers: Message['headers']): MsgHdrs {
+  const fields = createHeaders();
+  for (const [name, value] of Object.entries(headers)) fields.set(name, value);
+  return fields;
 }
 
 interface Server {
@@ -336,63 +344,4 @@ function subscriptionTo(subject: string, each: MessageHandler, trouble: (line: s
     },
     end: () => live?.unsubscribe(),
   };
-}
-
-/** Leaves a stream that takes the events as it is; creates one with limits where there is none. */
-async function ensureStream(manager: JetStreamManager): Promise<void> {
-  try {
-    if (await hasStream(manager, STREAM_NAME)) return;
-    let problem: unknown;
-    for (const max_bytes of STREAM_BYTES_CHOICES) {
-      problem = await manager.streams.add({ ...STREAM, max_bytes }).catch((error: unknown) => error);
-      if (!TOO_LARGE.includes(apiCode(problem))) break;
-    }
-    if (apiCode(problem) === OVERLAP) await needOtherStream(manager);
-    else if (problem instanceof Error) throw problem;
-  } catch (error) {
-    if (error instanceof WeirError) throw error;
-    throw streamRefused(`cannot be looked at or created: ${reason(error)}`);
-  }
-}
-
-/** Storage in files and dropping the oldest message are what JetStream does unless told otherwise. */
-const STREAM = {
-  name: STREAM_NAME,
-  subjects: [EVENTS_WILDCARD],
-  max_age: nanos(STREAM_AGE_MS_MAX),
-  duplicate_window: nanos(STREAM_DUPLICATES_MS),
-  allow_direct: true,
-};
-/** The patterns of NATS that take all of these subjects. */
-const TAKES_EVENTS = /^(>|(weir|\*)\.>|(weir|\*)\.(ev|\*)\.>)$/;
-/** JetStream's own numbers of errors. */
-const [NOT_FOUND, OVERLAP] = [10_059, 10_065];
-const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];
-
-function streamRefused(problem: string): WeirError {
-  return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME}: ${problem}`);
-}
-
-function apiCode(error: unknown): number {
-  return (error instanceof NatsError && error.api_error?.err_code) || 0;
-}
-
-/** Whether there is a stream of this name. Throws STREAM_REFUSED when it does not take all events. */
-async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
-  try {
-    const { config } = await manager.streams.info(name);
-    if (config.subjects?.some((subject) => TAKES_EVENTS.test(subject))) return true;
-    const found = config.subjects?.join(', ') || 'no subjects';
-    throw streamRefused(`expected stream ${name} to take ${EVENTS_WILDCARD}, found ${found}`);
-  } catch (error) {
-    if (apiCode(error) === NOT_FOUND) return false;
-    throw error;
-  }
-}
-
-/** A stream of another name has these subjects: good, if it has all of them. */
-async function needOtherStream(manager: JetStreamManager): Promise<void> {
-  const name = await manager.streams.find(EVENTS_WILDCARD).catch(() => undefined);
-  if (name !== undefined && (await hasStream(manager, name))) return;
-  throw streamRefused(`several other streams take parts of ${EVENTS_WILDCARD}`);
 }

@@ -7,9 +7,11 @@
  * input, cut into whatever batches, gives the same records. Beside them it tells each filter's ledger.
  */
 import type { Cursor } from './source/source.js';
-import { linesIn, nextBatch } from './batch.js';
+import { nextBatch } from './batch.js';
 import type { FilterInstance } from './filter/instance.js';
-import { createPack, type Pack } from './pack.js';
+import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
+import { createPack, type Pack, type PackedFilter } from './pack.js';
+import { createDeadLetters, type DeadLetter } from './deadletters.js';
 import { createTally, type Span, type Tally, windowStart } from './ledger.js';
 import { LEDGER_WINDOW_MS, QUIET_MS } from './limits.js';
 import { encodeRecord, LEDGER_STREAM, type Message } from './wire.js';
@@ -24,6 +26,12 @@ export interface EngineFilter {
   readonly cursors: ReadonlyMap<string, Cursor>;
 }
 
+/** What happens to a filter besides its work; people are told. */
+export type FilterEvent =
+  /** It was at fault at one event, or in a tick: that is left out. */
+  | { readonly kind: 'fault'; readonly error: unknown; readonly letter: DeadLetter }
+  | Exclude<SlotEvent, { kind: 'dead' | 'lost' }>;
+
 export interface EngineOptions {
   readonly appliance: string;
   /** Names this run of the host in message ids. */
@@ -33,8 +41,7 @@ export interface EngineOptions {
   readonly send: (message: Message) => void;
   /** Sees each record before it is packed. */
   readonly onRecord?: (instance: string, stream: string, record: Uint8Array) => void;
-  /** A filter broke the rules and was taken out; the others go on. */
-  readonly onFault: (instance: string, error: unknown) => void;
+  readonly onFilterEvent: (instance: string, event: FilterEvent) => void;
 }
 
 export interface EngineTotals {
@@ -46,9 +53,9 @@ export interface EngineTotals {
 }
 
 export interface Engine {
-  /** Gives each lane one batch; true when any of them had something. */
+  /** Gives each lane one batch; true when any of them had something. A filter that recovers from a fault takes one step. */
   turn(nowMs: number): boolean;
-  /** Closes the windows that are over at `nowMs`, of filters whose sources are quiet. */
+  /** Closes the windows that are over at `nowMs`, of filters whose sources are quiet; to be called about once a second. */
   tick(nowMs: number): void;
   /** Closes all windows: there will be no more events. */
   closeWindows(nowMs: number): void;
@@ -60,17 +67,26 @@ export interface Engine {
   cut(): void;
   /** True when each of these sources has been read to its end by every filter that reads it. */
   ended(sources: readonly string[]): boolean;
+  /** True while a filter has events in hand that it has neither processed nor left out. */
+  isRecovering(instance?: string): boolean;
+  /** The slot of a filter of the config. */
+  slot(instance: string): Slot | undefined;
+  /**
+   * Another version of a filter goes on, from the next batch on; `flushes` when the present one's state cannot mean the same to it.
+   * Answers the names of the collections that it has not taken over. Throws when the present one cannot tell its open
+   * windows. Only while the filter is not recovering.
+   */
+  swap(instance: string, next: FilterInstance, nowMs: number, flushes: boolean): readonly string[];
   totals(): EngineTotals;
 }
 
 interface Running extends EngineFilter {
+  readonly slot: Slot;
   readonly pack: Pack;
   readonly tally: Tally;
-  /** Index of the ledger among the streams. */
-  readonly ledgerStream: number;
   readonly add: (stream: number, output: Uint8Array, start: number, end: number) => void;
   readonly lanes: readonly Cursor[];
-  hasFailed: boolean;
+  /** Events that have been told to the pack. */
   eventsBefore: number;
   bytes: number;
   quietSinceMs: number;
@@ -78,48 +94,44 @@ interface Running extends EngineFilter {
 
 export function createEngine(options: EngineOptions): Engine {
   const running = options.filters.map((filter) => prepare(options, filter));
+  const byName = new Map(running.map((filter) => [filter.instance, filter]));
   /** Start of the ledgers' window; none before the first event could come. */
   let ledgersFromMs: number | undefined;
 
-  /** For good: its sources wait for it no more, so that other filters go on reading them. */
-  function takeOut(filter: Running, error: unknown): void {
-    filter.hasFailed = true;
-    filter.tally.takeOut();
-    for (const cursor of filter.lanes) cursor.close();
-    options.onFault(filter.instance, error);
-  }
-
-  /** Calls a filter, and takes it out when it breaks the rules. */
-  function guarded(filter: Running, call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      if (!filter.hasFailed) takeOut(filter, error);
-    }
-    const events = filter.filter.ledger().in;
-    filter.pack.countEvents(events - filter.eventsBefore);
-    filter.eventsBefore = events;
-  }
-
   function feed(filter: Running, cursor: Cursor, nowMs: number): boolean {
-    const batch = nextBatch(cursor, filter.filter.input, options.batchBytes);
+    const { slot } = filter;
+    const batch = nextBatch(cursor, slot.filter.input, slot.batchBytes(options.batchBytes));
     if (batch.kind === 'none') return false;
     if (batch.kind === 'events') {
-      filter.bytes += batch.bytes;
+      const { bytes, isTruncated } = batch;
+      filter.bytes += bytes;
       filter.quietSinceMs = nowMs;
-      const eventsBefore = filter.eventsBefore;
-      guarded(filter, () => filter.filter.run(batch.bytes, nowMs, batch.isTruncated, filter.add));
-      if (filter.hasFailed) {
-        // What it had in hand and has not counted, as far as it left the batch as it was.
-        const events = linesIn(filter.filter.input, batch.bytes) - (filter.eventsBefore - eventsBefore);
-        filter.tally.leave(cursor, Math.max(events, 0));
-      }
+      slot.call({
+        kind: 'batch',
+        cursor,
+        readAgain: cursor.keepLastRead(),
+        from: 0,
+        bytes,
+        isTruncated,
+        nowMs,
+      });
+      countEvents(filter);
     }
     return true;
   }
 
-  function all(call: (filter: Running) => void): void {
-    for (const filter of running) if (!filter.hasFailed) guarded(filter, () => call(filter));
+  function turnOf(filter: Running, nowMs: number): boolean {
+    if (filter.slot.isRecovering) {
+      filter.slot.step();
+      countEvents(filter);
+      return true;
+    }
+    let isBusy = false;
+    for (const cursor of filter.lanes) {
+      if (filter.slot.isOut || filter.slot.isRecovering) break;
+      if (feed(filter, cursor, nowMs)) isBusy = true;
+    }
+    return isBusy;
   }
 
   function tellLedgers(nowMs: number): void {
@@ -146,70 +158,127 @@ export function createEngine(options: EngineOptions): Engine {
     turn(nowMs) {
       tellLedgers(nowMs);
       let isBusy = false;
-      for (const filter of running) {
-        for (const cursor of filter.lanes) {
-          if (!filter.hasFailed && feed(filter, cursor, nowMs)) isBusy = true;
-        }
-      }
+      for (const filter of running) if (turnOf(filter, nowMs)) isBusy = true;
       return isBusy;
     },
     tick(nowMs) {
-      all(({ filter, add, quietSinceMs }) => {
-        if (nowMs - quietSinceMs >= QUIET_MS) filter.tick(nowMs, add);
-      });
+      for (const { slot, quietSinceMs } of running) {
+        const isQuiet = nowMs - quietSinceMs >= QUIET_MS;
+        if (isQuiet && !slot.isOut && !slot.isRecovering) slot.call({ kind: 'tick', nowMs });
+        slot.rest(nowMs);
+      }
     },
-    closeWindows: (nowMs) => all(({ filter, add }) => filter.closeWindows(nowMs, add)),
+    closeWindows(nowMs) {
+      for (const filter of running) {
+        finish(filter);
+        if (!filter.slot.isOut) filter.slot.call({ kind: 'close', nowMs });
+        finish(filter);
+      }
+    },
     cut() {
-      for (const filter of running) guarded(filter, () => filter.pack.cut());
+      for (const { pack } of running) pack.cut();
     },
     ended: (sources) =>
       running.every(
-        ({ cursors, hasFailed }) => hasFailed || sources.every((name) => cursors.get(name)?.ended() ?? true),
+        ({ cursors, slot }) =>
+          slot.isOut || (!slot.isRecovering && sources.every((name) => cursors.get(name)?.ended() ?? true)),
       ),
-    totals() {
-      const sum = (of: (filter: Running) => number) =>
-        running.reduce((total, filter) => total + of(filter), 0);
-      return {
-        events: sum(({ eventsBefore }) => eventsBefore),
-        bytes: sum(({ bytes }) => bytes),
-        records: sum(({ pack }) => pack.totals.records),
-        recordBytes: sum(({ pack }) => pack.totals.bytes),
-        compressedBytes: sum(({ pack }) => pack.totals.compressedBytes),
-      };
+    isRecovering: (instance) =>
+      running.some((filter) => filter.slot.isRecovering && filter.instance === (instance ?? filter.instance)),
+    slot: (instance) => byName.get(instance)?.slot,
+    swap(instance, next, nowMs, flushes) {
+      const { slot, pack } = byName.get(instance) as Running;
+      const missing = slot.swap(next, nowMs, flushes);
+      pack.become(packed(next));
+      return missing;
     },
+    totals: () => totalsOf(running),
   };
 }
 
-function tellLedger({ tally, add, ledgerStream }: Running, span: Span, what: 'changes' | 'everything'): void {
+/** Goes through a recovery to its end. */
+function finish(filter: Running): void {
+  while (filter.slot.step());
+  countEvents(filter);
+}
+
+/** Tells the pack of the events that were processed or left out since the last time. */
+function countEvents(filter: Running): void {
+  const events = filter.slot.eventsIn() + filter.tally.leftOut();
+  filter.pack.countEvents(events - filter.eventsBefore);
+  filter.eventsBefore = events;
+}
+
+function tellLedger({ slot, tally, add }: Running, span: Span, what: 'changes' | 'everything'): void {
   const record = tally.take(span, what);
   if (!record) return;
   const bytes = encodeRecord(record);
-  add(ledgerStream, bytes, 0, bytes.length);
+  // The ledger is the stream behind those of the manifest.
+  add(Object.keys(slot.filter.manifest.streams).length, bytes, 0, bytes.length);
+}
+
+function totalsOf(running: readonly Running[]): EngineTotals {
+  const sum = (of: (filter: Running) => number) => running.reduce((total, filter) => total + of(filter), 0);
+  return {
+    events: sum(({ eventsBefore }) => eventsBefore),
+    bytes: sum(({ bytes }) => bytes),
+    records: sum(({ pack }) => pack.totals.records),
+    recordBytes: sum(({ pack }) => pack.totals.bytes),
+    compressedBytes: sum(({ pack }) => pack.totals.compressedBytes),
+  };
+}
+
+/** Whose records a version's are, on the wire. */
+function packed({ manifest, moduleHash }: FilterInstance): PackedFilter {
+  return {
+    filter: `${manifest.name}@${manifest.version}+${moduleHash}`,
+    streams: [...Object.keys(manifest.streams), LEDGER_STREAM],
+    recordBytesMax: manifest.memory.output,
+  };
 }
 
 function prepare(options: EngineOptions, filter: EngineFilter): Running {
-  const { manifest, moduleHash } = filter.filter;
-  const streams = [...Object.keys(manifest.streams), LEDGER_STREAM];
-  const pack = createPack({
-    appliance: options.appliance,
-    instance: filter.instance,
-    filter: `${manifest.name}@${manifest.version}+${moduleHash}`,
-    streams,
-    format: filter.format,
-    recordBytesMax: manifest.memory.output,
-    epoch: options.epoch,
-    send: options.send,
-  });
-  const { onRecord } = options;
+  const { appliance, epoch, send, onRecord, onFilterEvent } = options;
+  const { instance, format, cursors } = filter;
+  const from = packed(filter.filter);
+  const onFault = (error: unknown) => slot.takeOut(error);
+  const pack = createPack({ appliance, instance, from, format, epoch, send, onFault });
+  const bury = createDeadLetters({ appliance, instance, epoch, send });
   const add: Running['add'] = onRecord
     ? (stream, output, start, end) => {
-        onRecord(filter.instance, streams[stream] as string, output.subarray(start, end));
+        const name = packed(slot.filter).streams[stream] as string;
+        onRecord(instance, name, output.subarray(start, end));
         pack.add(stream, output, start, end);
       }
     : pack.add;
-  const lanes = [...filter.cursors.values()];
-  const tally = createTally(filter.filter.ledger, filter.cursors);
-  const ledgerStream = streams.length - 1;
-  const counts = { hasFailed: false, eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
-  return { ...filter, pack, tally, ledgerStream, add, lanes, ...counts };
+  const lanes = [...cursors.values()];
+  const slot: Slot = createSlot({ first: filter.filter, sink: add, tell });
+  const tally = createTally(() => slot.ledger(), cursors);
+
+  function tell(event: SlotEvent): void {
+    if (event.kind === 'lost') {
+      tally.lose(event.cursor, event.events);
+      return;
+    }
+    if (event.kind === 'dead') {
+      const { call, error, line } = event;
+      const cursor = call.kind === 'batch' ? call.cursor : undefined;
+      const source = [...cursors].find(([, found]) => found === cursor)?.[0];
+      const { manifest } = slot.filter;
+      const letter = { nowMs: call.nowMs, error, source, line, manifest, filter: packed(slot.filter).filter };
+      if (cursor) tally.leaveOut(cursor);
+      bury(letter);
+      onFilterEvent(instance, { kind: 'fault', error, letter });
+      return;
+    }
+    if (event.kind === 'returned') pack.become(packed(event.to));
+    if (event.kind === 'out') {
+      // For good: its sources wait for it no more, so that other filters go on reading them.
+      tally.takeOut();
+      for (const cursor of lanes) cursor.close();
+    }
+    onFilterEvent(instance, event);
+  }
+
+  return { ...filter, slot, pack, tally, add, lanes, eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
 }

@@ -10,25 +10,21 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import { type Broker, connectBroker } from './broker.js';
 import { startLocalBroker } from './local-broker.js';
-import type { Config, SourceConfig } from './config.js';
+import type { Config } from './config.js';
+import { type ControlRequest, listenForCommands } from './control.js';
 import { takeDataFolder } from './datafolder.js';
 import { createEngine, type EngineFilter } from './engine.js';
 import { oneLine, WeirError } from './errors.js';
-import { startFilter } from './filter/instance.js';
-import { installedFilters, loadFilter } from './filter/library.js';
 import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
 import { createPace } from './pace.js';
 import { createSaver, loadPositions, type Positions } from './positions.js';
 import { createPublisher, type Publisher } from './publish.js';
-import { createCommandSource } from './source/command.js';
-import { createFileSource } from './source/file.js';
-import { createProcessesSource } from './source/processes.js';
+import { createStatus, filterEventText } from './status.js';
+import { createVersions, type Installed, loadEntry, startEntry } from './versions.js';
+import { createSources, isBounded } from './source/create.js';
 import type { Cursor, Source } from './source/source.js';
-import { createStdinSource } from './source/stdin.js';
-import { createSyslogSource } from './source/syslog.js';
-import { createWatchSource } from './source/watch.js';
-import { instanceZones } from './timezone.js';
 import { sizeText } from './validate.js';
+import type { Message } from './wire.js';
 
 export interface HostOptions {
   readonly config: Config;
@@ -36,6 +32,8 @@ export interface HostOptions {
   readonly filterDir?: string;
   /** End when every file and standard input is read to its end. */
   readonly untilEof: boolean;
+  /** Reads the config anew. */
+  readonly readConfig?: () => Config;
   readonly now: () => number;
   /** One line for the operator. */
   readonly print: (line: string) => void;
@@ -44,6 +42,8 @@ export interface HostOptions {
 export interface Host {
   /** Begins an orderly stop. */
   stop(): void;
+  /** Reads the config and the filters anew; what changed in filters is swapped, one after the other. */
+  reload(): Promise<void>;
   /** The exit code, once everything is closed. */
   readonly finished: Promise<number>;
 }
@@ -52,8 +52,8 @@ export interface Host {
 export async function startHost(options: HostOptions): Promise<Host> {
   const giveBack = takeDataFolder(options.config.data);
   try {
-    const { stop, finished } = await start(options);
-    return { stop, finished: finished.finally(giveBack) };
+    const { stop, reload, finished } = await start(options);
+    return { stop, reload, finished: finished.finally(giveBack) };
   } catch (error) {
     giveBack();
     throw error;
@@ -73,8 +73,13 @@ async function start(options: HostOptions): Promise<Host> {
   try {
     const lanes = await openLanes(filters, sources, loadPositions(config.data, print));
     print(summary(config, filters, sources));
-    const loop = createLoop(options, lanes, sources, publisher);
-    return { stop: loop.stop, finished: loop.run().finally(() => closeAll(sources, publisher, broker)) };
+    const loop = createLoop(options, lanes, sources, publisher, broker.connection.say);
+    const control = await listenForCommands(config.data, loop.handle);
+    const end = async () => {
+      await control.close();
+      await closeAll(sources, publisher, broker);
+    };
+    return { stop: loop.stop, reload: loop.reload, finished: loop.run().finally(end) };
   } catch (error) {
     await closeAll(sources, publisher, broker);
     throw error;
@@ -98,71 +103,28 @@ function summary(
   return `${config.appliance}: reading ${[...sources.keys()].join(', ')}; filters ${terms.join(' + ')} = ${budget}`;
 }
 
-type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly from: readonly string[] };
+type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly installed: Installed };
 
 /** Starts every filter, within the budget for the memories of all of them. */
 function startFilters(config: Config, filterDir: string | undefined): StartedFilter[] {
+  const installed = config.filters.map((entry) => loadEntry(entry, filterDir));
+  checkMemory(config, installed);
+  return installed.map((one) => {
+    const { instance, format } = one.entry;
+    return { instance, filter: startEntry(one), format, installed: one };
+  });
+}
+
+function checkMemory(config: Config, installed: readonly Installed[]): void {
   let memoryBytes = 0;
-  return config.filters.map((entry) => {
-    const isOwn = filterDir !== undefined && installedFilters(filterDir).includes(entry.filter);
-    const { manifest, module } = loadFilter(entry.filter, isOwn ? filterDir : undefined);
-    memoryBytes += manifest.memoryBytes;
+  for (const { entry, loaded } of installed) {
+    memoryBytes += loaded.manifest.memoryBytes;
     if (memoryBytes > config.limits.memoryBytes) {
       throw new WeirError(
         'MEMORY_BUDGET',
         `filters.${entry.instance}: expected at most ${sizeText(config.limits.memoryBytes)} for all filters, found ${sizeText(memoryBytes)}`,
       );
     }
-    const zones = instanceZones(entry.timezone, `filters.${entry.instance}.timezone`);
-    const filter = startFilter({ manifest, module, config: entry.config, zones });
-    return { instance: entry.instance, filter, format: entry.format, from: entry.from };
-  });
-}
-
-function createSources(
-  config: Config,
-  untilEof: boolean,
-  print: (line: string) => void,
-): Map<string, Source> {
-  const used = new Set(config.filters.flatMap(({ from }) => from));
-  const sources = new Map<string, Source>();
-  for (const entry of config.sources) {
-    if (!used.has(entry.name)) {
-      print(`source ${entry.name}: no filter reads it, so it stays closed`);
-      continue;
-    }
-    const source = createSource(entry, untilEof);
-    source.onNotice(print);
-    sources.set(entry.name, source);
-  }
-  if (untilEof && !config.sources.some(({ name, kind }) => sources.has(name) && isBounded(kind))) {
-    throw new WeirError(
-      'USAGE',
-      '--until-eof: expected a file or stdin source that a filter reads, found none',
-    );
-  }
-  return sources;
-}
-
-function isBounded(kind: SourceConfig['kind']): boolean {
-  return kind === 'file' || kind === 'stdin';
-}
-
-/** The source that an entry of the config describes. */
-export function createSource(entry: SourceConfig, untilEof: boolean): Source {
-  switch (entry.kind) {
-    case 'file':
-      return createFileSource(entry.name, entry.paths, { untilEof });
-    case 'stdin':
-      return createStdinSource(entry.name);
-    case 'syslog':
-      return createSyslogSource(entry.name, entry);
-    case 'command':
-      return createCommandSource(entry.name, entry.argv);
-    case 'watch':
-      return createWatchSource(entry.name, entry.roots);
-    case 'processes':
-      return createProcessesSource(entry.name, { everyMs: entry.everyMs });
   }
 }
 
@@ -171,28 +133,35 @@ async function openLanes(
   filters: readonly StartedFilter[],
   sources: ReadonlyMap<string, Source>,
   saved: Positions,
-): Promise<EngineFilter[]> {
+): Promise<Lanes[]> {
   const lanes = filters.map((filter) => ({ ...filter, cursors: new Map<string, Cursor>() }));
   for (const [name, source] of sources) {
     await source.open();
-    for (const { from, instance, cursors } of lanes) {
-      if (from.includes(name)) cursors.set(name, source.cursor(saved[instance]?.[name]));
+    for (const { installed, instance, cursors } of lanes) {
+      if (installed.entry.from.includes(name)) cursors.set(name, source.cursor(saved[instance]?.[name]));
     }
   }
   return lanes;
 }
 
+type Lanes = EngineFilter & { readonly installed: Installed };
+
 interface Loop {
   run(): Promise<number>;
   stop(): void;
+  reload(): Promise<void>;
+  /** Does what a command of this machine asks for; answers lines for it. */
+  handle(request: ControlRequest): Promise<readonly string[]>;
 }
 
 function createLoop(
-  { config, untilEof, now, print }: HostOptions,
-  filters: readonly EngineFilter[],
+  options: HostOptions,
+  filters: readonly Lanes[],
   sources: ReadonlyMap<string, Source>,
   publisher: Publisher,
+  say: (message: Message) => void,
 ): Loop {
+  const { config, untilEof, filterDir, now, print } = options;
   let isStopping = false;
   let exitCode = 0;
   let takenOut = 0;
@@ -203,15 +172,31 @@ function createLoop(
     batchBytes: BATCH_BYTES_DEFAULT,
     filters,
     send: publisher.offer,
-    onFault: (instance, error) => {
+    onFilterEvent: (instance, event) => {
+      tell(instance, filterEventText(event));
+      if (event.kind === 'returned') versions.returned(instance);
+      if (event.kind !== 'out') return;
       exitCode = 1;
-      print(`filter ${instance}: taken out: ${oneLine(error)}`);
       if (++takenOut < filters.length) return;
       // Who supervises the host starts it again, and the filters with it; going on would be to watch nothing in silence.
       print('no filter is left: stopping');
       isStopping = true;
       wake();
     },
+  });
+  const instances = filters.map(({ instance }) => instance);
+  const status = createStatus({ appliance: config.appliance, instances, engine, say, now });
+  const tell = (instance: string, text: string) => {
+    print(`filter ${instance}: ${text}`);
+    status.tell(instance, text);
+  };
+  const installed = filters.map((filter) => filter.installed);
+  const versions = createVersions({
+    engine,
+    installed,
+    filterDir,
+    now,
+    checkMemory: (ones) => checkMemory(config, ones),
   });
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
   const saver = createSaver(
@@ -246,7 +231,9 @@ function createLoop(
         // While messages have to wait, ledgers wait as well: the next one tells of the whole time.
         if (!publisher.full()) engine.tellLedgers(now());
         engine.cut();
-        saver.saveWhenAcknowledged();
+        status.tick();
+        // Events in hand are behind the places already.
+        if (!engine.isRecovering()) saver.saveWhenAcknowledged();
       }
       if (restMs > 0) await pause(restMs);
       else if (isBusy) await breathe();
@@ -255,10 +242,27 @@ function createLoop(
     }
   }
 
+  let configNow = config;
+  async function reload(): Promise<readonly string[]> {
+    const next = options.readConfig?.() ?? configNow;
+    const lines = await versions.reload(next, configNow);
+    configNow = next;
+    return lines.length > 0 ? lines : ['nothing has changed'];
+  }
+
   return {
     stop() {
       isStopping = true;
       wake();
+    },
+    async reload() {
+      const lines = await reload().catch((error) => [oneLine(error)]);
+      for (const line of lines) print(`reload: ${line}`);
+    },
+    async handle(request) {
+      const line = await versions.swapFiles(request.filter, request.module, request.manifest);
+      tell(request.filter, `swapped: ${line}`);
+      return [line];
     },
     async run() {
       await read();
@@ -297,7 +301,7 @@ function currentPositions(filters: readonly EngineFilter[]): Positions {
 }
 
 interface OpenBroker {
-  readonly connection: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'>;
+  readonly connection: Pick<Broker, 'publish' | 'say' | 'connected' | 'onConnected' | 'ensureStream'>;
   stop(): Promise<void>;
 }
 
@@ -331,7 +335,8 @@ async function openBroker(config: Config, print: (line: string) => void): Promis
 }
 
 /** No broker is there and none will come: messages stay in the bounded queue. */
-const ABSENT_BROKER: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'> = {
+const ABSENT_BROKER: OpenBroker['connection'] = {
+  say: () => {},
   connected: () => false,
   onConnected: () => {},
   publish: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),

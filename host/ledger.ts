@@ -2,8 +2,8 @@
  * The ledger on the wire: what became of every event of a filter, as records on a stream that the host writes.
  *
  * A record tells of one window of the host's clock: the events that entered and the class of each, as the filter
- * counts them, and for each source the events that were lost before the filter could read them, and those that
- * were cut there. It holds what was counted since the record before it. So the sum over the records of a run
+ * counts them, and for each source the events that were lost before the filter could read them or from its state, those that
+ * were cut there, and those at which the filter was at fault and that were left out. It holds what was counted since the record before it. So the sum over the records of a run
  * is the filter's counters, exactly, and in = kept + aggregated + discarded + malformed in each one of them.
  */
 import type { Ledger } from './filter/abi.js';
@@ -20,8 +20,12 @@ export interface Span {
 export interface Tally {
   /** From now on the filter is out; the next record says so. */
   takeOut(): void;
-  /** Counts events as lost that were read from here and never looked at. */
-  leave(cursor: Cursor, events: number): void;
+  /** Counts events as lost that were read from here and never looked at, or of which the filter remembers nothing any more. */
+  lose(cursor: Cursor, events: number): void;
+  /** Counts an event from here that the filter could not bear. */
+  leaveOut(cursor: Cursor): void;
+  /** Events that were left out. */
+  leftOut(): number;
   /** What was counted since the last record; with `changes` nothing when there is nothing new. */
   take(span: Span, what: 'changes' | 'everything'): WireRecord | undefined;
 }
@@ -30,10 +34,16 @@ type Counts = Readonly<Record<string, number>>;
 
 /** `ledger` and `cursors` are those of one filter, from its start. */
 export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, Cursor>): Tally {
-  let told: Record<'counters' | 'lost' | 'cut', Counts> = { counters: {}, lost: {}, cut: {} };
+  let told: Record<'counters' | 'lost' | 'cut' | 'dead', Counts> = {
+    counters: {},
+    lost: {},
+    cut: {},
+    dead: {},
+  };
   let state: 'runs' | 'taken out' | 'known to be taken out' = 'runs';
 
-  const left = new Map<Cursor, number>();
+  const lostHere = new Map<Cursor, number>();
+  const dead = new Map<Cursor, number>();
 
   function bySource(count: (cursor: Cursor) => number): Counts {
     return Object.fromEntries([...cursors].map(([source, cursor]) => [source, count(cursor)]));
@@ -43,25 +53,32 @@ export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, C
     takeOut() {
       state = 'taken out';
     },
-    leave(cursor, events) {
-      left.set(cursor, events);
+    lose(cursor, events) {
+      lostHere.set(cursor, (lostHere.get(cursor) ?? 0) + events);
     },
+    leaveOut(cursor) {
+      dead.set(cursor, (dead.get(cursor) ?? 0) + 1);
+    },
+    leftOut: () => [...dead.values()].reduce((sum, events) => sum + events, 0),
     take({ startMs, lengthMs }, what) {
       const now = {
         counters: ledger(),
-        lost: bySource((cursor) => cursor.lostEvents() + (left.get(cursor) ?? 0)),
+        lost: bySource((cursor) => cursor.lostEvents() + (lostHere.get(cursor) ?? 0)),
         cut: bySource((cursor) => cursor.cutEvents()),
+        dead: bySource((cursor) => dead.get(cursor) ?? 0),
       };
       const counters = since(now.counters, told.counters);
       const lost = nonzero(since(now.lost, told.lost));
       const cut = nonzero(since(now.cut, told.cut));
+      const left = nonzero(since(now.dead, told.dead));
       const isNew =
-        state === 'taken out' || [counters, lost, cut].some((counts) => Object.values(counts).some(Boolean));
+        state === 'taken out' ||
+        [counters, lost, cut, left].some((counts) => Object.values(counts).some(Boolean));
       if (!isNew && what === 'changes') return undefined;
       told = now;
       const out = state === 'runs' ? {} : { taken_out: true };
       if (state === 'taken out') state = 'known to be taken out';
-      return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, ...out };
+      return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, dead: left, ...out };
     },
   };
 }

@@ -47,15 +47,45 @@ export const MODULE_CARRIED_MAX = 5_000_000;
 /** Reasons for which one module is refused that are told; a hostile one has as many as it likes. */
 export const MODULE_REASONS_MAX = 16;
 /**
- * Fuel of a filter for one batch or tick, in instructions, besides what each byte of the batch brings: enough to close
- * windows with thousands of rows, some 10 to 30 ms.
+ * Fuel of a filter for one batch or tick, in instructions, where its manifest does not say: what closing a window with thousands of
+ * rows takes, and for each byte of its input region what the worst event takes that fills it; whoever writes the events must not be
+ * able to make one that a filter cannot bear. The shipped filters take up to 164 for a byte (fuel is an upper bound: that is
+ * 4 ns). A batch that needs more is cut into smaller ones, down to one event; so it is also what one event may take.
  */
-export const FUEL_DEFAULT = 50_000_000;
+export const FUEL_DEFAULT = 12_000_000;
+export const FUEL_PER_INPUT_BYTE = 200;
+/** Batches over which faults are counted, and how many of them a filter may have where its manifest does not say. */
+export const FAULT_BATCHES = 100;
+export const FAULTS_DEFAULT = 3;
 /**
- * Whoever writes the events must not be able to have a filter stopped: the worst that shipped ones take is 700 for a byte, in
- * lines of one byte. A batch of 256 KiB has 500 million so, which no filter is busy with for longer than half a second.
+ * A snapshot of a filter is made when it has read so many times its bytes since the last one: making it then takes 2 % of the
+ * fastest filter's time, and to read again is some 100 ms of work at the worst. Also after so many calls, and once a second.
  */
-export const FUEL_PER_BYTE = 2_000;
+export const SNAPSHOT_RATIO = 32;
+export const SNAPSHOT_CALLS_MAX = 256;
+/** How often the config file is looked at for a change. */
+export const CONFIG_LOOK_MS = 2_000;
+/** The status is told this often, what happens to a filter no sooner after the last one; a text in it has so many characters. */
+export const STATUS_EVERY_MS = 10_000;
+export const STATUS_GAP_MS = 250;
+export const STATUS_BYTES_MAX = 500;
+/** Judging and compiling a new version in a thread of its own: time, and heap of the thread. */
+export const ADMIT_MS_MAX = 10_000;
+export const ADMIT_WORKER_MEBIBYTES = 64;
+/** What a command says to a running host, and hears from it; at once, and for how long. */
+export const CONTROL_BYTES_MAX = 64 * KiB;
+export const CONTROL_CONNECTIONS_MAX = 4;
+export const CONTROL_MS_MAX = 30_000;
+/** What Linux takes as the path of a socket (unix(7)). */
+export const SOCKET_PATH_BYTES_MAX = 107;
+/** A new version of a filter is on probation for so long, or for so many batches. */
+export const PROBATION_MS = 30_000;
+export const PROBATION_BATCHES = 1_000;
+/** Dead letters of a filter in one window of the ledger; more are counted only. A line in one is cut at so many bytes. */
+export const DEAD_LETTERS_MAX = 1_000;
+export const DEAD_LINE_BYTES_MAX = 4 * KiB;
+/** A batch that took too much fuel is cut; the next ones begin that small, and grow by a part of so many with each that goes well. */
+export const BATCH_GROWTH_PARTS = 8;
 export const FUEL_MIN = 100_000;
 export const FUEL_MAX = 1_000_000_000;
 /** What the host's own work costs a filter: a call, a record that it takes over, and a byte of one. */
@@ -75,6 +105,8 @@ export const CONFIG_LIST_MAX = 256;
 export const SERVERS_MAX = 16;
 /** Output region of a filter; a record is at most half of it, so that it fits a NATS message uncompressed. */
 export const OUTPUT_BYTES_MAX = 1 * MiB;
+/** What a filter may emit for one batch or tick: it waits in the host until the whole batch has gone well. */
+export const OUTPUT_BATCH_BYTES_MAX = 8 * MiB;
 /** All memory of one filter, whatever its manifest says. */
 export const FILTER_MEMORY_BYTES_MAX = 64 * MiB;
 /** Default of `limits.memory`: the linear memories of all filters together. */
@@ -173,6 +205,8 @@ export const SPOOL_BYTES_MAX = 1024 * MiB;
 export const QUEUE_MESSAGES_MAX = 4096;
 /** Messages published and not yet acknowledged. */
 export const IN_FLIGHT_MAX = 64;
+/** A message that may be dropped is, when the broker has refused it so often; one refusal may be a change of leader. */
+export const OPTIONAL_ATTEMPTS = 3;
 export const ACK_TIMEOUT_MS = 5_000;
 /** One attempt to connect. */
 export const CONNECT_MS_MAX = 5_000;

@@ -25,14 +25,22 @@ export interface PackOptions {
   readonly appliance: string;
   /** The instance's name, as in the config: the subject's token. */
   readonly instance: string;
-  /** `name@version+hash` of the module. */
-  readonly filter: string;
-  readonly streams: readonly string[];
+  readonly from: PackedFilter;
   readonly format: 'cbor' | 'ndjson';
-  /** Largest record of the filter; a buffer holds at least one. */
-  readonly recordBytesMax: number;
   readonly epoch: string;
   readonly send: (message: Message) => void;
+  /** Records of the filter turned out not to be CBOR and are gone. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Whose records are packed. */
+export interface PackedFilter {
+  /** `name@version+hash` of the module. */
+  readonly filter: string;
+  /** In the order in which the filter numbers them. */
+  readonly streams: readonly string[];
+  /** Largest record of the filter; a buffer holds at least one. */
+  readonly recordBytesMax: number;
 }
 
 export interface Pack {
@@ -40,32 +48,29 @@ export interface Pack {
   add(stream: number, bytes: Uint8Array, start: number, end: number): void;
   /** Says that `events` raw events have been read; they count towards the next message of every stream. */
   countEvents(events: number): void;
-  /** Cuts a message of each stream that has records. Throws FILTER_FAULT, having cut the others, when some are none. */
+  /** Cuts a message of each stream that has records. */
   cut(): void;
+  /** Cuts, and goes on with another version of the filter: a stream of the same name goes on with its numbers. */
+  become(from: PackedFilter): void;
   readonly totals: { records: number; bytes: number; compressedBytes: number };
 }
 
 interface Buffered {
   readonly name: string;
-  readonly buffer: Buffer;
+  buffer: Buffer;
   bytes: number;
   records: number;
   events: number;
   seq: number;
 }
 
+const NO_BUFFER = Buffer.alloc(0);
+
 export function createPack(options: PackOptions): Pack {
-  const bufferBytes = Math.max(MESSAGE_BYTES_MAX, options.recordBytesMax);
-  const streams = options.streams.map(
-    (name): Buffered => ({
-      name,
-      buffer: Buffer.allocUnsafe(bufferBytes),
-      bytes: 0,
-      records: 0,
-      events: 0,
-      seq: 0,
-    }),
-  );
+  /** All streams there have been, because their numbers never begin again; only those of the present version have a buffer. */
+  const known = new Map<string, Buffered>();
+  let { filter } = options.from;
+  let streams = openStreams(known, options.from);
   const totals = { records: 0, bytes: 0, compressedBytes: 0 };
 
   function cutStream(stream: Buffered): void {
@@ -75,7 +80,13 @@ export function createPack(options: PackOptions): Pack {
     // Emptied first: records that turn out not to be CBOR are gone, and take no number.
     stream.bytes = 0;
     stream.records = 0;
-    const plain = options.format === 'ndjson' ? toNdjson(options.instance, encoded) : encoded;
+    let plain: Uint8Array = encoded;
+    try {
+      if (options.format === 'ndjson') plain = toNdjson(options.instance, encoded);
+    } catch (error) {
+      options.onFault(error);
+      return;
+    }
     const body = gzipSync(plain, { level: GZIP_LEVEL });
     stream.seq++;
     totals.compressedBytes += body.length;
@@ -92,7 +103,7 @@ export function createPack(options: PackOptions): Pack {
           stream.seq,
         ),
         [HEADER.appliance]: options.appliance,
-        [HEADER.filter]: options.filter,
+        [HEADER.filter]: filter,
         [HEADER.stream]: stream.name,
         [HEADER.seq]: String(stream.seq),
         [HEADER.records]: String(records),
@@ -101,6 +112,10 @@ export function createPack(options: PackOptions): Pack {
       body,
     });
     stream.events = 0;
+  }
+
+  function cut(): void {
+    for (const stream of streams) cutStream(stream);
   }
 
   return {
@@ -117,18 +132,25 @@ export function createPack(options: PackOptions): Pack {
     countEvents(events) {
       for (const stream of streams) stream.events += events;
     },
-    cut() {
-      const faults: unknown[] = [];
-      for (const stream of streams) {
-        try {
-          cutStream(stream);
-        } catch (fault) {
-          faults.push(fault);
-        }
-      }
-      if (faults.length > 0) throw faults[0];
+    cut,
+    become(from) {
+      cut();
+      filter = from.filter;
+      streams = openStreams(known, from);
     },
   };
+}
+
+/** Buffers of a version's streams; those of other streams are let go. */
+function openStreams(known: Map<string, Buffered>, { streams, recordBytesMax }: PackedFilter): Buffered[] {
+  const bufferBytes = Math.max(MESSAGE_BYTES_MAX, recordBytesMax);
+  for (const stream of known.values()) if (!streams.includes(stream.name)) stream.buffer = NO_BUFFER;
+  return streams.map((name) => {
+    const stream = known.get(name) ?? { name, buffer: NO_BUFFER, bytes: 0, records: 0, events: 0, seq: 0 };
+    known.set(name, stream);
+    if (stream.buffer.length < bufferBytes) stream.buffer = Buffer.allocUnsafe(bufferBytes);
+    return stream;
+  });
 }
 
 function toNdjson(instance: string, records: Uint8Array): Buffer {

@@ -15,7 +15,8 @@
 import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
 import { oneLine, WeirError } from './errors.js';
-import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from './limits.js';
+import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, OPTIONAL_ATTEMPTS } from './limits.js';
+import { QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import type { Message } from './wire.js';
 
@@ -116,14 +117,19 @@ export function createPublisher(options: PublisherOptions): Publisher {
     send();
   }
 
-  function stored(lane: Lane, { number, message }: Entry): void {
+  function stored(lane: Lane, entry: Entry): void {
+    storedBytes += entry.message.body.length;
+    settle(lane, entry);
+  }
+
+  /** Nothing more is to be done about a message. */
+  function settle(lane: Lane, { number, message }: Entry): void {
     const wasFull = isFull();
     inFlight--;
     lane.failures = 0;
     lane.entries.shift();
     outstanding.delete(number);
     queueBytes -= message.body.length;
-    storedBytes += message.body.length;
     if (lane.entries.length > 0) makeReady(lane);
     else lanes.delete(message.subject);
     for (const waiter of waiting) {
@@ -136,8 +142,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   function failed(lane: Lane, error: unknown): void {
-    inFlight--;
+    const entry = lane.entries[0] as Entry;
     lane.failures++;
+    if (entry.message.isOptional && isRefused(error) && lane.failures >= OPTIONAL_ATTEMPTS) {
+      tellTrouble(error);
+      settle(lane, entry);
+      return;
+    }
+    inFlight--;
     if (isStopped) return;
     if (error instanceof WeirError && error.code === 'STREAM_REFUSED' && stream === 'known')
       stream = 'unknown';
@@ -208,6 +220,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
       for (const lane of lanes.values()) clearTimeout(lane.timer);
     },
   };
+}
+
+/** No stream takes the subject, or this user may not publish there. */
+function isRefused(error: unknown): boolean {
+  return error instanceof WeirError && (error.code === 'STREAM_REFUSED' || error.code === 'BROKER_REFUSED');
 }
 
 /** Doubles with each failure; up to half of it is random. */

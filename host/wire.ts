@@ -7,14 +7,17 @@ import { Encoder } from 'cbor-x/encode';
 
 /** JetStream stream that holds all events. */
 export const STREAM_NAME = 'WEIR';
-/** Subjects of that stream. */
+/** Subjects of that stream: events, and dead letters. */
 export const EVENTS_WILDCARD = 'weir.ev.>';
+export const DEAD_WILDCARD = 'weir.dead.>';
 
 export const CONTENT_CBOR = 'application/cbor-seq';
 export const CONTENT_NDJSON = 'application/x-ndjson';
 
 /** The stream of every filter that the host itself writes; no filter may have one of this name. */
 export const LEDGER_STREAM = 'ledger';
+/** What dead letters are called where a stream is named; no filter may have one of this name. */
+export const DEAD_STREAM = 'dead';
 
 export const HEADER = {
   contentType: 'Content-Type',
@@ -34,6 +37,8 @@ export interface Message {
   /** Header name to value; every value is printable ASCII. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** It may be dropped where the broker refuses it: what it tells is counted elsewhere. */
+  readonly isOptional?: boolean;
 }
 
 /** A record as subscribers see it. */
@@ -44,6 +49,14 @@ export const NAME_PATTERN = /^[A-Za-z0-9_-]{1,63}$/;
 
 export function eventSubject(appliance: string, filter: string, stream: string): string {
   return `weir.ev.${appliance}.${filter}.${stream}`;
+}
+
+export function deadSubject(appliance: string, filter: string): string {
+  return `weir.dead.${appliance}.${filter}`;
+}
+
+export function statusSubject(appliance: string): string {
+  return `weir.status.${appliance}`;
 }
 
 export function messageId(

@@ -178,12 +178,13 @@ function published(
   const pack = createPack({
     appliance: 'fw-01',
     instance: 'f',
-    filter: 'f@1.0.0+0',
-    streams: ['s'],
+    from: { filter: 'f@1.0.0+0', streams: ['s'], recordBytesMax: 1_048_576 },
     format,
-    recordBytesMax: 1_048_576,
     epoch: 'e',
     send: (message) => messages.push(message),
+    onFault(error) {
+      throw error;
+    },
   });
   for (const record of records) pack.add(0, record, 0, record.length);
   pack.cut();

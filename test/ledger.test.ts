@@ -60,7 +60,7 @@ function engineOf(
       const { headers, body, subject } = message;
       if (subject === 'weir.ev.fw-01.f.ledger') unpack(headers, body, (record) => ledgers.push(record));
     },
-    onFault: () => {},
+    onFilterEvent: () => {},
   });
   return {
     engine,
@@ -96,7 +96,17 @@ test('each window that saw something is one record of what it saw, aligned to th
   assert.equal(ledgers(), [], 'the window is not over');
   read(NOON + MINUTE, sshLine(3));
   const zeros = Object.fromEntries(LEDGER.map((name) => [name, 0]));
-  const first = { ...zeros, ts: NOON, window_ms: MINUTE, in: 3, kept: 2, discarded: 1, lost: {}, cut: {} };
+  const first = {
+    ...zeros,
+    ts: NOON,
+    window_ms: MINUTE,
+    in: 3,
+    kept: 2,
+    discarded: 1,
+    lost: {},
+    cut: {},
+    dead: {},
+  };
   assert.equal(ledgers(), [first]);
   engine.tellLedgers(NOON + 2 * MINUTE);
   engine.tellLedgers(NOON + 3 * MINUTE);
@@ -186,7 +196,7 @@ test('a filter that is taken out says so once, with all that it had counted, and
     ${store(800, '(i32.const 1)')} ${store(CONSUMED, '(local.get $bytes)')}
     ${store(COUNTERS, '(i32.const 2)')} ${store(COUNTERS + 24, '(i32.const 2)')} (i32.const 0)`);
   const inbox = createInbox({ capacityBytes: 10_000, eventBytesMax: 3_000 });
-  const filter = load(assemble({ batch: countsTwoThenTraps }));
+  const filter = load(assemble({ batch: countsTwoThenTraps }), {}, { faults: 0 });
   const { engine, ledgers } = engineOf(filter, { s: inbox.cursor() });
   inbox.append(Buffer.from('one'));
   inbox.append(Buffer.from('two'));
@@ -276,6 +286,7 @@ published(
         overflowed: 0,
         lost: {},
         cut: {},
+        dead: {},
       });
       assert.is(more.length, 0);
       assert.is(messages[0]?.headers['Weir-Events'], '5001');

@@ -24,7 +24,7 @@ stream('the stream is created with limits, once, and one that exists is left as 
   const brokers = await Promise.all([open(server.url), open(server.url)]);
   await Promise.all(brokers.map((broker) => broker.ensureStream()));
   const { config } = await administer(server.url, (manager) => manager.streams.info('WEIR'));
-  assert.equal(config.subjects, ['weir.ev.>']);
+  assert.equal(config.subjects, ['weir.ev.>', 'weir.dead.>']);
   assert.is(config.storage, 'file');
   assert.is(config.retention, 'limits');
   assert.is(config.discard, 'old');

@@ -18,12 +18,27 @@ const LAYERS: readonly (readonly string[])[] = [
     'config.ts',
     'timezone.ts',
     'broker.ts',
+    'jetstream.ts',
+    'control.ts',
     'local-broker.ts',
     'datafolder.ts',
     'filter/manifest.ts',
   ],
-  ['source/', 'batch.ts', 'filter/', 'ledger.ts', 'pack.ts', 'positions.ts', 'publish.ts', 'pace.ts'],
+  [
+    ...[
+      'source/',
+      'batch.ts',
+      'filter/',
+      'ledger.ts',
+      'deadletters.ts',
+      'pack.ts',
+      'positions.ts',
+      'publish.ts',
+    ],
+    'pace.ts',
+  ],
   ['engine.ts'],
+  ['status.ts', 'versions.ts'],
   ['index.ts'],
   ['author/'],
   ['cli/'],
@@ -32,7 +47,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack.js'];
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  nats: /^host\/broker\.ts$/,
+  nats: /^host\/(broker|jetstream)\.ts$/,
   valibot: /^host\/(validate|config|filter\/manifest|author\/samples)/,
   'cbor-x': /^host\/wire\.ts$/,
   'node:zlib': /^host\/pack\.ts$/,

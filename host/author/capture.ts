@@ -7,7 +7,7 @@ import { nextBatch } from '../batch.js';
 import { connectBroker } from '../broker.js';
 import type { SourceConfig } from '../config.js';
 import { oneLine, systemCode, WeirError } from '../errors.js';
-import { createSource } from '../index.js';
+import { createSource } from '../source/create.js';
 import { BATCH_BYTES_DEFAULT } from '../limits.js';
 import { unpack } from '../pack.js';
 import { eventsIn } from './properties.js';

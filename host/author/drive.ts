@@ -4,13 +4,14 @@
  * The clock is what the caller says it is. Nothing is read, sent or waited for, so the same calls always give the same
  * bytes.
  */
-import { createEngine } from '../engine.js';
+import { createEngine, type FilterEvent } from '../engine.js';
+import { printable, WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
 import { startFilter } from '../filter/instance.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { BATCH_BYTES_DEFAULT } from '../limits.js';
 import { jsonLines } from '../pack.js';
-import type { Cursor } from '../source/source.js';
+import type { Cursor, ReadAgain } from '../source/source.js';
 import { instanceZones } from '../timezone.js';
 import { CONTENT_CBOR, decodeRecords, type WireRecord } from '../wire.js';
 
@@ -49,6 +50,9 @@ export interface DrivenFilter {
   memoryBytes(): number;
 }
 
+/** What is shown of an event at fault. */
+const SHOWN_BYTES_MAX = 200;
+
 export const DEFAULT_NOW = '2026-01-31T12:00:00Z';
 
 /** Starts a filter. Throws a WeirError when it may not run, and from each call in which it breaks the rules. */
@@ -65,8 +69,8 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
     filters: [{ instance: name, filter, format: 'cbor', cursors: new Map([['memory', cursor]]) }],
     send: () => {},
     onRecord: (_instance, stream, record) => void found.push({ stream, record: Buffer.from(record) }),
-    onFault: (_instance, error) => {
-      throw error;
+    onFilterEvent(_instance, event) {
+      throw faultOf(event, filter.ledger().in);
     },
   });
   let nowMs = milliseconds(options.now ?? DEFAULT_NOW);
@@ -83,6 +87,7 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
     tick(at) {
       nowMs = milliseconds(at);
       engine.tick(nowMs);
+      while (engine.turn(nowMs));
       return driven;
     },
     end() {
@@ -107,6 +112,17 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
   return driven;
 }
 
+/** The error for an author, who wants to see the event: here a filter is not forgiven anything. */
+export function faultOf(event: FilterEvent, eventsBefore: number): unknown {
+  if (event.kind === 'approved') return undefined;
+  if (event.kind !== 'fault' || !(event.error instanceof WeirError)) return event.error;
+  const { source, line } = event.letter;
+  const shown = printable(Buffer.from(line).toString('utf8', 0, SHOWN_BYTES_MAX).trimEnd());
+  const where =
+    source === undefined ? 'when windows were to be closed' : `at event ${eventsBefore + 1}: ${shown}`;
+  return new WeirError(event.error.code, `${event.error.problem}, ${where}`, { cause: event.error });
+}
+
 /** A record as `weir replay` prints it. */
 export function recordLine(filter: string, stream: string, record: Uint8Array): string {
   return jsonLines(filter, record, (fields) => ({ stream, ...fields }));
@@ -116,22 +132,27 @@ export function recordLine(filter: string, stream: string, record: Uint8Array): 
 export function memoryCursor(bytes: Uint8Array = new Uint8Array()): Cursor & {
   put(bytes: Uint8Array): void;
 } {
-  let held = bytes;
+  let held = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
+  let lastRead: ReadAgain = () => false;
   return {
     skipping: false,
     put(more) {
-      held = at === held.length ? more : Buffer.concat([held.subarray(at), more]);
+      held = Buffer.concat([held.subarray(at), more]);
       at = 0;
     },
     read(target) {
       const part = held.subarray(at, at + target.length);
       target.set(part);
+      lastRead = (from, again) => part.copy(again, 0, from) === again.length;
       return { bytes: part.length, final: at + part.length === held.length };
     },
     advance(count) {
       at += count;
     },
+    keepLastRead: () => lastRead,
+    isPressed: () => false,
+    settle() {},
     pass() {},
     ended: () => at === held.length,
     position: () => undefined,

@@ -14,7 +14,7 @@ import type { Cursor, Source } from '../source/source.js';
 import { createStdinSource } from '../source/stdin.js';
 import type { Transition } from '../timezone.js';
 import { LEDGER_STREAM } from '../wire.js';
-import { recordLine } from './drive.js';
+import { faultOf, recordLine } from './drive.js';
 
 export interface RerunOptions {
   readonly filter: InstalledFilter;
@@ -71,8 +71,8 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
       streams[stream] = (streams[stream] as number) + 1;
       if (options.print) kept.push({ stream, record: Uint8Array.from(record) });
     },
-    onFault: (_instance, error) => {
-      throw placed(error, filter.ledger().in);
+    onFilterEvent(_instance, event) {
+      throw faultOf(event, filter.ledger().in);
     },
   });
 
@@ -108,14 +108,6 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
   const { events, bytes, recordBytes: bytesOut, compressedBytes } = engine.totals();
   const [ledger, fuel] = [filter.ledger(), filter.fuelUsed()];
   return { events, bytes, streams, bytesOut, compressedBytes, seconds, ledger, fuel };
-}
-
-/** Where a fault lies: the events of a batch that failed are not counted. */
-function placed(error: unknown, events: number): unknown {
-  if (!(error instanceof WeirError)) return error;
-  return new WeirError(error.code, `${error.problem}, behind event ${events}`, {
-    cause: error,
-  });
 }
 
 /** Opens neighbouring files as one source, and standard input as another. */
@@ -195,6 +187,11 @@ function chained(cursors: readonly Cursor[]): Cursor {
       }
     },
     advance: (bytes) => current().advance(bytes),
+    keepLastRead: () => current().keepLastRead(),
+    isPressed: () => current().isPressed(),
+    settle() {
+      for (const cursor of cursors) cursor.settle();
+    },
     pass: () => current().pass(),
     ended: () => cursors.every((cursor) => cursor.ended()),
     position: () => undefined,

@@ -12,11 +12,13 @@ import { inspect } from './inspect.js';
 import { create } from './new.js';
 import { replay } from './replay.js';
 import { run } from './run.js';
+import { swap } from './swap.js';
 import { tap } from './tap.js';
 import { test } from './test.js';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   run,
+  swap,
   replay,
   tap,
   new: create,

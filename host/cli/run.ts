@@ -1,10 +1,11 @@
 /**
  * `weir run`: the host.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, unwatchFile, watchFile } from 'node:fs';
 import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } from '../config.js';
 import { WeirError } from '../errors.js';
 import { startHost } from '../index.js';
+import { CONFIG_LOOK_MS } from '../limits.js';
 import { type Command, isoTime, parseCommand } from './command.js';
 
 const DEFAULT_CONFIG = 'weir.json';
@@ -15,7 +16,12 @@ export const run: Command = {
 
 Reads the sources of the config, runs its filters over them, and publishes what they emit to NATS JetStream, on
 weir.ev.APPLIANCE.FILTER.STREAM. Runs until SIGINT or SIGTERM, which close all windows, wait for the broker's
-acknowledgements and save how far the files have been read.
+acknowledgements and save how far the files have been read. SIGHUP, or a config that was written anew, makes it read the
+config and the filters again: filters whose module, manifest or config changed are swapped while events flow, what
+else changed is named and needs a restart.
+
+A filter at fault (a trap, an endless loop, a wrong answer) is put back to what it was before the event, which goes to
+weir.dead.APPLIANCE.FILTER; after more faults than its manifest forgives the version before takes over, or it is taken out.
 
   --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs that
                   this user may read, syslog on 127.0.0.1:5514 and new processes are watched)
@@ -50,22 +56,30 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     };
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop());
     const print = (line: string) => process.stderr.write(`weir: ${line}\n`);
+    // Until the host stands there is nothing to read anew; without a handler the signal would end the process.
+    let reload = () => {};
+    process.on('SIGHUP', () => reload());
+    // Decided once: a file that goes away later must not make the host fall back to defaults.
+    const path = values.config ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
+    const config = readConfig(path, print);
     const host = await startHost({
-      config: readConfig(values.config, print),
+      config,
+      readConfig: () => (path === undefined ? config : loadConfig(path)),
       ...(values['filter-dir'] === undefined ? {} : { filterDir: values['filter-dir'] }),
       untilEof,
       now: () => fixedNowMs ?? Date.now(),
       print,
     });
     stop = host.stop;
+    reload = () => void host.reload();
     if (isStopping) host.stop();
-    return host.finished;
+    if (path !== undefined) watchFile(path, { interval: CONFIG_LOOK_MS, persistent: false }, () => reload());
+    return host.finished.finally(() => path !== undefined && unwatchFile(path));
   },
 };
 
 function readConfig(path: string | undefined, print: (line: string) => void): Config {
   if (path !== undefined) return loadConfig(path);
-  if (existsSync(DEFAULT_CONFIG)) return loadConfig(DEFAULT_CONFIG);
   const facts = machineFacts();
   for (const log of DEFAULT_LOGS) {
     if (existsSync(log) && !facts.canRead(log)) print(`${log}: left out, because this user may not read it`);

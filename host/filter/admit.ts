@@ -10,7 +10,7 @@ import { printable, WeirError } from '../errors.js';
 import { MODULE_BYTES_MAX, MODULE_CARRIED_MAX, MODULE_REASONS_MAX } from '../limits.js';
 import { Refusal, type RefusalCode } from '../wasm/bytes.js';
 import { walkBody } from '../wasm/code.js';
-import { FUEL_EXPORT, meter } from '../wasm/meter.js';
+import { FUEL_EXPORT, GLOBAL_EXPORT, meter } from '../wasm/meter.js';
 import { type Import, isModule, readModule, type WasmModule } from '../wasm/module.js';
 import { FEATURES, type Feature, NAMES, opcodeOf } from '../wasm/opcodes.js';
 import { type FunctionType, functionTypeText, type Limits } from '../wasm/types.js';
@@ -33,9 +33,15 @@ export interface Verdict {
 
 /** What a sentence shows of names that the module chose. */
 const SENTENCE_CHARACTERS_MAX = 300;
-/** What grows something, or works on tables by their length: no compiler of filters needs it. */
+/**
+ * What grows something, works on tables by their length, or changes what the host cannot put back after a fault: no
+ * compiler of filters needs it.
+ */
 const REFUSED: ReadonlySet<number> = new Set(
-  ['memory.grow', 'table.grow', 'table.set', 'table.fill', 'table.copy', 'table.init'].map(opcodeOf),
+  [
+    ...['memory.grow', 'table.grow', 'table.set', 'table.fill', 'table.copy', 'table.init'],
+    ...['data.drop', 'elem.drop'],
+  ].map(opcodeOf),
 );
 
 /** What was admitted already: `weir test` starts the same bytes again and again. Whoever has them must not change them. */
@@ -144,8 +150,10 @@ function isWanted({ module, name, kind }: Import): boolean {
 }
 
 function judgeExports(module: WasmModule, add: Add): void {
-  if (module.exports.some(({ name }) => name === FUEL_EXPORT))
-    add('export', `expected no export of the name ${FUEL_EXPORT}, which the host adds, found one`);
+  for (const { name } of module.exports) {
+    if (name === FUEL_EXPORT || name.startsWith(GLOBAL_EXPORT))
+      add('export', `expected no export of the name ${name}, which the host adds, found one`);
+  }
   for (const [name, wanted] of Object.entries(EXPORTS)) {
     const found = module.exports.find((exported) => exported.name === name);
     if (found?.kind !== 'function') {

@@ -1,18 +1,27 @@
 /**
  * The ledger that a filter keeps in its memory, as the host believes it: counters that add up and never go back.
  *
- * It is read after every call, so nothing is allocated here but the answer to `ledger`.
+ * It is read after every batch, so nothing is allocated here but the answer to `ledger`.
  */
 import { LEDGER, type Ledger, MAP } from './abi.js';
 
+const IN = LEDGER.indexOf('in');
+const AGGREGATED = LEDGER.indexOf('aggregated');
+
 export interface Counters {
   /**
-   * Takes over what stands in the memory, after a call that consumed so many bytes; false, and nothing is taken, when it does
+   * Takes over what stands in the memory, after so many bytes were consumed; false, and nothing is taken, when it does
    * not add up, went back, or tells of more events than there were bytes.
    */
   take(consumed: number): boolean;
   /** What was taken last. */
   ledger(): Ledger;
+  /** Two of them. */
+  eventsIn(): number;
+  aggregated(): number;
+  /** Remembers what was taken last, and goes back to what was remembered: together with the memory. */
+  save(): void;
+  restore(): void;
 }
 
 export function createCounters(memory: WebAssembly.Memory, map: number): Counters {
@@ -20,6 +29,7 @@ export function createCounters(memory: WebAssembly.Memory, map: number): Counter
   const halves = new Uint32Array(memory.buffer, map + MAP.ledger, 2 * LEDGER.length);
   const taken = new Float64Array(LEDGER.length);
   const found = new Float64Array(LEDGER.length);
+  const saved = new Float64Array(LEDGER.length);
 
   return {
     take(consumed) {
@@ -36,5 +46,9 @@ export function createCounters(memory: WebAssembly.Memory, map: number): Counter
       return true;
     },
     ledger: () => Object.fromEntries(LEDGER.map((counter, at) => [counter, taken[at]])) as Ledger,
+    eventsIn: () => taken[IN] as number,
+    aggregated: () => taken[AGGREGATED] as number,
+    save: () => saved.set(taken),
+    restore: () => taken.set(saved),
   };
 }

@@ -3,19 +3,13 @@
  *
  * The memory's size is the sum of the manifest's regions, decided before the filter starts; it never grows. The
  * host writes the map, the config and the zones, runs `weir_start`, and from then on hands over batches that
- * lie in `input`. Every pointer, length and index that comes back is checked as hostile input; a filter that
- * traps or breaks the rules throws FILTER_FAULT and must not be called again.
+ * lie in `input`. Every pointer, length and index that comes back is checked as hostile input. A filter that traps or breaks
+ * the rules throws FILTER_FAULT: that call has then emitted and counted nothing, and the filter can go on once `restore`
+ * has put back what it was.
  */
 import { createHash } from 'node:crypto';
 import { oneLine, printable, WeirError } from '../errors.js';
-import {
-  FUEL_PER_BYTE,
-  FUEL_PER_CALL,
-  FUEL_PER_EMITTED_BYTE,
-  FUEL_PER_RECORD,
-  FUEL_START,
-  PAGE_BYTES,
-} from '../limits.js';
+import { FUEL_PER_CALL, FUEL_PER_EMITTED_BYTE, FUEL_PER_RECORD, FUEL_START, PAGE_BYTES } from '../limits.js';
 import type { Transition } from '../timezone.js';
 import {
   ABI_VERSION,
@@ -24,19 +18,19 @@ import {
   FLAG_CLOSING,
   FLAG_PARTIAL,
   FLAG_TRUNCATED,
-  FRAME_ALIGNMENT,
-  FRAME_BYTES,
   type Ledger,
   MAP,
   ZONE_BYTES,
 } from './abi.js';
 import { admit } from './admit.js';
 import { createCounters } from './counters.js';
+import { FilterFault } from './fault.js';
 import type { Manifest } from './manifest.js';
+import { createOutput, type RecordSink } from './output.js';
+import { createSnapshot } from './snapshot.js';
 import { readRegistry, type Stateful } from './state.js';
 
-/** Receives each record: `output[start, end)` holds it until the call returns. */
-export type RecordSink = (stream: number, output: Uint8Array, start: number, end: number) => void;
+export type { RecordSink };
 
 export interface FilterInstance extends Stateful {
   readonly manifest: Manifest;
@@ -56,6 +50,17 @@ export interface FilterInstance extends Stateful {
   ledger(): Ledger;
   /** Instructions, as the meter counts them, of all batches and ticks since the start. */
   fuelUsed(): number;
+  /** Two counters of the ledger, without making it. */
+  eventsIn(): number;
+  aggregated(): number;
+  /** The same module, manifest, config and zones once more, from the beginning. */
+  startAgain(): FilterInstance;
+  /** Bytes that `save` copies. */
+  readonly snapshotBytes: number;
+  /** Remembers what the filter remembers now; done once when it has started. */
+  save(): void;
+  /** Puts it back as it was saved last. Needed after a fault, before anything else is called. */
+  restore(): void;
 }
 
 export interface InstanceOptions {
@@ -88,7 +93,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const pages = manifest.memoryBytes / PAGE_BYTES;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const abort = (message: unknown) => {
-    throw new WeirError('FILTER_FAULT', `filter ${name}: ${readMessage(memory, Number(message))}`);
+    throw new FilterFault(name, 'abort', readMessage(memory, Number(message)));
   };
   const exports = instantiate(manifest, compile(name, options.module), { env: { memory, abort } });
   const fuel = exports.weir_fuel;
@@ -105,48 +110,25 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   const { stateAt, inputAt, outputAt } = placesOf(manifest);
   const input = Buffer.from(memory.buffer, inputAt, manifest.memory.input);
-  const output = Buffer.from(memory.buffer, outputAt, manifest.memory.output);
-  const outputWords = new Uint32Array(memory.buffer, outputAt, manifest.memory.output / 4);
-  const streams = Object.keys(manifest.streams).length;
-  const fault = (what: string, cause?: unknown) =>
-    new WeirError('FILTER_FAULT', `filter ${name}: ${what}`, cause === undefined ? {} : { cause });
-
-  const outOfFuel = () => fault(`used up its fuel of ${manifest.fuel} and ${FUEL_PER_BYTE} a byte`);
-
-  /** All of them are looked at before the first is handed over. */
-  function countRecords(emitted: number): number {
-    let records = 0;
-    for (let at = 0; at < emitted; records++) {
-      const bytes = outputWords[at >>> 2] as number;
-      const stream = outputWords[(at >>> 2) + 1] as number;
-      const end = at + FRAME_BYTES + bytes;
-      if (stream >= streams || bytes === 0 || end > emitted)
-        throw fault('emitted a record outside its output');
-      at = (end + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
-    }
-    return records;
-  }
-
-  /** Hands over what the last call emitted; returns its bytes. */
-  function takeOutput(sink: RecordSink): number {
-    const emitted = words[MAP.emitted / 4] as number;
-    if (emitted > output.length) throw fault(`emitted ${emitted} bytes into a region of ${output.length}`);
-    const records = countRecords(emitted);
-    for (let at = 0; at < emitted; ) {
-      const end = at + FRAME_BYTES + (outputWords[at >>> 2] as number);
-      sink(outputWords[(at >>> 2) + 1] as number, output, at + FRAME_BYTES, end);
-      at = (end + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
-    }
-    // The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself.
-    fuel.value -= BigInt(FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted);
-    return emitted;
-  }
-
+  const region = Buffer.from(memory.buffer, outputAt, manifest.memory.output);
+  const output = createOutput(region, Object.keys(manifest.streams).length);
   const counters = createCounters(memory, map);
+  const snapshot = createSnapshot(memory, inputAt, exports);
+  const fault = (what: string) => new FilterFault(name, 'rules', what);
+  const outOfFuel = () => new FilterFault(name, 'fuel', `used up its fuel of ${manifest.fuel}`);
   let fuelUsed = 0;
+  let fuelSaved = 0;
 
-  /** Calls until the filter is done with its `bytes` bytes, and takes the output after each call. All share one budget. */
-  function callUntilDone(bytes: number, sink: RecordSink, call: (from: number) => number): void {
+  /** The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself. */
+  function chargeOutput(emitted: number): void {
+    const records = output.check(emitted);
+    if (typeof records === 'string') throw fault(records);
+    fuel.value -= BigInt(FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted);
+    if (fuel.value < 0n) throw outOfFuel();
+  }
+
+  /** Calls until the filter is done with its `bytes` bytes; returns what the last call emitted. */
+  function callUntilDone(bytes: number, call: (from: number) => number): number {
     let from = 0;
     // Each call costs something, so fuel bounds their number.
     for (;;) {
@@ -155,31 +137,44 @@ export function startFilter(options: InstanceOptions): FilterInstance {
         answer = call(from);
       } catch (cause) {
         if (fuel.value < 0n) throw outOfFuel();
-        throw cause instanceof WeirError ? cause : fault(`stopped: ${oneLine(cause)}`, cause);
+        if (cause instanceof WeirError) throw cause;
+        const kind = cause instanceof RangeError ? 'stack' : 'trap';
+        throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}`, cause);
       }
       const consumed = words[MAP.consumed / 4] as number;
+      const emitted = words[MAP.emitted / 4] as number;
       if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
       from += consumed;
-      const emitted = takeOutput(sink);
-      // Once its output is out: what a call counted that then failed has come to nothing.
-      if (!counters.take(consumed)) throw fault('its counters do not add up');
-      if (fuel.value < 0n) throw outOfFuel();
-      if (answer === DONE && from === bytes) return;
+      chargeOutput(emitted);
+      if (answer === DONE && from === bytes) return emitted;
       if (answer !== AGAIN) throw fault(`answered ${answer} with ${bytes - from} bytes left`);
       if (consumed === 0 && emitted === 0) throw fault('neither consumed nor emitted anything');
+      output.keep(emitted);
     }
   }
 
-  function callAndCount(bytes: number, sink: RecordSink, call: (from: number) => number): void {
-    const budget = manifest.fuel + FUEL_PER_BYTE * bytes;
-    fuel.value = BigInt(budget);
+  /** All or nothing: when it throws, no record was handed over and nothing was counted. */
+  function callAndHandOver(bytes: number, sink: RecordSink, call: (from: number) => number): void {
+    fuel.value = BigInt(manifest.fuel);
+    let emitted: number;
     try {
-      callUntilDone(bytes, sink, call);
+      emitted = callUntilDone(bytes, call);
+      if (!counters.take(bytes)) throw fault('its counters do not add up');
+    } catch (error) {
+      output.forget();
+      throw error;
     } finally {
-      fuelUsed += budget - Number(fuel.value);
+      fuelUsed += manifest.fuel - Number(fuel.value);
     }
+    output.handOver(emitted, sink);
   }
 
+  const save = () => {
+    snapshot.save();
+    counters.save();
+    fuelSaved = fuelUsed;
+  };
+  save();
   return {
     manifest,
     moduleHash: createHash('sha256').update(options.module).digest('hex').slice(0, 12),
@@ -189,19 +184,29 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     run(bytes, nowMs, isTruncated, sink) {
       const now = BigInt(nowMs);
       const flags = isTruncated ? FLAG_TRUNCATED : 0;
-      callAndCount(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
+      callAndHandOver(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
     },
     tick(nowMs, sink) {
-      callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
+      callAndHandOver(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
     },
     closeWindows(nowMs, sink) {
-      callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
+      callAndHandOver(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
     },
     flush(nowMs, sink) {
-      callAndCount(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING | FLAG_PARTIAL));
+      callAndHandOver(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING | FLAG_PARTIAL));
     },
     ledger: counters.ledger,
+    eventsIn: counters.eventsIn,
+    aggregated: counters.aggregated,
     fuelUsed: () => fuelUsed,
+    startAgain: () => startFilter(options),
+    snapshotBytes: snapshot.bytes,
+    save,
+    restore() {
+      snapshot.restore();
+      counters.restore();
+      fuelUsed = fuelSaved;
+    },
   };
 }
 

@@ -25,15 +25,22 @@ export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): Inst
     const known = installedFilters(folder).join(', ') || 'none';
     throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known}`);
   }
-  const manifest = loadManifestOf(name, folder);
-  const { size } = statSync(modulePath);
-  if (size > MODULE_BYTES_MAX) {
+  return { manifest: loadManifestOf(name, folder), module: readModuleFile(modulePath) };
+}
+
+/** Reads a module. Throws MODULE_UNREADABLE, or MODULE_REFUSED when it is too large. */
+export function readModuleFile(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path);
+    if (size <= MODULE_BYTES_MAX) return readFileSync(path);
     throw new WeirError(
       'MODULE_REFUSED',
-      `filter ${name}: expected a module of up to ${MODULE_BYTES_MAX} bytes, found ${size}`,
+      `${path}: expected a module of up to ${MODULE_BYTES_MAX} bytes, found ${size}`,
     );
+  } catch (error) {
+    if (error instanceof WeirError) throw error;
+    throw new WeirError('MODULE_UNREADABLE', `${path}: expected a module, found ${systemCode(error)}`);
   }
-  return { manifest, module: readFileSync(modulePath) };
 }
 
 /** Reads the manifest of a filter by its name. A copied one would sign messages with the name of another filter. */

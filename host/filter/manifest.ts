@@ -6,8 +6,11 @@
  */
 import * as v from 'valibot';
 import {
+  FAULT_BATCHES,
+  FAULTS_DEFAULT,
   FILTER_MEMORY_BYTES_MAX,
   FUEL_DEFAULT,
+  FUEL_PER_INPUT_BYTE,
   FUEL_MAX,
   FUEL_MIN,
   MANIFEST_BYTES_MAX,
@@ -27,7 +30,7 @@ import {
   text,
   textAs,
 } from '../validate.js';
-import { LEDGER_STREAM } from '../wire.js';
+import { DEAD_STREAM, LEDGER_STREAM } from '../wire.js';
 
 /** Bytes of each region, in the order of the memory. */
 export interface MemoryRegions {
@@ -37,6 +40,10 @@ export interface MemoryRegions {
   readonly input: number;
   readonly output: number;
 }
+
+/** `line`: the event as it was; `masked`: its shape, as `mask.ts` makes it; `length`: only how long it was. */
+export type DeadLetter = (typeof DEAD_LETTERS)[number];
+const DEAD_LETTERS = ['line', 'masked', 'length'] as const;
 
 export interface Manifest {
   readonly name: string;
@@ -51,6 +58,10 @@ export interface Manifest {
   readonly memory: MemoryRegions;
   /** Instructions that one batch or tick may take. */
   readonly fuel: number;
+  /** Faults in `FAULT_BATCHES` batches that are forgiven. */
+  readonly faults: number;
+  /** What a dead letter tells of its event. */
+  readonly deadLetter: DeadLetter;
   /** All regions, in whole pages: the exact size of the filter's memory. */
   readonly memoryBytes: number;
 }
@@ -84,7 +95,9 @@ const Manifest = object({
     input: region(REGION_BYTES_MIN),
     output: region(REGION_BYTES_MIN, OUTPUT_BYTES_MAX),
   }),
-  fuel: v.optional(fuel(), FUEL_DEFAULT),
+  fuel: v.optional(wholeNumber(FUEL_MIN, FUEL_MAX)),
+  faults: v.optional(wholeNumber(0, FAULT_BATCHES), FAULTS_DEFAULT),
+  dead_letter: v.optional(v.picklist(DEAD_LETTERS, `one of ${DEAD_LETTERS.join(', ')}`), 'line'),
 });
 
 /** Reads and checks a manifest. Throws MANIFEST_INVALID with the path of the wrong key. */
@@ -102,7 +115,9 @@ export function parseManifest(value: unknown, where: string): Manifest {
     const problem = `memory: expected at most ${FILTER_MEMORY_BYTES_MAX} bytes in all, found ${memoryBytes}`;
     throw refusal('MANIFEST_INVALID', where, problem);
   }
-  return { ...manifest, memoryBytes };
+  const { dead_letter: deadLetter, ...rest } = manifest;
+  const fuel = rest.fuel ?? FUEL_DEFAULT + FUEL_PER_INPUT_BYTE * manifest.memory.input;
+  return { ...rest, fuel, deadLetter, memoryBytes };
 }
 
 function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {
@@ -113,10 +128,10 @@ function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {
   });
 }
 
-function fuel() {
-  const expected = `a whole number from ${FUEL_MIN} to ${FUEL_MAX}`;
+function wholeNumber(least: number, most: number) {
+  const expected = `a whole number from ${least} to ${most}`;
   return v.custom<number>(
-    (value) => Number.isInteger(value) && (value as number) >= FUEL_MIN && (value as number) <= FUEL_MAX,
+    (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most,
     expected,
   );
 }
@@ -132,7 +147,7 @@ function checkNames({ dataset, addIssue }: v.RawCheckContext<readonly (readonly 
     if (/^\d+$/.test(stream)) {
       addIssue({ message: mismatch('a name that is not a number', stream), path: pathOf(stream) });
     }
-    if (stream === LEDGER_STREAM) {
+    if (stream === LEDGER_STREAM || stream === DEAD_STREAM) {
       const expected = 'another name, because the host writes the stream of this one';
       addIssue({ message: mismatch(expected, stream), path: pathOf(stream) });
     }

@@ -19,6 +19,8 @@ import type { Cursor } from './source.js';
 const LF = 10;
 const CR = 13;
 const LINE_END = Uint8Array.of(LF);
+/** What was read is kept until it is one of so many parts of the ring. */
+const KEPT_PARTS = 4;
 /** How rsyslog writes a newline inside of a message: `#` and three octal digits. */
 const ESCAPED_LF = new TextEncoder().encode('#012');
 
@@ -47,7 +49,7 @@ export interface Inbox {
   cursor(): Cursor;
   /** Says that no more events will come. */
   end(): void;
-  /** Room before the oldest byte that some cursor has not read would go. */
+  /** Room before the oldest byte would go that some cursor has not read, or may have to read again. */
   freeBytes(): number;
   /**
    * Calls `resume` once, when reading has made room for an event of any size. Who asked first is called first,
@@ -78,9 +80,9 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
   let truncatedEvents = 0;
 
   function freeBytes(): number {
-    let oldestUnread = hasReader ? ring.head() : ring.tail();
-    for (const { at } of readers) if (at < oldestUnread) oldestUnread = at;
-    return capacityBytes - (ring.head() - oldestUnread);
+    let oldest = hasReader ? ring.head() : ring.tail();
+    for (const { at, keptFrom } of readers) oldest = Math.min(oldest, keptFrom ?? at);
+    return capacityBytes - (ring.head() - Math.max(oldest, ring.tail()));
   }
 
   function dropOldest(): void {
@@ -113,7 +115,14 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     eventBytesMax,
     append,
     cursor() {
-      const reader: Reader = { at: ring.tail(), readAt: ring.tail(), skipping: false, lostEvents: 0 };
+      const start = ring.tail();
+      const reader: Reader = {
+        at: start,
+        readAt: start,
+        keptFrom: undefined,
+        skipping: false,
+        lostEvents: 0,
+      };
       readers.add(reader);
       hasReader = true;
       const cutBefore = truncatedEvents;
@@ -149,6 +158,8 @@ interface Reader {
   at: number;
   /** Where the last read began. */
   readAt: number;
+  /** From here on bytes are kept to be read again: sources that can wait do so rather than write over them. */
+  keptFrom: number | undefined;
   skipping: boolean;
   lostEvents: number;
 }
@@ -159,9 +170,11 @@ function createCursor(
   hasEnded: () => boolean,
   { cutEvents, onAdvance, giveUp }: { cutEvents: () => number; onAdvance: () => void; giveUp: () => void },
 ): Cursor {
+  let lastReadAt = reader.at;
   return {
     read(target) {
       reader.readAt = reader.at;
+      lastReadAt = reader.at;
       const bytes = ring.copy(reader.at, target);
       return { bytes, final: hasEnded() && reader.at + bytes === ring.head() };
     },
@@ -169,6 +182,17 @@ function createCursor(
       // Never back: what was read may have been dropped since.
       reader.at = Math.max(reader.at, Math.min(reader.readAt + bytes, ring.head()));
       reader.readAt = reader.at;
+      onAdvance();
+    },
+    keepLastRead() {
+      const readAt = lastReadAt;
+      reader.keptFrom ??= readAt;
+      return (from, target) =>
+        ring.isHeld(readAt + from) && ring.copy(readAt + from, target) === target.length;
+    },
+    isPressed: () => reader.at - (reader.keptFrom ?? reader.at) >= ring.capacityBytes / KEPT_PARTS,
+    settle() {
+      reader.keptFrom = undefined;
       onAdvance();
     },
     // An inbox holds whole events only.
@@ -189,6 +213,7 @@ function createCursor(
 
 /** The bytes themselves: whole lines from `tail` to `head`. */
 interface Ring {
+  readonly capacityBytes: number;
   /** Offset of the oldest byte held. */
   tail(): number;
   /** Offset of the next byte to write. */
@@ -197,6 +222,8 @@ interface Ring {
   write(bytes: Uint8Array): void;
   /** Copies what is held from `from` on, as much as `target` takes; returns how much. */
   copy(from: number, target: Uint8Array): number;
+  /** True when nothing has been written over the byte at `from` since. */
+  isHeld(from: number): boolean;
   /** Drops the oldest line and returns where the next one begins. */
   dropLine(): number;
   /** Line ends that are held from `from` on. */
@@ -208,8 +235,10 @@ function createRing(capacityBytes: number): Ring {
   let tail = 0;
   let head = 0;
   return {
+    capacityBytes,
     tail: () => tail,
     head: () => head,
+    isHeld: (from) => head - from <= capacityBytes,
     write(added) {
       const index = head % capacityBytes;
       const beforeSeam = Math.min(added.length, capacityBytes - index);

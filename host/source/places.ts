@@ -58,6 +58,9 @@ export function createFileCursor({
   for (const [tail, { offset, skipping }] of restored) places.set(tail, { offset, skipping, waitsFrom: -1 });
   const failed = new Set<Tail>();
   const chunk = { bytes: 0, final: false };
+  /** Files that are kept open, because something in them may have to be read again. */
+  const kept = new Set<Tail>();
+  const lastRead: { tail?: Tail; offset: number } = { offset: 0 };
   let current: Tail | undefined;
   /** Where the turn of the current file is over. */
   let turnEnd = 0;
@@ -87,7 +90,10 @@ export function createFileCursor({
     }
     if (chunk.bytes < wanted) cutShort(tail, offset + chunk.bytes);
     chunk.final = isComplete(tail) && offset + chunk.bytes >= tail.size;
-    return chunk.bytes > 0;
+    if (chunk.bytes === 0) return false;
+    lastRead.tail = tail;
+    lastRead.offset = offset;
+    return true;
   }
 
   /** The file has shrunk since the last look. One that is followed is left alone until the next look finds out why. */
@@ -116,6 +122,14 @@ export function createFileCursor({
       place.offset += bytes;
       place.waitsFrom = -1;
     },
+    keepLastRead() {
+      const { tail, offset } = lastRead;
+      if (!tail) return () => false;
+      kept.add(tail);
+      return (from, target) => isReadAgain(tail, offset + from, target);
+    },
+    isPressed: () => false,
+    settle: () => kept.clear(),
     pass() {
       const place = placeOf(current as Tail);
       place.waitsFrom = place.offset + chunk.bytes;
@@ -136,20 +150,32 @@ export function createFileCursor({
       }),
     lostEvents: () => 0,
     cutEvents: () => 0,
-    close: giveUp,
+    close() {
+      kept.clear();
+      giveUp();
+    },
     restart(tail) {
       const isWayBack = placeOf(tail).offset > 0;
       places.delete(tail);
       return isWayBack;
     },
     isPastEnd: (tail) => placeOf(tail).offset > tail.size,
-    isAtEnd: (tail) => failed.has(tail) || placeOf(tail).offset >= tail.size,
+    isAtEnd: (tail) => failed.has(tail) || (placeOf(tail).offset >= tail.size && !kept.has(tail)),
     forget(tail) {
       places.delete(tail);
       failed.delete(tail);
       if (current === tail) current = undefined;
     },
   };
+}
+
+/** Another file may be in its place by now, or none: the filter that reads again notices. */
+function isReadAgain(tail: Tail, offset: number, target: Uint8Array): boolean {
+  try {
+    return tail.fd >= 0 && readTail(tail, target, offset) === target.length;
+  } catch {
+    return false;
+  }
 }
 
 /** The places of a saved position that make sense, or nothing; what comes from disk is hostile. */

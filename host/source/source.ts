@@ -17,6 +17,12 @@ export interface Chunk {
   readonly final: boolean;
 }
 
+/**
+ * Copies bytes that were read before, from the offset in them, and fills `target`; false when they are not there any
+ * more. What is read again is for a filter that has to go back after a fault.
+ */
+export type ReadAgain = (from: number, target: Uint8Array) => boolean;
+
 /** One filter's reading place in one source. */
 export interface Cursor {
   /**
@@ -26,6 +32,12 @@ export interface Cursor {
   read(target: Uint8Array): Chunk;
   /** Moves the place past the first `bytes` bytes of the last read: whole events, or a part of a long one. */
   advance(bytes: number): void;
+  /** A way to the bytes of the last read. They are kept for it until `settle`; after that it may still work. */
+  keepLastRead(): ReadAgain;
+  /** True when a bounded buffer needs the room of what is kept: it is time to `settle`. */
+  isPressed(): boolean;
+  /** Says that nothing that was read so far need be kept. */
+  settle(): void;
   /** Says that the bytes of the last read hold no whole event yet: a source of many files then tries another. */
   pass(): void;
   /** True while the rest of a line that was longer than a batch is passed over; part of the position. */

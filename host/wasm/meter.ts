@@ -7,6 +7,9 @@
  * that a turn costs a subtraction and a branch in registers; the global is up to date whenever another function runs. A
  * function that neither turns nor calls, and is short, charges and does not look.
  *
+ * The module's mutable globals are exported as well: with its memory they are all that it remembers, and the host puts
+ * both back after a fault.
+ *
  * Nothing else of a module changes: no index, no label, no instruction. Takes what `admit.ts` has admitted.
  */
 import { createReader } from './bytes.js';
@@ -16,6 +19,8 @@ import { opcodeOf } from './opcodes.js';
 
 /** The name of the fuel among the exports, an i64; no module may use it itself. */
 export const FUEL_EXPORT = 'weir_fuel';
+/** What the names of its own mutable globals begin with among the exports, the index behind it; no module may use such. */
+export const GLOBAL_EXPORT = 'weir_global_';
 
 const SECTION = { global: 6, export: 7, code: 10 } as const;
 const [I32, I64, EMPTY, MUTABLE, GLOBAL_KIND] = [0x7f, 0x7e, 0x40, 0x01, 0x03];
@@ -34,26 +39,37 @@ export function meter(module: WasmModule): Uint8Array {
     const whole = bytes.subarray(start, end);
     if (id === SECTION.global) {
       hasGlobals = true;
-      parts.push(section(id, extended(bytes, content, end, global)));
+      parts.push(section(id, extended(bytes, content, end, [global])));
     } else if (id === SECTION.export) {
       if (!hasGlobals) parts.push(section(SECTION.global, Uint8Array.from([1, ...global])));
-      const name = Buffer.from(FUEL_EXPORT);
-      const entry = [...unsigned(name.length), ...name, GLOBAL_KIND as number, ...unsigned(fuel)];
-      parts.push(section(id, extended(bytes, content, end, entry)));
+      parts.push(section(id, extended(bytes, content, end, exportsOf(module))));
     } else if (id === SECTION.code) parts.push(section(id, meteredBodies(module, fuel)));
     else parts.push(whole);
   }
   return Buffer.concat(parts);
 }
 
-/** A vector with one item more. */
-function extended(bytes: Uint8Array, content: number, end: number, item: Bytes): Uint8Array {
+/** The fuel, which is the global behind the module's own, and those of its own that can change. */
+function exportsOf({ globals }: WasmModule): Bytes[] {
+  const own = globals.flatMap(({ isMutable }, index) => (isMutable ? [index] : []));
+  const entry = (text: string, index: number) => {
+    const name = Buffer.from(text);
+    return [...unsigned(name.length), ...name, GLOBAL_KIND as number, ...unsigned(index)];
+  };
+  return [
+    entry(FUEL_EXPORT, globals.length),
+    ...own.map((index) => entry(`${GLOBAL_EXPORT}${index}`, index)),
+  ];
+}
+
+/** A vector with more items. */
+function extended(bytes: Uint8Array, content: number, end: number, items: readonly Bytes[]): Uint8Array {
   const reader = createReader(bytes, content, end);
   const count = reader.u32('a number of items');
   return Buffer.concat([
-    Uint8Array.from(unsigned(count + 1)),
+    Uint8Array.from(unsigned(count + items.length)),
     bytes.subarray(reader.at, end),
-    Uint8Array.from(item),
+    Uint8Array.from(items.flat()),
   ]);
 }
 

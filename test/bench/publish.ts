@@ -67,8 +67,8 @@ async function weirPublish(path: string, url: string, appliance: string): Promis
       { instance: 'json-select', filter, format: 'cbor', cursors: new Map([['bench', source.cursor()]]) },
     ],
     send: publisher.offer,
-    onFault: (_instance, error) => {
-      throw error;
+    onFilterEvent(_instance, event) {
+      throw event;
     },
   });
   while (engine.turn(NOW_MS)) if (publisher.full()) await publisher.drain(60_000);

@@ -8,7 +8,7 @@ import binaryen from 'binaryen';
 import * as assert from 'uvu/assert';
 import { type ErrorCode, oneLine, WeirError } from '../../host/errors.js';
 import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
-import { parseManifest } from '../../host/filter/manifest.js';
+import { type Manifest, parseManifest } from '../../host/filter/manifest.js';
 
 export const MANIFEST = parseManifest(
   {
@@ -34,7 +34,7 @@ export const HONEST = {
   start: `(func (export "weir_start")
     (i32.store (i32.const 1072) (i32.const 512)) (i32.store (i32.const 1076) (i32.const 1)))`,
   batch: batch('(i32.store (i32.const 1080) (local.get $bytes)) (i32.const 0)'),
-  tick: '(func (export "weir_tick") (param i64 i32) (result i32) (i32.store (i32.const 1080) (i32.const 0)) (i32.const 0))',
+  tick: '(func (export "weir_tick") (param i64 i32) (result i32) (i32.store (i32.const 1080) (i32.const 0)) (i32.store (i32.const 1084) (i32.const 0)) (i32.const 0))',
   data: `(data (i32.const 512) "\\01\\00\\00\\00\\58\\02\\00\\00\\03\\00\\00\\00") (data (i32.const 600) "out")`,
 };
 export type Parts = Partial<typeof HONEST>;
@@ -70,8 +70,11 @@ export function assemble(parts: Parts): Uint8Array {
   return bytes;
 }
 
-export const load = (module: Uint8Array, config: unknown = {}): FilterInstance =>
-  startFilter({ manifest: MANIFEST, module, config, zones: [] });
+export const load = (
+  module: Uint8Array,
+  config: unknown = {},
+  changes: Partial<Manifest> = {},
+): FilterInstance => startFilter({ manifest: { ...MANIFEST, ...changes }, module, config, zones: [] });
 
 /** Fails unless the action throws an error of ours, with this code, that is one harmless line. */
 export function refuses(action: () => unknown, code: ErrorCode, expected: RegExp, what: string): void {

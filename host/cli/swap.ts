@@ -1,0 +1,54 @@
+/**
+ * `weir swap`: another version of a filter, in a host that runs.
+ */
+import { statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { defaultDataFolder } from '../config.js';
+import { askHost } from '../control.js';
+import { printable, WeirError } from '../errors.js';
+import { PROBATION_BATCHES, PROBATION_MS } from '../limits.js';
+import { type Command, parseCommand } from './command.js';
+
+export const swap: Command = {
+  summary: 'put another version of a filter in place, while events flow',
+  help: `Usage: weir swap NAME MODULE [OPTIONS]
+
+Asks the host of this machine to go on with another version of the filter NAME (its name in the config) between two
+batches. MODULE is a filter.wasm with its filter.json beside it, or the folder of both. The host judges it, starts it beside
+the running one, and hands the state over by name; what is declared otherwise is told before, in records with
+"partial": true. No event is lost, none is seen twice. When anything is wrong, the running filter is left as it is.
+
+The new version is on probation for ${PROBATION_MS / 1000} s or ${PROBATION_BATCHES} batches: at its first fault the one before takes over again. The
+swap lasts until the host stops: to keep it, put the files where the host finds its filters; a SIGHUP makes the host read
+its config and its filters anew.
+
+  --data FOLDER     data folder of the host (default: that of "weir run")
+  --manifest FILE   the manifest (default: filter.json beside MODULE)
+
+The exit code is 1 when nothing was changed.
+
+Example: weir swap ssh-auth dist/filters/ssh-auth
+`,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      allowPositionals: true,
+      options: { data: { type: 'string' }, manifest: { type: 'string' } },
+    });
+    const [filter, where, ...more] = positionals;
+    if (filter === undefined || where === undefined || more.length > 0)
+      throw new WeirError('USAGE', `expected NAME and MODULE, found ${positionals.length} arguments`);
+    const isFolder = statSync(where, { throwIfNoEntry: false })?.isDirectory() === true;
+    const module = resolve(isFolder ? join(where, 'filter.wasm') : where);
+    const manifest = resolve(values.manifest ?? join(dirname(module), 'filter.json'));
+    const { ok, lines } = await askHost(values.data ?? defaultDataFolder(), {
+      do: 'swap',
+      filter,
+      module,
+      manifest,
+    });
+    const text = lines.map((line) => `${printable(line)}\n`).join('');
+    if (ok) process.stdout.write(text);
+    else process.stderr.write(text.replace(/^/, 'weir: '));
+    return ok ? 0 : 1;
+  },
+};

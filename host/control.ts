@@ -1,0 +1,128 @@
+/**
+ * How commands of the same machine speak to a running host: a socket in the data folder, for its user alone.
+ *
+ * One question a connection, one line of JSON each way, with limits of size, number and time. Whoever may write the data folder may
+ * already decide what runs at the next start, so the socket gives nobody more than he has.
+ *
+ *     <data>/control.sock
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { oneLine, WeirError } from './errors.js';
+import {
+  CONTROL_BYTES_MAX,
+  CONTROL_CONNECTIONS_MAX,
+  CONTROL_MS_MAX,
+  SOCKET_PATH_BYTES_MAX,
+} from './limits.js';
+
+/** Another version for a filter of the config; paths are absolute. */
+export interface ControlRequest {
+  readonly do: 'swap';
+  readonly filter: string;
+  readonly module: string;
+  readonly manifest: string;
+}
+
+export interface ControlAnswer {
+  readonly ok: boolean;
+  readonly lines: readonly string[];
+}
+
+export interface Control {
+  close(): Promise<void>;
+}
+
+function socketPath(dataFolder: string): string {
+  const path = join(dataFolder, 'control.sock');
+  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return path;
+  const problem = `expected a path of up to ${SOCKET_PATH_BYTES_MAX} bytes for its socket, found ${path}`;
+  throw new WeirError('DATA_UNWRITABLE', `data: ${problem}`);
+}
+
+/** Listens; the folder is taken, so a socket that is there is left over. */
+export async function listenForCommands(
+  dataFolder: string,
+  handle: (request: ControlRequest) => Promise<readonly string[]>,
+): Promise<Control> {
+  const path = socketPath(dataFolder);
+  rmSync(path, { force: true });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    void answerOne(socket, handle);
+  });
+  server.maxConnections = CONTROL_CONNECTIONS_MAX;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  return {
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function answerOne(
+  socket: Socket,
+  handle: (request: ControlRequest) => Promise<readonly string[]>,
+): Promise<void> {
+  let answer: ControlAnswer;
+  try {
+    answer = { ok: true, lines: await handle(parseRequest(await readLine(socket))) };
+  } catch (error) {
+    answer = { ok: false, lines: [oneLine(error)] };
+  }
+  if (!socket.destroyed) socket.end(`${JSON.stringify(answer)}\n`);
+}
+
+/** The first line that arrives. Throws when it is too long, takes too long, or does not come. */
+function readLine(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const timer = setTimeout(() => fail('took too long'), CONTROL_MS_MAX);
+    const fail = (what: string) => {
+      clearTimeout(timer);
+      reject(new WeirError('USAGE', `control: the other side ${what}`));
+    };
+    socket.setEncoding('utf8');
+    socket.on('data', (part: string) => {
+      text += part;
+      const end = text.indexOf('\n');
+      if (end < 0 && text.length > CONTROL_BYTES_MAX) return fail('said too much');
+      if (end < 0) return;
+      clearTimeout(timer);
+      resolve(text.slice(0, end));
+    });
+    socket.on('error', (error) => fail(oneLine(error)));
+    socket.on('close', () => fail('said nothing'));
+  });
+}
+
+function parseRequest(line: string): ControlRequest {
+  const request = JSON.parse(line) as Partial<Record<string, unknown>> | null;
+  const { do: what, filter, module, manifest } = request ?? {};
+  if (what === 'swap' && [filter, module, manifest].every((text) => typeof text === 'string'))
+    return { do: 'swap', filter, module, manifest } as ControlRequest;
+  throw new WeirError('USAGE', 'control: expected a swap, found something else');
+}
+
+/** Asks the host that runs with this data folder. Throws HOST_UNREACHABLE when there is none. */
+export async function askHost(dataFolder: string, request: ControlRequest): Promise<ControlAnswer> {
+  const socket = createConnection(socketPath(dataFolder));
+  try {
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    socket.write(`${JSON.stringify(request)}\n`);
+    return JSON.parse(await readLine(socket)) as ControlAnswer;
+  } catch (error) {
+    if (error instanceof WeirError) throw error;
+    throw new WeirError('HOST_UNREACHABLE', `no host answers in ${dataFolder}: ${oneLine(error)}`);
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * A fault: what a filter did that it must not. And the budget of faults: how many are forgiven.
+ */
+import { WeirError } from '../errors.js';
+import { FAULT_BATCHES } from '../limits.js';
+
+/**
+ * `fuel`: it used up its fuel; `stack`: it called too deep; `trap`: another trap of the WebAssembly engine; `abort`: it
+ * said so itself; `rules`: what it answered, emitted or counted is not allowed.
+ */
+export type FaultKind = 'fuel' | 'stack' | 'trap' | 'abort' | 'rules';
+
+export class FilterFault extends WeirError {
+  readonly kind: FaultKind;
+
+  constructor(filter: string, kind: FaultKind, what: string, cause?: unknown) {
+    super('FILTER_FAULT', `filter ${filter}: ${what}`, cause === undefined ? {} : { cause });
+    this.kind = kind;
+  }
+}
+
+export interface FaultBudget {
+  /** Another batch begins. */
+  countBatch(): void;
+  /** Counts a fault; true when that is one more than is forgiven. */
+  countFault(): boolean;
+}
+
+/** Forgives `allowed` faults in any `FAULT_BATCHES` batches that follow each other. */
+export function createFaultBudget(allowed: number): FaultBudget {
+  /** Numbers of the batches with the latest faults, as a ring: what it overwrites is the oldest that matters. */
+  const batches = new Float64Array(allowed + 1).fill(Number.NEGATIVE_INFINITY);
+  let batch = 0;
+  let next = 0;
+  return {
+    countBatch() {
+      batch++;
+    },
+    countFault() {
+      batches[next] = batch;
+      next = (next + 1) % batches.length;
+      return batch - (batches[next] as number) < FAULT_BATCHES;
+    },
+  };
+}

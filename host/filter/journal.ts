@@ -1,0 +1,117 @@
+/**
+ * The journal: the calls of a filter since a snapshot, so that they can be made again. Filters are pure functions over
+ * their memory, so a snapshot and the calls since give what the filter remembered, exactly.
+ *
+ * A call holds no bytes, only the way to read them again; for how long that works is the source's to say.
+ */
+import { SNAPSHOT_CALLS_MAX, SNAPSHOT_RATIO } from '../limits.js';
+import type { Cursor, ReadAgain } from '../source/source.js';
+import type { FilterInstance } from './instance.js';
+import type { RecordSink } from './output.js';
+
+/** One batch, or one tick, as it was or is to be made. */
+export type Call = BatchCall | TickCall;
+
+export interface BatchCall {
+  readonly kind: 'batch';
+  /** Where its events came from. */
+  readonly cursor: Cursor;
+  readonly readAgain: ReadAgain;
+  /** Its place in what `readAgain` gives. */
+  readonly from: number;
+  /** With the LF of the last event, which may not be in the source. */
+  readonly bytes: number;
+  readonly isTruncated: boolean;
+  readonly nowMs: number;
+}
+
+export interface TickCall {
+  readonly kind: 'tick' | 'close';
+  readonly nowMs: number;
+}
+
+/** A call that went well, and what tells that it goes the same way again. */
+export interface Entry {
+  readonly call: Call;
+  readonly fuel: number;
+  /** Events that went into the filter's state; lost with it. */
+  readonly aggregated: number;
+}
+
+export interface Journal {
+  /** All of them, oldest first. */
+  readonly entries: readonly Entry[];
+  /** Those behind the snapshot. */
+  since(): readonly Entry[];
+  add(entry: Entry): void;
+  /** True when it is time for a snapshot of so many bytes. */
+  isDue(snapshotBytes: number): boolean;
+  /** A snapshot was made; with `keepsAll` what came before it stays. */
+  mark(keepsAll: boolean): void;
+  /** Forgets what is behind the snapshot. */
+  forgetSince(): void;
+  clear(): void;
+}
+
+export function createJournal(): Journal {
+  const entries: Entry[] = [];
+  let saved = 0;
+  let bytesSince = 0;
+  return {
+    entries,
+    since: () => entries.slice(saved),
+    add(entry) {
+      entries.push(entry);
+      if (entry.call.kind === 'batch') bytesSince += entry.call.bytes;
+    },
+    isDue: (snapshotBytes) =>
+      bytesSince >= SNAPSHOT_RATIO * snapshotBytes || entries.length - saved >= SNAPSHOT_CALLS_MAX,
+    mark(keepsAll) {
+      if (!keepsAll) entries.length = 0;
+      saved = entries.length;
+      bytesSince = 0;
+    },
+    forgetSince() {
+      entries.length = saved;
+      bytesSince = 0;
+    },
+    clear() {
+      entries.length = 0;
+      saved = 0;
+      bytesSince = 0;
+    },
+  };
+}
+
+const LF = 10;
+
+/** Reads the events of a call into the filter's input region; false when they are not there any more. */
+export function fill({ input }: FilterInstance, call: Call): boolean {
+  if (call.kind !== 'batch') return true;
+  const { readAgain, from, bytes } = call;
+  // The last byte is LF, also where the source has another one or none there.
+  if (bytes > 1 && !readAgain(from, input.subarray(0, bytes - 1))) return false;
+  input[bytes - 1] = LF;
+  return true;
+}
+
+/** Makes a call; the events of a batch stand in the input region. Throws FilterFault. */
+export function make(filter: FilterInstance, call: Call, sink: RecordSink): void {
+  if (call.kind === 'batch') filter.run(call.bytes, call.nowMs, call.isTruncated, sink);
+  else if (call.kind === 'tick') filter.tick(call.nowMs, sink);
+  else filter.closeWindows(call.nowMs, sink);
+}
+
+/** The two halves of a batch that stands in the input region, cut between events; nothing when it is one event or a tick. */
+export function halves({ input }: FilterInstance, call: Call): [BatchCall, BatchCall] | undefined {
+  if (call.kind !== 'batch' || call.bytes < 2) return undefined;
+  const last = call.bytes - 1;
+  const middle = Math.min(call.bytes >>> 1, last - 1);
+  const before = input.lastIndexOf(LF, middle);
+  const cut = (before >= 0 ? before : input.indexOf(LF, middle)) + 1;
+  if (cut > last) return undefined;
+  return [
+    { ...call, bytes: cut, isTruncated: false },
+    { ...call, from: call.from + cut, bytes: call.bytes - cut },
+  ];
+}

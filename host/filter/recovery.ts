@@ -1,0 +1,177 @@
+/**
+ * What follows a fault: the filter is put back to what it was before the batch, and the batch is cut in halves until the
+ * one event that is at fault is alone. That event is left out; all others are processed, once, in their order.
+ *
+ * A batch that failed has emitted nothing, so nothing is emitted twice. What the fault costs is bounded: each step is one call
+ * of the filter, at most its fuel, and between two steps everybody else has a turn. The outcome does not depend on how
+ * events were batched: fuel is that of a call, so an event that is at fault alone is so in any batch, and no other is.
+ *
+ * Where more faults follow than are forgiven, or a version is on probation, the version before it takes over with the
+ * event in hand; without one the filter is taken out.
+ */
+import { FilterFault } from './fault.js';
+import { type Call, type Entry, fill, halves, make } from './journal.js';
+import type { FilterInstance } from './instance.js';
+import type { Recovering } from './slot.js';
+import { takeOver } from './state.js';
+
+const LF = 10;
+const discard = () => {};
+
+/** Begins behind the fault of a call; each `next` is a step. */
+export function* recover(slot: Recovering, failed: Call, error: unknown): Generator<void> {
+  /** What is left of the batch, the next one last. */
+  const parts = [failed];
+  let eventsLeft = linesOf(slot.filter().input, failed);
+  let fault: unknown = error;
+  yield* rewind(slot);
+  for (let isKnown = true; parts.length > 0; isKnown = false) {
+    const part = parts.pop() as Call;
+    // What it emitted before may have turned out to be unusable.
+    if (slot.isOut() || !fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+    if (!isKnown) {
+      yield;
+      const before = slot.filter().eventsIn();
+      const found = attempt(slot, part);
+      if (found === undefined) {
+        eventsLeft -= slot.filter().eventsIn() - before;
+        continue;
+      }
+      fault = found;
+      yield* rewind(slot);
+      if (!fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+    }
+    const cut = halves(slot.filter(), part);
+    if (cut) {
+      if (fault instanceof FilterFault && fault.kind === 'fuel') slot.setBatchBytes(cut[0].bytes);
+      parts.push(cut[1], cut[0]);
+      continue;
+    }
+    const verdict = yield* condemn(slot, part, fault);
+    if (verdict === 'out') return lose(slot, failed, eventsLeft);
+    if (verdict === 'again') parts.push(part);
+    else if (part.kind === 'batch') eventsLeft -= 1;
+  }
+}
+
+/** Makes a call; answers what went wrong. */
+function attempt(slot: Recovering, call: Call): unknown {
+  try {
+    slot.make(call);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** Puts the filter back to what it was before the call that failed: the snapshot, and the calls since once more. */
+function* rewind(slot: Recovering): Generator<void> {
+  const filter = slot.filter();
+  const since = slot.journal.since();
+  const counted = filter.ledger();
+  filter.restore();
+  for (const entry of since) {
+    yield;
+    if (isMadeAgain(filter, entry)) continue;
+    // The source has other bytes now, or none: what the snapshot holds is all there is.
+    filter.restore();
+    slot.forgetSince(counted);
+    for (const lost of since) tellLost(slot, lost);
+    break;
+  }
+  slot.save();
+}
+
+/** True when the call went exactly as it did before; the records of it are out already. */
+function isMadeAgain(filter: FilterInstance, { call, fuel }: Entry): boolean {
+  if (!fill(filter, call)) return false;
+  const before = filter.fuelUsed();
+  try {
+    make(filter, call, discard);
+  } catch {
+    return false;
+  }
+  return filter.fuelUsed() - before === fuel;
+}
+
+/** One event is at fault. Says whether it is left out, to be given to another version, or the end of the filter. */
+function* condemn(
+  slot: Recovering,
+  call: Call,
+  error: unknown,
+): Generator<void, 'left out' | 'again' | 'out'> {
+  const isOver = slot.budget().countFault();
+  const probation = slot.probation();
+  if (probation) {
+    yield* goBack(slot, probation.previous, error);
+    return 'again';
+  }
+  if (isOver) {
+    if (replaceByPrevious(slot, error)) return 'again';
+    flush(slot, call.nowMs);
+    slot.takeOut(error);
+    return 'out';
+  }
+  const line = call.kind === 'batch' ? slot.filter().input.subarray(0, call.bytes) : new Uint8Array();
+  slot.tell({ kind: 'dead', error, call, line });
+  return 'left out';
+}
+
+/** The version before goes on from where it was replaced: it sees again what the other one has published since. */
+function* goBack(slot: Recovering, to: FilterInstance, error: unknown): Generator<void> {
+  const from = slot.filter();
+  to.restore();
+  for (const entry of slot.journal.entries) {
+    yield;
+    try {
+      if (!fill(to, entry.call)) throw new FilterFault(to.manifest.name, 'rules', 'no event');
+      make(to, entry.call, discard);
+      to.save();
+    } catch {
+      to.restore();
+      tellLost(slot, entry);
+    }
+  }
+  slot.replace(to);
+  slot.save();
+  slot.tell({ kind: 'returned', error, from, to });
+}
+
+/** The version that ran before this one's probation was over, started anew, takes over the state by name. */
+function replaceByPrevious(slot: Recovering, error: unknown): boolean {
+  const from = slot.filter();
+  const to = slot.startLastGood();
+  if (!to) return false;
+  takeOver(from, to);
+  slot.replace(to);
+  slot.save();
+  slot.tell({ kind: 'returned', error, from, to });
+  return true;
+}
+
+/** Lets the filter tell its open windows before it goes, if it can. */
+function flush(slot: Recovering, nowMs: number): void {
+  try {
+    slot.filter().flush(nowMs, slot.sink);
+  } catch {
+    // It is at fault already; what it had counted goes with it.
+  }
+}
+
+function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {
+  if (call.kind === 'batch' && aggregated > 0)
+    tell({ kind: 'lost', cursor: call.cursor, events: aggregated });
+}
+
+/** What is left of a batch will not be looked at. */
+function lose({ tell }: Recovering, call: Call, events: number): void {
+  if (call.kind === 'batch' && events > 0) tell({ kind: 'lost', cursor: call.cursor, events });
+}
+
+/** Events of the batch, as far as the filter has left its input region as it was. */
+function linesOf(input: Buffer, call: Call): number {
+  if (call.kind !== 'batch') return 0;
+  let lines = 0;
+  for (let at = input.indexOf(LF); at >= 0 && at < call.bytes; at = input.indexOf(LF, at + 1)) lines += 1;
+  return lines;
+}

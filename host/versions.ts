@@ -1,0 +1,193 @@
+/**
+ * The versions of the filters that the config names: which one is started first, and how another one takes its place.
+ *
+ * A swap is prepared beside the running filter, and refused for any reason without touching it. The state goes over by name
+ * where the config is the same; another config may mean other things by the same names, so then what is open is told first.
+ */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { Config, FilterConfig } from './config.js';
+import type { Engine } from './engine.js';
+import { oneLine, printable, WeirError } from './errors.js';
+import { type FilterInstance, startFilter } from './filter/instance.js';
+import { type InstalledFilter, installedFilters, loadFilter, readModuleFile } from './filter/library.js';
+import { loadManifest } from './filter/manifest.js';
+import { admitBeside } from './filter/prepare.js';
+import { instanceZones } from './timezone.js';
+import { mismatch } from './validate.js';
+
+/** Versions that are remembered to name them when they come back. */
+const EARLIER_MAX = 8;
+
+/** A filter of the config and what it runs. */
+export interface Installed {
+  readonly entry: FilterConfig;
+  readonly loaded: InstalledFilter;
+}
+
+/** Loads what an entry of the config names. */
+export function loadEntry(entry: FilterConfig, filterDir: string | undefined): Installed {
+  const isOwn = filterDir !== undefined && installedFilters(filterDir).includes(entry.filter);
+  return { entry, loaded: loadFilter(entry.filter, isOwn ? filterDir : undefined) };
+}
+
+export function startEntry(
+  { entry, loaded: { manifest, module } }: Installed,
+  compiled?: WebAssembly.Module,
+): FilterInstance {
+  const zones = instanceZones(entry.timezone, `filters.${entry.instance}.timezone`);
+  const compile = compiled && (() => compiled);
+  return startFilter({ manifest, module, config: entry.config, zones, ...(compile ? { compile } : {}) });
+}
+
+export interface VersionsOptions {
+  readonly engine: Engine;
+  readonly installed: readonly Installed[];
+  readonly filterDir: string | undefined;
+  readonly now: () => number;
+  /** Throws MEMORY_BUDGET when these do not fit. */
+  readonly checkMemory: (installed: readonly Installed[]) => void;
+}
+
+export interface Versions {
+  /**
+   * Puts another version or config in the place of a running filter; answers a line that says what was done. Throws a WeirError, and the running one is
+   * untouched.
+   */
+  swap(next: Installed): Promise<string>;
+  /** The same with a module and a manifest from files. */
+  swapFiles(instance: string, modulePath: string, manifestPath: string): Promise<string>;
+  /**
+   * Goes over to another config: swaps every filter whose module, manifest or config is another one. Answers a line for each thing that
+   * was done, that could not be done, or that needs a restart.
+   */
+  reload(config: Config, before: Config): Promise<readonly string[]>;
+  /** The version before took over again. */
+  returned(instance: string): void;
+}
+
+export function createVersions(options: VersionsOptions): Versions {
+  const { engine, installed, filterDir, now, checkMemory } = options;
+  const running = new Map(installed.map((one) => [one.entry.instance, one]));
+  /** What ran before, the latest last. */
+  const earlier = new Map<string, Installed[]>();
+  const busy = new Set<string>();
+
+  function runningOf(instance: string): Installed {
+    const current = running.get(instance);
+    if (current) return current;
+    const known = [...running.keys()].join(', ');
+    throw new WeirError('SWAP_REFUSED', `filter "${printable(instance)}": expected one that runs (${known})`);
+  }
+
+  async function prepare(next: Installed): Promise<FilterInstance> {
+    const { instance } = next.entry;
+    checkMemory([...running.values()].map((one) => (one.entry.instance === instance ? next : one)));
+    const { manifest, module } = next.loaded;
+    return startEntry(next, await admitBeside(manifest.name, module));
+  }
+
+  async function swap(next: Installed): Promise<string> {
+    const { instance } = next.entry;
+    const current = runningOf(instance);
+    checkSame(current, next);
+    if (isSame(current, next)) return `${labelOf(next)} runs already`;
+    if (busy.has(instance))
+      throw new WeirError('SWAP_REFUSED', `filter ${instance}: another swap of it is being prepared`);
+    busy.add(instance);
+    try {
+      const filter = await prepare(next);
+      while (engine.isRecovering(instance)) await breathe();
+      if (engine.slot(instance)?.isOut !== false)
+        throw new WeirError('SWAP_REFUSED', `filter ${instance}: it was taken out`);
+      const flushes =
+        !isDeepStrictEqual(current.entry.config, next.entry.config) ||
+        current.entry.timezone !== next.entry.timezone;
+      const missing = engine.swap(instance, filter, now(), flushes);
+      running.set(instance, next);
+      earlier.set(instance, [...(earlier.get(instance) ?? []), current].slice(-EARLIER_MAX));
+      return `${labelOf(current)} -> ${labelOf(next)}${told(flushes, missing)}`;
+    } finally {
+      busy.delete(instance);
+    }
+  }
+
+  return {
+    swap,
+    async swapFiles(instance, modulePath, manifestPath) {
+      const manifest = loadManifest(manifestPath);
+      const module = readModuleFile(modulePath);
+      const { entry } = runningOf(instance);
+      return swap({ entry, loaded: { manifest, module } });
+    },
+    async reload(config, before) {
+      const lines = restartNeeded(config, before);
+      for (const entry of config.filters) {
+        const current = running.get(entry.instance);
+        if (!current) continue;
+        const { from, format } = current.entry;
+        try {
+          const next = loadEntry({ ...entry, from, format }, filterDir);
+          if (isSame(current, next)) continue;
+          lines.push(`filter ${entry.instance}: ${await swap(next)}`);
+        } catch (error) {
+          lines.push(oneLine(error));
+        }
+      }
+      return lines;
+    },
+    returned(instance) {
+      const previous = earlier.get(instance)?.pop();
+      if (previous) running.set(instance, previous);
+    },
+  };
+}
+
+/** What a reload does not touch, a line for each. */
+function restartNeeded(next: Config, before: Config): string[] {
+  const lines: string[] = [];
+  const add = (what: string) => lines.push(`${what}: changed; it needs a restart`);
+  const names = (config: Config) => config.filters.map(({ instance }) => instance);
+  if (!isDeepStrictEqual(names(next), names(before))) add('filters that run');
+  for (const key of ['appliance', 'data', 'nats', 'sources', 'limits'] as const)
+    if (!isDeepStrictEqual(next[key], before[key])) add(key);
+  for (const { instance, from, format } of next.filters) {
+    const old = before.filters.find((filter) => filter.instance === instance);
+    if (old && !isDeepStrictEqual([old.from, old.format], [from, format]))
+      add(`filters.${instance}.from or format`);
+  }
+  return lines;
+}
+
+function told(flushes: boolean, missing: readonly string[]): string {
+  if (missing.length > 0)
+    return `; begins anew, declared otherwise than before: ${missing.join(', ')}; open windows were told as partial ones`;
+  return flushes
+    ? '; its config is another one, so open windows were told as partial ones'
+    : '; state taken over';
+}
+
+/** `name@version+hash`, as messages say it. */
+export function labelOf({ loaded: { manifest, module } }: Installed): string {
+  const hash = createHash('sha256').update(module).digest('hex').slice(0, 12);
+  return `${manifest.name}@${manifest.version}+${hash}`;
+}
+
+/** Another filter under the same name would be a surprise to whoever reads its records. */
+function checkSame(current: Installed, next: Installed): void {
+  const [is, name] = [current.loaded.manifest.name, next.loaded.manifest.name];
+  if (is === name) return;
+  throw new WeirError(
+    'SWAP_REFUSED',
+    `filter ${current.entry.instance}: ${mismatch(`a version of ${is}`, name)}`,
+  );
+}
+
+function isSame(one: Installed, other: Installed): boolean {
+  return (
+    isDeepStrictEqual(one.entry, other.entry) &&
+    isDeepStrictEqual(one.loaded.manifest, other.loaded.manifest) &&
+    Buffer.compare(one.loaded.module, other.loaded.module) === 0
+  );
+}

@@ -1,0 +1,221 @@
+/**
+ * Faults: the event that is at fault is left out and told, everything else is as if it had not been, whatever the source and
+ * however events were batched.
+ */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { seeded } from '../../host/author/junk.js';
+import { memoryCursor } from '../../host/author/drive.js';
+import { createEngine, type Engine, type FilterEvent } from '../../host/engine.js';
+import { startFilter } from '../../host/filter/instance.js';
+import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
+import type { Manifest } from '../../host/filter/manifest.js';
+import { unpack } from '../../host/pack.js';
+import { createFileSource } from '../../host/source/file.js';
+import { createInbox } from '../../host/source/inbox.js';
+import type { Cursor } from '../../host/source/source.js';
+import type { Message, WireRecord } from '../../host/wire.js';
+import { temporaryFolder } from '../help.js';
+import { buildTestFilter, type TestFilter } from '../runtime/testfilter.js';
+
+const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
+const KINDS = ['trap', 'spin', 'deep', 'abort'] as const;
+
+const recovery = suite<{ built: TestFilter; loaded: InstalledFilter }>('recovery');
+recovery.before(async (context) => {
+  context.built = await buildTestFilter('stumbling');
+  context.loaded = loadFilter('stumbling', context.built.folder);
+});
+recovery.after(({ built }) => built.remove());
+
+/** `count` lines over some minutes; `whatFor` says what a line is to do. */
+function linesOf(count: number, whatFor: (at: number) => string | undefined): string[] {
+  return Array.from({ length: count }, (_, at) => {
+    const what = whatFor(at);
+    const todo = what === undefined ? '' : ` do=${what}`;
+    return `t=${NOW_MS + at * 50} n=${at} k=key-${(at * 7) % 23}${todo}`;
+  });
+}
+
+interface Outcome {
+  readonly records: readonly WireRecord[];
+  readonly dead: readonly WireRecord[];
+  readonly ledger: WireRecord;
+  readonly events: readonly FilterEvent[];
+}
+
+interface Told {
+  readonly engine: Engine;
+  outcome(): Outcome;
+}
+
+/** One filter in an engine of its own, and what it tells. */
+function engineOf(
+  { manifest, module }: InstalledFilter,
+  cursors: Readonly<Record<string, Cursor>>,
+  { batchBytes = 65_536, changes = {} }: { batchBytes?: number; changes?: Partial<Manifest> } = {},
+): Told {
+  const records: WireRecord[] = [];
+  const dead: WireRecord[] = [];
+  const events: FilterEvent[] = [];
+  const ledgers: WireRecord[] = [];
+  const filter = startFilter({ manifest: { ...manifest, ...changes }, module, config: {}, zones: [] });
+  const engine = createEngine({
+    appliance: 'a',
+    epoch: 'e',
+    batchBytes,
+    filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map(Object.entries(cursors)) }],
+    send({ subject, headers, body }: Message) {
+      const isDead = subject === 'weir.dead.a.f';
+      unpack(headers, body, (record) => {
+        if (isDead) dead.push(record);
+        else if (subject.endsWith('.ledger')) ledgers.push(record);
+        else records.push({ stream: subject.split('.').at(-1), ...record });
+      });
+    },
+    onFilterEvent: (_instance, event) => events.push(event),
+  });
+  return {
+    engine,
+    outcome() {
+      engine.closeWindows(NOW_MS);
+      engine.closeLedgers(NOW_MS);
+      engine.cut();
+      assert.is(ledgers.length, 1);
+      // Messages of different streams are cut at different times.
+      const inOrder = records.sort((one, other) => String(one.stream).localeCompare(String(other.stream)));
+      return { records: inOrder, dead, ledger: ledgers[0] as WireRecord, events };
+    },
+  };
+}
+
+function runLines(
+  loaded: InstalledFilter,
+  lines: readonly string[],
+  options: { batchBytes?: number; changes?: Partial<Manifest> } = {},
+): Outcome {
+  const told = engineOf(loaded, { s: memoryCursor(Buffer.from(`${lines.join('\n')}\n`)) }, options);
+  while (told.engine.turn(NOW_MS));
+  return told.outcome();
+}
+
+const counted = ({ ledger }: Outcome) => {
+  const { lost: _, cut: __, dead: ___, ts: ____, window_ms: _____, ...counters } = ledger;
+  return counters;
+};
+
+recovery(
+  'one line in 10,000 traps: all others are there, and the dead letters are those lines',
+  (context) => {
+    const lines = linesOf(100_000, (at) => (at % 10_000 === 4_321 ? KINDS[(at / 10_000) & 3] : undefined));
+    const bad = lines.filter((text) => text.includes('do='));
+    const found = runLines(context.loaded, lines);
+    const wanted = runLines(
+      context.loaded,
+      lines.filter((text) => !text.includes('do=')),
+    );
+    assert.is(bad.length, 10);
+    assert.equal(
+      found.dead.map(({ line }) => line),
+      bad,
+    );
+    assert.equal(found.records, wanted.records);
+    assert.equal(counted(found), counted(wanted));
+    assert.equal(found.ledger.dead, { s: 10 });
+    assert.equal(found.ledger.lost, {});
+    assert.equal(
+      found.dead.map(({ kind }) => kind),
+      bad.map(
+        (text) =>
+          ({ trap: 'trap', spin: 'fuel', deep: 'stack', abort: 'abort' })[text.split('do=')[1] as 'trap'],
+      ),
+    );
+  },
+);
+
+recovery('neither what is left out nor what is emitted depends on how events are batched', (context) => {
+  const seed = 20_261_126;
+  console.log(`\nnote: seed ${seed}`);
+  const below = seeded(seed);
+  const lines = linesOf(4_000, () => (below(150) === 0 ? KINDS[below(KINDS.length)] : undefined));
+  const [first, ...others] = [256, 1_000, 7_777, 65_536].map((batchBytes) =>
+    runLines(context.loaded, lines, { batchBytes }),
+  );
+  assert.ok((first as Outcome).dead.length > 10);
+  for (const other of others) {
+    assert.equal(other.records, (first as Outcome).records);
+    assert.equal(other.dead, (first as Outcome).dead);
+    assert.equal(other.ledger, (first as Outcome).ledger);
+  }
+});
+
+recovery('a batch that needs more fuel than an event may take is cut, and nobody is at fault', (context) => {
+  const lines = linesOf(5_000, () => undefined);
+  const plenty = runLines(context.loaded, lines);
+  const scarce = runLines(context.loaded, lines, { changes: { fuel: 200_000 } });
+  assert.equal(scarce.records, plenty.records);
+  assert.equal(scarce.ledger, plenty.ledger);
+  assert.equal(scarce.events, []);
+});
+
+recovery(
+  'more faults than are forgiven take the filter out, and what is left is counted as lost',
+  (context) => {
+    const lines = linesOf(1_000, (at) => (at >= 100 && at < 110 ? 'trap' : undefined));
+    const found = runLines(context.loaded, lines, { changes: { faults: 3 } });
+    assert.is(found.dead.length, 3);
+    assert.equal(
+      found.events.map(({ kind }) => kind),
+      ['fault', 'fault', 'fault', 'out'],
+    );
+    assert.equal(found.ledger.dead, { s: 3 });
+    assert.is(found.ledger.in, 100);
+    assert.equal(found.ledger.lost, { s: 897 });
+    assert.is(found.ledger.taken_out, true);
+    const sums = found.records.filter(({ stream }) => stream === 'sums');
+    assert.is(
+      sums.reduce((sum, { count }) => sum + (count as number), 0),
+      100,
+      'what it had counted is told',
+    );
+    assert.ok(sums.every(({ partial }) => partial === true));
+  },
+);
+
+recovery('faults far apart are forgiven', (context) => {
+  const lines = linesOf(60_000, (at) => (at % 6_000 === 1 ? 'trap' : undefined));
+  const found = runLines(context.loaded, lines, { batchBytes: 1_024, changes: { faults: 3 } });
+  assert.is(found.dead.length, 10);
+  assert.is(found.ledger.in, 59_990);
+});
+
+recovery('from a bounded inbox that waits, and from files that grow, the same', async (context) => {
+  const lines = linesOf(30_000, (at) => (at % 3_000 === 2_999 ? 'trap' : undefined));
+  const wanted = runLines(context.loaded, lines);
+  const inbox = createInbox({ capacityBytes: 65_536, eventBytesMax: 1_024 });
+  const fromInbox = engineOf(context.loaded, { s: inbox.cursor() }, { batchBytes: 8_192 });
+  let sent = 0;
+  do {
+    for (; sent < lines.length && inbox.freeBytes() > inbox.eventBytesMax; sent++)
+      inbox.append(Buffer.from(lines[sent] as string));
+  } while (fromInbox.engine.turn(NOW_MS) || sent < lines.length);
+  const { path, remove } = await temporaryFolder();
+  const file = join(path, 'a.log');
+  writeFileSync(file, '');
+  appendFileSync(file, lines.join('\n'));
+  const source = createFileSource('s', [file], { untilEof: true });
+  await source.open();
+  const fromFile = engineOf(context.loaded, { s: source.cursor() }, { batchBytes: 4_096 });
+  while (fromFile.engine.turn(NOW_MS));
+  for (const found of [fromInbox.outcome(), fromFile.outcome()]) {
+    assert.equal(found.ledger, wanted.ledger);
+    assert.equal(found.dead, wanted.dead);
+    assert.equal(found.records, wanted.records);
+  }
+  await source.close();
+  await remove();
+});
+
+recovery.run();

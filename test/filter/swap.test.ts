@@ -1,0 +1,238 @@
+/**
+ * Swaps: another version goes on between two batches, with the state, and nothing is lost or seen twice; one that is at
+ * fault on probation gives way to the one before.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { memoryCursor } from '../../host/author/drive.js';
+import { createEngine, type Engine, type FilterEvent } from '../../host/engine.js';
+import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
+import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
+import { PROBATION_BATCHES } from '../../host/limits.js';
+import { unpack } from '../../host/pack.js';
+import type { WireRecord } from '../../host/wire.js';
+import { buildTestFilter, type TestFilter } from '../runtime/testfilter.js';
+
+const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
+
+const swap = suite<{ built: TestFilter; loaded: InstalledFilter }>('swap');
+swap.before(async (context) => {
+  context.built = await buildTestFilter('stumbling');
+  context.loaded = loadFilter('stumbling', context.built.folder);
+});
+swap.after(({ built }) => built.remove());
+
+interface Config {
+  readonly is?: string;
+  readonly capacity?: number;
+  readonly stumbles?: number;
+}
+
+/** A version of the filter; those of the same config have the same state. */
+function version(
+  { manifest, module }: InstalledFilter,
+  number: string,
+  config: Config = {},
+  faults = 100,
+): FilterInstance {
+  return startFilter({ manifest: { ...manifest, version: number, faults }, module, config, zones: [] });
+}
+
+interface Told {
+  readonly engine: Engine;
+  readonly records: WireRecord[];
+  readonly dead: WireRecord[];
+  readonly events: FilterEvent[];
+  readonly ledgers: WireRecord[];
+  /** Messages' `Weir-Filter` versions, in order, of the stream `kept`. */
+  readonly versions: string[];
+  readonly seqs: number[];
+  run(lines: readonly string[]): void;
+  end(): void;
+  /** Counts by key over all windows, partial records included. */
+  sums(): Record<string, number>;
+}
+
+function engineOf(first: FilterInstance, batchBytes = 4_096): Told {
+  const cursor = memoryCursor();
+  const [records, dead, ledgers]: WireRecord[][] = [[], [], []];
+  const events: FilterEvent[] = [];
+  const versions: string[] = [];
+  const seqs: number[] = [];
+  const engine = createEngine({
+    appliance: 'a',
+    epoch: 'e',
+    batchBytes,
+    filters: [{ instance: 'f', filter: first, format: 'cbor', cursors: new Map([['s', cursor]]) }],
+    send({ subject, headers, body }) {
+      const stream = subject.split('.').at(-1);
+      if (stream === 'kept') {
+        versions.push((headers['Weir-Filter'] as string).replace(/.*@(.*)\+.*/, '$1'));
+        seqs.push(Number(headers['Weir-Seq']));
+      }
+      const target = subject.startsWith('weir.dead.') ? dead : stream === 'ledger' ? ledgers : records;
+      unpack(headers, body, (record) => (target as WireRecord[]).push({ stream, ...record }));
+    },
+    onFilterEvent: (_instance, event) => events.push(event),
+  });
+  const told: Told = {
+    engine,
+    records: records as WireRecord[],
+    dead: dead as WireRecord[],
+    ledgers: ledgers as WireRecord[],
+    events,
+    versions,
+    seqs,
+    run(lines) {
+      cursor.put(Buffer.from(lines.map((line) => `${line}\n`).join('')));
+      while (engine.turn(NOW_MS));
+    },
+    end() {
+      engine.closeWindows(NOW_MS);
+      engine.closeLedgers(NOW_MS);
+      engine.cut();
+    },
+    sums() {
+      const sums: Record<string, number> = {};
+      for (const { stream, k, count } of told.records)
+        if (stream === 'sums') sums[k as string] = (sums[k as string] ?? 0) + (count as number);
+      return sums;
+    },
+  };
+  return told;
+}
+
+/** Lines `from` to `to`, of which those in `bad` are to trap. */
+function lines(from: number, to: number, bad: readonly number[] = []): string[] {
+  return Array.from({ length: to - from }, (_, index) => {
+    const at = from + index;
+    return `t=${NOW_MS + at * 50} n=${at} k=key-${at % 23}${bad.includes(at) ? ' do=trap' : ''}`;
+  });
+}
+
+const keptNumbers = ({ records }: Told) =>
+  records.filter(({ stream }) => stream === 'kept').map(({ n }) => n as number);
+const fifths = (to: number) => Array.from({ length: Math.ceil(to / 5) }, (_, at) => at * 5);
+
+swap(
+  '1,000 swaps while events flow: each event once, by one version, and totals as without a swap',
+  (context) => {
+    const count = 50_000;
+    const plain = engineOf(version(context.loaded, '1.0.0'));
+    plain.run(lines(0, count));
+    plain.end();
+    const swapped = engineOf(version(context.loaded, '1.0.0'));
+    for (let round = 0; round < 1_000; round++) {
+      swapped.run(lines(round * 50, round * 50 + 50));
+      const missing = swapped.engine.swap('f', version(context.loaded, `1.0.${round + 1}`), NOW_MS, false);
+      assert.equal(missing, []);
+    }
+    swapped.end();
+    assert.equal(keptNumbers(swapped), fifths(count));
+    const sums = ({ records }: Told) => records.filter(({ stream }) => stream === 'sums');
+    assert.equal(sums(swapped), sums(plain));
+    assert.equal(swapped.ledgers, plain.ledgers);
+    assert.equal(
+      swapped.seqs,
+      swapped.seqs.map((_, at) => at + 1),
+      'numbers without holes',
+    );
+    assert.equal(new Set(swapped.versions).size, 1_000);
+  },
+);
+
+swap("a version that is at fault on probation gives way, and the event is the old one's", (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }));
+  told.run(lines(0, 1_000));
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }), NOW_MS, false);
+  told.run(lines(1_000, 5_000, [3_333]));
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned'],
+  );
+  told.run(lines(5_000, 6_000));
+  told.end();
+  assert.equal(keptNumbers(told), fifths(6_000));
+  assert.is(
+    Object.values(told.sums()).reduce((sum, n) => sum + n, 0),
+    6_000,
+  );
+  assert.equal(told.dead, []);
+  const [ledger] = told.ledgers;
+  assert.equal([ledger?.in, ledger?.lost, ledger?.dead], [6_000, {}, {}]);
+  assert.equal([...new Set(told.versions)], ['1.0.0', '2.0.0', '1.0.0'].slice(0, 2));
+  assert.is(told.versions.at(-1), '1.0.0');
+});
+
+swap('an event that neither version can bear is a dead letter of the old one', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0'));
+  told.run(lines(0, 100));
+  told.engine.swap('f', version(context.loaded, '2.0.0'), NOW_MS, false);
+  told.run(lines(100, 1_000, [555]));
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned', 'fault'],
+  );
+  assert.is(told.dead.length, 1);
+  assert.is(told.ledgers[0]?.in, 999);
+  assert.is(
+    Object.values(told.sums()).reduce((sum, n) => sum + n, 0),
+    999,
+  );
+});
+
+swap(
+  'after probation it is the budget of faults that brings the version before back, with the state',
+  (context) => {
+    const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
+    told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }, 2), NOW_MS, false);
+    const enough = PROBATION_BATCHES * 8;
+    told.run(lines(0, enough));
+    assert.equal(
+      told.events.map(({ kind }) => kind),
+      ['approved'],
+    );
+    told.run(lines(enough, enough + 100, [enough + 10, enough + 11, enough + 12, enough + 13]));
+    told.end();
+    assert.equal(
+      told.events.map(({ kind }) => kind),
+      ['approved', 'fault', 'fault', 'returned'],
+    );
+    assert.is(told.ledgers[0]?.in, enough + 98);
+    assert.is(
+      Object.values(told.sums()).reduce((sum, n) => sum + n, 0),
+      enough + 98,
+    );
+    assert.is(told.versions.at(-1), '1.0.0');
+  },
+);
+
+swap('what is declared otherwise is told before, as partial records, and totals stay', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0', { capacity: 64 }));
+  told.run(lines(0, 2_345));
+  const missing = told.engine.swap('f', version(context.loaded, '2.0.0', { capacity: 128 }), NOW_MS, false);
+  assert.equal(missing, ['sums']);
+  told.run(lines(2_345, 4_000));
+  told.end();
+  const partial = told.records.filter(({ partial: isPartial }) => isPartial === true);
+  assert.is(partial.length, 23);
+  const plain = engineOf(version(context.loaded, '1.0.0'));
+  plain.run(lines(0, 4_000));
+  plain.end();
+  assert.equal(told.sums(), plain.sums());
+});
+
+swap('a version that cannot tell its open windows is not replaced', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0', { is: 'mute' }));
+  told.run(lines(0, 500));
+  const next = version(context.loaded, '2.0.0');
+  assert.throws(() => told.engine.swap('f', next, NOW_MS, true), /stopped: unreachable/);
+  told.run(lines(500, 1_000));
+  told.engine.cut();
+  assert.equal(keptNumbers(told), fifths(1_000));
+  assert.equal([...new Set(told.versions)], ['1.0.0']);
+  assert.equal(told.events, []);
+});
+
+swap.run();

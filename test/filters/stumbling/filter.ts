@@ -1,0 +1,60 @@
+// For tests: counts by key and minute, keeps every fifth number, and breaks down where a line tells it to, once it has
+// emitted and counted something.
+import { KeyValue, Stream, Table, Text, Windows } from 'weir/runtime';
+import { config, events, key, literal, malformed, parseDecimal } from 'weir/runtime';
+
+const settings = config().only(['is', 'capacity', 'stumbles']);
+const isMute = settings.has('is');
+const stumbles = settings.get('stumbles').int(1, 0, 1) === 1;
+
+const pairs = new KeyValue();
+const time = pairs.field(literal('t'));
+const number = pairs.field(literal('n'));
+const group = pairs.field(literal('k'));
+const todo = pairs.field(literal('do'));
+
+const TRAP = literal('trap');
+const SPIN = literal('spin');
+const DEEP = literal('deep');
+const ABORT = literal('abort');
+
+const kept = new Stream('kept');
+const sums = new Stream('sums');
+const minutes = new Windows('minutes', 60_000, 0);
+const table = new Table('sums', <u32>settings.get('capacity').int(512, 1, 512), 32, 1);
+const N = key('n');
+const K = key('k');
+const COUNT = key('count');
+const part = new Text();
+
+events((line: Text): void => {
+  if (!pairs.parse(line)) return malformed();
+  const at = parseDecimal(time.text(), 0, i64.MAX_VALUE);
+  const n = parseDecimal(number.text(), 0, i64.MAX_VALUE);
+  table.add(table.at(minutes.of(at)).by(group.text()).row(), 0, 1);
+  if (n % 5 === 0) kept.open(at).int(N, n).close();
+  if (stumbles) stumble(todo.text());
+});
+
+minutes.close(table, (row: usize): void => {
+  if (isMute) unreachable();
+  table.part(row, 0, part);
+  sums.open(table.windowOf(row)).text(K, part).int(COUNT, table.count(row, 0)).close();
+});
+
+function stumble(what: Text): void {
+  if (what.equals(TRAP)) unreachable();
+  if (what.equals(ABORT)) abort('it was told to');
+  if (what.equals(DEEP)) deep(1);
+  if (what.equals(SPIN)) spin();
+}
+
+function deep(level: i32): i32 {
+  // Not a tail call, and of some use, so that the compiler leaves it a recursion.
+  store<i32>(0, level);
+  return level < 0 ? 0 : deep(level + 1) + level;
+}
+
+function spin(): void {
+  for (let turn = 0; turn >= 0; turn = (turn + 1) & 0xffff) store<i32>(0, turn);
+}
