@@ -197,6 +197,7 @@ function createLoop(
     filterDir,
     now,
     checkMemory: (ones) => checkMemory(config, ones),
+    tell: (instance, line) => tell(instance, `swapped: ${line}`),
   });
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
   const saver = createSaver(
@@ -260,9 +261,7 @@ function createLoop(
       for (const line of lines) print(`reload: ${line}`);
     },
     async handle(request) {
-      const line = await versions.swapFiles(request.filter, request.module, request.manifest);
-      tell(request.filter, `swapped: ${line}`);
-      return [line];
+      return [await versions.swapFiles(request.filter, request.module, request.manifest)];
     },
     async run() {
       await read();

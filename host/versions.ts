@@ -48,15 +48,15 @@ export interface VersionsOptions {
   readonly now: () => number;
   /** Throws MEMORY_BUDGET when these do not fit. */
   readonly checkMemory: (installed: readonly Installed[]) => void;
+  /** A filter was swapped. */
+  readonly tell: (instance: string, line: string) => void;
 }
 
 export interface Versions {
   /**
-   * Puts another version or config in the place of a running filter; answers a line that says what was done. Throws a WeirError, and the running one is
-   * untouched.
+   * Puts another version, read from files, in the place of a running filter; answers a line that says what was done. Throws a
+   * WeirError, and the running one is untouched.
    */
-  swap(next: Installed): Promise<string>;
-  /** The same with a module and a manifest from files. */
   swapFiles(instance: string, modulePath: string, manifestPath: string): Promise<string>;
   /**
    * Goes over to another config: swaps every filter whose module, manifest or config is another one. Answers a line for each thing that
@@ -68,7 +68,7 @@ export interface Versions {
 }
 
 export function createVersions(options: VersionsOptions): Versions {
-  const { engine, installed, filterDir, now, checkMemory } = options;
+  const { engine, installed, filterDir, now, checkMemory, tell } = options;
   const running = new Map(installed.map((one) => [one.entry.instance, one]));
   /** What ran before, the latest last. */
   const earlier = new Map<string, Installed[]>();
@@ -105,16 +105,17 @@ export function createVersions(options: VersionsOptions): Versions {
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||
         current.entry.timezone !== next.entry.timezone;
       const missing = engine.swap(instance, filter, now(), flushes);
+      const line = `${labelOf(current)} -> ${labelOf(next)}${told(flushes, missing)}`;
+      tell(instance, line);
       running.set(instance, next);
       earlier.set(instance, [...(earlier.get(instance) ?? []), current].slice(-EARLIER_MAX));
-      return `${labelOf(current)} -> ${labelOf(next)}${told(flushes, missing)}`;
+      return line;
     } finally {
       busy.delete(instance);
     }
   }
 
   return {
-    swap,
     async swapFiles(instance, modulePath, manifestPath) {
       const manifest = loadManifest(manifestPath);
       const module = readModuleFile(modulePath);
@@ -129,8 +130,7 @@ export function createVersions(options: VersionsOptions): Versions {
         const { from, format } = current.entry;
         try {
           const next = loadEntry({ ...entry, from, format }, filterDir);
-          if (isSame(current, next)) continue;
-          lines.push(`filter ${entry.instance}: ${await swap(next)}`);
+          if (!isSame(current, next)) lines.push(`filter ${entry.instance}: ${await swap(next)}`);
         } catch (error) {
           lines.push(oneLine(error));
         }

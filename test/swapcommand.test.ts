@@ -1,0 +1,220 @@
+/**
+ * Faults and swaps as an operator sees them: a host process, a real broker, `weir swap`, SIGHUP, dead letters and status.
+ */
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { connectBroker } from '../host/broker.js';
+import { unpack } from '../host/pack.js';
+import type { WireRecord } from '../host/wire.js';
+import { readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
+import { endAll, type Running, said, WAIT_MS, weir } from './command.js';
+import { temporaryFolder, until } from './help.js';
+import { buildTestFilter, type TestFilter } from './runtime/testfilter.js';
+
+interface Context {
+  broker: TestBroker;
+  built: TestFilter;
+  folder: string;
+  appliance: string;
+}
+
+const commands = suite<Context>('weir swap');
+let number = 0;
+commands.before(async (context) => {
+  context.broker = await startTestBroker();
+  context.built = await buildTestFilter('stumbling');
+});
+commands.after(async ({ broker, built }) => {
+  await endAll();
+  await built.remove();
+  await broker.stop();
+});
+commands.before.each(async (context) => {
+  context.folder = (await temporaryFolder()).path;
+  context.appliance = `fw-${++number}`;
+  cpSync(join(context.built.folder, 'stumbling'), join(context.folder, 'filters/stumbling'), {
+    recursive: true,
+  });
+  cpSync(join(context.folder, 'filters/stumbling'), join(context.folder, 'next'), { recursive: true });
+  setManifest(context, 'next', { version: '2.0.0' });
+  writeFileSync(join(context.folder, 'a.log'), '');
+});
+commands.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
+
+function setManifest({ folder }: Context, where: string, changes: object): void {
+  const path = join(folder, where, 'filter.json');
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
+}
+
+function writeConfig({ folder, broker, appliance }: Context, config: object): void {
+  const filters = { stumbling: { from: ['a'], config } };
+  writeFileSync(
+    join(folder, 'weir.json'),
+    JSON.stringify({
+      appliance,
+      data: 'data',
+      nats: { servers: [broker.url] },
+      sources: { a: { file: 'a.log' } },
+      filters,
+    }),
+  );
+}
+
+async function startHost(context: Context, config: object = {}): Promise<Running> {
+  writeConfig(context, config);
+  const host = weir(['run', '--filter-dir', 'filters'], context.folder);
+  await until(() => host.err().includes(': reading a;'), WAIT_MS, 'the host reads');
+  return host;
+}
+
+let written = 0;
+function append({ folder }: Context, ...todo: string[]): void {
+  const lines = todo.map((what) => `t=${Date.now()} n=${written++ * 5} k=x do=${what}\n`);
+  appendFileSync(join(folder, 'a.log'), lines.join(''));
+}
+
+async function kept({ broker, appliance }: Context): Promise<WireRecord[]> {
+  return recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.kept`));
+}
+
+async function stopped(host: Running): Promise<number | null> {
+  host.child.kill('SIGTERM');
+  return host.exited;
+}
+
+commands(
+  'an event at fault is a dead letter, the status says so, and all others are there',
+  async (context) => {
+    const { broker, appliance } = context;
+    const listener = await connectBroker({
+      servers: [broker.url],
+      name: 'test',
+      wait: 'fail-fast',
+      notice: () => {},
+    });
+    const told: WireRecord[] = [];
+    listener.subscribe(`weir.status.${appliance}`, (_subject, headers, body) =>
+      unpack(headers, body, (status) => told.push(status)),
+    );
+    await listener.flush();
+    const host = await startHost(context);
+    append(context, 'nothing', 'trap', 'nothing', 'spin', 'nothing');
+    const state = () => (told.at(-1)?.filters as Record<string, WireRecord>)?.stumbling;
+    await until(() => state()?.in === 3, WAIT_MS, 'the status tells of three events');
+    assert.is(state()?.running, (state()?.running as string).match(/^stumbling@1\.0\.0\+[\da-f]{12}$/)?.[0]);
+    assert.is(state()?.state, 'runs');
+    assert.match(
+      (state()?.last as WireRecord).text as string,
+      /at fault at an event of a, which is left out/,
+    );
+    assert.is(await stopped(host), 0, host.err());
+    assert.is((await kept(context)).length, 3);
+    const dead = recordsOf(await readStream(broker.url, `weir.dead.${appliance}.stumbling`));
+    assert.equal(
+      dead.map(({ kind, source, line }) => [kind, source, (line as string).replace(/.* /, '')]),
+      [
+        ['trap', 'a', 'do=trap'],
+        ['fuel', 'a', 'do=spin'],
+      ],
+    );
+    const ledgers = recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.ledger`));
+    assert.equal(
+      ledgers.reduce((sum, { dead: counts }) => sum + ((counts as { a?: number }).a ?? 0), 0),
+      2,
+    );
+    await listener.close();
+  },
+);
+
+commands(
+  'another version takes over while lines come; one that is at fault gives way again',
+  async (context) => {
+    const host = await startHost(context, { stumbles: 0 });
+    append(context, 'nothing', 'trap');
+    const swapped = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+    assert.is(swapped.code, 0, swapped.err);
+    assert.match(
+      swapped.out,
+      /^stumbling@1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0\+[\da-f]{12}; state taken over\n$/,
+    );
+    append(context, 'nothing');
+    const again = await said(['swap', 'stumbling', 'next/filter.wasm', '--data', 'data'], context.folder);
+    assert.match(again.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already\n$/);
+    // The same with a config in which it breaks down: SIGHUP reads it.
+    cpSync(join(context.folder, 'next'), join(context.folder, 'filters/stumbling'), { recursive: true });
+    writeConfig(context, { stumbles: 1 });
+    host.child.kill('SIGHUP');
+    await until(() => host.err().includes('reload: filter stumbling: '), WAIT_MS, 'it was read anew');
+    assert.match(host.err(), /its config is another one, so open windows were told as partial ones/);
+    append(context, 'nothing', 'trap', 'nothing');
+    await until(() => host.err().includes('runs again'), WAIT_MS, 'the version before runs again');
+    assert.is(await stopped(host), 0, host.err());
+    assert.is((await kept(context)).length, 6);
+    assert.equal(
+      recordsOf(await readStream(context.broker.url, `weir.dead.${context.appliance}.stumbling`)),
+      [],
+      'the version before can bear the line',
+    );
+  },
+);
+
+commands('what cannot be swapped is refused by name, and the running filter goes on', async (context) => {
+  const host = await startHost(context);
+  const { folder } = context;
+  writeFileSync(join(folder, 'next/rubbish.wasm'), 'not a module');
+  cpSync(join(folder, 'next'), join(folder, 'other'), { recursive: true });
+  setManifest(context, 'other', { name: 'other' });
+  cpSync(join(folder, 'next'), join(folder, 'huge'), { recursive: true });
+  setManifest(context, 'huge', {
+    memory: { static: '32KiB', state: '48MiB', scratch: '64KiB', input: '4MiB', output: '4KiB' },
+  });
+  cpSync(join(folder, 'next'), join(folder, 'liar'), { recursive: true });
+  setManifest(context, 'liar', {
+    memory: { static: '32KiB', state: '4KiB', scratch: '64KiB', input: '64KiB', output: '4KiB' },
+  });
+  cpSync(join(folder, 'next'), join(folder, 'abi'), { recursive: true });
+  setManifest(context, 'abi', { abi: 2 });
+  for (const [args, expected] of [
+    [['nobody', 'next'], /^weir: SWAP_REFUSED: filter "nobody": expected one that runs \(stumbling\)/],
+    [
+      ['stumbling', 'next/rubbish.wasm'],
+      /^weir: MODULE_REFUSED: .*expected a WebAssembly module, found other bytes/,
+    ],
+    [['stumbling', 'nowhere.wasm'], /^weir: M\w+: .*nowhere\.wasm|filter\.json: expected a readable file/],
+    [
+      ['stumbling', 'other'],
+      /^weir: SWAP_REFUSED: filter stumbling: expected a version of stumbling, found "other"/,
+    ],
+    [['stumbling', 'huge'], /^weir: (MEMORY_BUDGET|MANIFEST_INVALID): /],
+    [['stumbling', 'liar'], /^weir: MEMORY_MANIFEST: .*memory\.state of filter\.json is too small/],
+    [['stumbling', 'abi'], /^weir: MANIFEST_INVALID: .*abi: expected 1, the ABI of this host, found 2/],
+  ] as const) {
+    const { code, err } = await said(['swap', ...args, '--data', 'data'], folder);
+    assert.is(code, 1, args.join(' '));
+    assert.match(err, expected, args.join(' '));
+  }
+  assert.match(
+    (await said(['swap', 'stumbling', 'next', '--data', 'nowhere'], folder)).err,
+    /HOST_UNREACHABLE/,
+  );
+  append(context, 'nothing');
+  await until(async () => (await kept(context)).length === 1, WAIT_MS, 'it goes on');
+  assert.not.match(host.err(), /swapped/);
+  assert.is(await stopped(host), 0);
+});
+
+commands('of two swaps at once one is made', async (context) => {
+  const host = await startHost(context);
+  const both = await Promise.all(
+    [1, 2].map(() => said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder)),
+  );
+  const line = both.map(({ out, err }) => out + err).join('');
+  assert.match(line, /1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0/);
+  assert.match(line, /another swap of it is being prepared|runs already/);
+  assert.is(host.err().match(/swapped/g)?.length, 1);
+  assert.is(await stopped(host), 0);
+});
+
+commands.run();
