@@ -17,6 +17,8 @@ import {
   FILTER_CONFIG_BYTES_MAX,
   FILTERS_MAX,
   FILTERS_MEMORY_BYTES_DEFAULT,
+  CPU_SHARE_DEFAULT,
+  CPU_SHARE_MAX,
   CPU_SHARE_MIN,
   PROCESSES_EVERY_MS_DEFAULT,
   PROCESSES_EVERY_MS_MAX,
@@ -60,8 +62,8 @@ export interface LimitsConfig {
   readonly memoryBytes: number;
   /** Messages that wait for the broker. */
   readonly spoolBytes: number;
-  /** The host's share of one core; absent: as much as it can use. */
-  readonly cpu?: number;
+  /** The host's share of the processor, in cores. */
+  readonly cpu: number;
 }
 
 export interface NatsConfig {
@@ -176,11 +178,11 @@ function limitsOf({
   spool?: number;
   cpu?: number;
 } = {}): LimitsConfig {
-  const sizes = {
+  return {
     memoryBytes: memory ?? FILTERS_MEMORY_BYTES_DEFAULT,
     spoolBytes: spool ?? SPOOL_BYTES_DEFAULT,
+    cpu: cpu ?? CPU_SHARE_DEFAULT,
   };
-  return cpu === undefined ? sizes : { ...sizes, cpu };
 }
 
 export function machineFacts(): MachineFacts {
@@ -250,7 +252,7 @@ function configSchema(folder: string) {
   const limits = object({
     memory: v.exactOptional(textAs('a size such as "96MiB"', readSize)),
     spool: v.exactOptional(textAs('a size from 1MiB to 1GiB, such as "64MiB"', readSpool)),
-    cpu: v.exactOptional(v.custom<number>(isShare, 'a fraction of one core from 0.01 to 1, such as 0.25')),
+    cpu: v.exactOptional(v.custom<number>(isShare, 'a number of cores from 0.01 to 64, such as 0.25')),
   });
   const whole = object({
     appliance: v.exactOptional(name()),
@@ -352,7 +354,7 @@ function readInterval(value: string): number | undefined {
 }
 
 function isShare(value: unknown): boolean {
-  return typeof value === 'number' && value >= CPU_SHARE_MIN && value <= 1;
+  return typeof value === 'number' && value >= CPU_SHARE_MIN && value <= CPU_SHARE_MAX;
 }
 
 /** What a program can be given: the kernel ends an argument at NUL. */

@@ -98,8 +98,7 @@ function summary(
   );
   const sum = filters.reduce((total, { filter }) => total + filter.manifest.memoryBytes, 0);
   const { memoryBytes, cpu } = config.limits;
-  const share = cpu === undefined ? '' : `; at most ${cpu} of a core`;
-  const budget = `${mebibytes(sum)} of ${mebibytes(memoryBytes)}${share}`;
+  const budget = `${mebibytes(sum)} of ${mebibytes(memoryBytes)}; at most ${cpu} cores`;
   return `${config.appliance}: reading ${[...sources.keys()].join(', ')}; filters ${terms.join(' + ')} = ${budget}`;
 }
 

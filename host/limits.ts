@@ -173,9 +173,13 @@ export const FILE_RESCAN_MS = 5_000;
 /** A rotated file that stays unchanged this long is complete: its writer has gone on to the new one. */
 export const FILE_SETTLED_MS = 5_000;
 
-/** Least share of a core that can be asked for: with less, nothing would ever be read to its end. */
+/** Default of `limits.cpu`, in cores: what an appliance can spare without anybody having been asked. */
+export const CPU_SHARE_DEFAULT = 0.25;
+/** Least share that can be asked for: with less, nothing would ever be read to its end. */
 export const CPU_SHARE_MIN = 0.01;
-/** Processor time that a quiet host saves up for a burst, where it has a share; and its longest rest at a time. */
+/** Most: more cores than the host's threads (its own, the garbage collector's, the compiler's) can keep busy, so no limit. */
+export const CPU_SHARE_MAX = 64;
+/** Processor time that a quiet host saves up for a burst; and its longest rest at a time. */
 export const PACE_BURST_MS = 250;
 export const PACE_REST_MS_MAX = 100;
 

@@ -1,5 +1,5 @@
 /**
- * Pace: the host's own share of the processor. With a share it reads slower instead of burning the box.
+ * Pace: the host's own share of the processor. It reads slower instead of burning the box.
  *
  * A token bucket in milliseconds of processor time: it fills with the share of each millisecond that goes by, holds
  * at most `PACE_BURST_MS`, and what the whole process has used (compression and garbage collection included)
@@ -28,9 +28,8 @@ const PROCESS: PaceClock = {
   },
 };
 
-/** `share` is a fraction of one core; without one nothing ever rests. */
-export function createPace(share: number | undefined, { nowMs, usedMs }: PaceClock = PROCESS): Pace {
-  if (share === undefined) return { restMs: () => 0 };
+/** `share` is in cores: 0.25 is a quarter of one. */
+export function createPace(share: number, { nowMs, usedMs }: PaceClock = PROCESS): Pace {
   let tokensMs = PACE_BURST_MS;
   let lastNowMs = nowMs();
   let lastUsedMs = usedMs();

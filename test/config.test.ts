@@ -7,6 +7,7 @@ import { parseConfig } from '../host/config.js';
 import { WeirError } from '../host/errors.js';
 import {
   CONFIG_LIST_MAX,
+  CPU_SHARE_DEFAULT,
   FILTER_CONFIG_BYTES_MAX,
   FILTERS_MAX,
   FILTERS_MEMORY_BYTES_DEFAULT,
@@ -78,6 +79,7 @@ test('what is left out has a default', () => {
   assert.equal(config.limits, {
     memoryBytes: FILTERS_MEMORY_BYTES_DEFAULT,
     spoolBytes: SPOOL_BYTES_DEFAULT,
+    cpu: CPU_SHARE_DEFAULT,
   });
 });
 
@@ -170,11 +172,11 @@ test('an error names the file, the key, what was expected and what was found', (
 });
 
 test('a share of the processor and a spool are within their bounds', () => {
-  for (const cpu of [0.01, 0.25, 1]) assert.is(parse({ limits: { cpu } }).limits.cpu, cpu);
-  for (const cpu of [0, -1, 1.5, '0.25', null]) {
+  for (const cpu of [0.01, 0.25, 1, 64]) assert.is(parse({ limits: { cpu } }).limits.cpu, cpu);
+  for (const cpu of [0, -1, 64.5, '0.25', null]) {
     assert.match(
       problem({ limits: { cpu } }),
-      /^limits\.cpu: expected a fraction of one core from 0\.01 to 1/,
+      /^limits\.cpu: expected a number of cores from 0\.01 to 64, such/,
     );
   }
   for (const spool of ['1MiB', '64MiB', '1GiB']) parse({ limits: { spool } });

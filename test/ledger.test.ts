@@ -10,6 +10,7 @@ import { createEngine, type Engine } from '../host/engine.js';
 import { LEDGER, type Ledger } from '../host/filter/abi.js';
 import { type FilterInstance, startFilter } from '../host/filter/instance.js';
 import { installedFilters, loadFilter } from '../host/filter/library.js';
+import { CPU_SHARE_MAX } from '../host/limits.js';
 import { unpack } from '../host/pack.js';
 import { createPublisher } from '../host/publish.js';
 import { createInbox } from '../host/source/inbox.js';
@@ -263,6 +264,7 @@ published(
     const config = {
       appliance: 'fw-sum',
       data: 'data',
+      limits: { cpu: CPU_SHARE_MAX },
       nats: { servers: [broker.url] },
       sources: { auth: { file: 'auth.log' } },
       filters: { cbor: from, text: { ...from, format: 'ndjson' } },

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compileFilter } from '../host/filter/compile.js';
+import { CPU_SHARE_MAX } from '../host/limits.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker } from './broker.js';
 import { ROOT, said } from './command.js';
 import { temporaryFolder } from './help.js';
@@ -47,6 +48,7 @@ test("an author's own filter that never ends on a line is taken out, and its led
   writeFileSync(join(folder, 'auth.log'), `${lines.join('\n')}\n`);
   const config = {
     data: 'data',
+    limits: { cpu: CPU_SHARE_MAX },
     appliance: 'fw-endless',
     nats: { servers: [broker.url] },
     sources: { auth: { file: 'auth.log' } },
@@ -75,6 +77,7 @@ test('a host of which no filter is left stops, so that who supervises it starts 
   await buildEndless(folder);
   const config = {
     data: 'data',
+    limits: { cpu: CPU_SHARE_MAX },
     appliance: 'fw-none',
     nats: { servers: [broker.url] },
     sources: { lines: { command: ['/bin/sh', '-c', 'echo boom; exec sleep 60'] } },

@@ -1,5 +1,5 @@
 /**
- * The host's share of the processor holds over time, and costs nothing where there is none.
+ * The host's share of the processor holds over time, and costs nothing where it is all of it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { PACE_BURST_MS, PACE_REST_MS_MAX } from '../host/limits.js';
+import { CPU_SHARE_MAX, PACE_BURST_MS, PACE_REST_MS_MAX } from '../host/limits.js';
 import { createPace } from '../host/pace.js';
 import { temporaryFolder, until } from './help.js';
 
@@ -25,11 +25,14 @@ function clock() {
   return { at, clock: { nowMs: () => at.now, usedMs: () => at.used } };
 }
 
-test('without a share nothing rests', () => {
+test('a process with a share of many cores never rests, also where it uses several', () => {
   const { at, clock: measured } = clock();
-  const pace = createPace(undefined, measured);
-  at.used = 1e6;
-  assert.is(pace.restMs(), 0);
+  const pace = createPace(CPU_SHARE_MAX, measured);
+  for (let turn = 0; turn < 1_000; turn++) {
+    at.now += 10;
+    at.used += 8 * 10;
+    assert.is(pace.restMs(), 0);
+  }
 });
 
 test('a busy process gets its share of the time, whatever a turn costs', () => {
@@ -83,7 +86,7 @@ test('a host with a share keeps to it under an endless stream of events', async 
   const exited = once(child, 'exit');
   let output = '';
   child.stderr.on('data', (text) => (output += text));
-  await until(() => output.includes('at most 0.2 of a core'), 10_000, 'the host reads');
+  await until(() => output.includes('at most 0.2 cores'), 10_000, 'the host reads');
   const [startMs, usedBeforeMs] = [performance.now(), usedMs(child.pid)];
   await pause(MEASURED_MS);
   const [wallMs, used] = [performance.now() - startMs, usedMs(child.pid) - usedBeforeMs];

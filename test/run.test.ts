@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CPU_SHARE_MAX } from '../host/limits.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
 import { temporaryFolder, until } from './help.js';
 
@@ -54,7 +55,10 @@ run.before.each(async (context) => {
 run.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
 
 function writeConfig(folder: string, config: object): void {
-  writeFileSync(join(folder, 'weir.json'), JSON.stringify({ data: 'data', ...config }));
+  writeFileSync(
+    join(folder, 'weir.json'),
+    JSON.stringify({ data: 'data', limits: { cpu: CPU_SHARE_MAX }, ...config }),
+  );
 }
 
 run(

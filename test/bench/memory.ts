@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { loadFilter } from '../../host/filter/library.js';
+import { CPU_SHARE_MAX } from '../../host/limits.js';
 import { startTestBroker } from '../broker.js';
 import { benchFile } from './data.js';
 import type { Row } from './run.js';
@@ -36,6 +37,7 @@ export async function memoryJob(): Promise<Row> {
   const config = {
     data: 'data',
     appliance: 'memory',
+    limits: { cpu: CPU_SHARE_MAX },
     nats: { servers: [broker.url] },
     sources: { input: { file: 'input.ndjson' } },
     filters: { 'json-select': { from: ['input'], config: { ...SELECT, count_by: ['program', 'host'] } } },
