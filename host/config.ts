@@ -16,7 +16,7 @@ import {
   CONFIG_LIST_MAX,
   FILTER_CONFIG_BYTES_MAX,
   FILTERS_MAX,
-  FILTERS_MEMORY_BYTES_DEFAULT,
+  MEMORY_BYTES_DEFAULT,
   CPU_SHARE_DEFAULT,
   CPU_SHARE_MAX,
   CPU_SHARE_MIN,
@@ -58,7 +58,7 @@ export interface Config {
 }
 
 export interface LimitsConfig {
-  /** Memories of all filters together. */
+  /** The whole process. */
   readonly memoryBytes: number;
   /** Messages that wait for the broker. */
   readonly spoolBytes: number;
@@ -179,7 +179,7 @@ function limitsOf({
   cpu?: number;
 } = {}): LimitsConfig {
   return {
-    memoryBytes: memory ?? FILTERS_MEMORY_BYTES_DEFAULT,
+    memoryBytes: memory ?? MEMORY_BYTES_DEFAULT,
     spoolBytes: spool ?? SPOOL_BYTES_DEFAULT,
     cpu: cpu ?? CPU_SHARE_DEFAULT,
   };
@@ -250,7 +250,7 @@ function configSchema(folder: string) {
     config: v.exactOptional(v.pipe(plainObject('an object'), v.rawCheck(checkSize))),
   });
   const limits = object({
-    memory: v.exactOptional(textAs('a size such as "96MiB"', readSize)),
+    memory: v.exactOptional(textAs('a size such as "176MiB"', readSize)),
     spool: v.exactOptional(textAs('a size from 1MiB to 1GiB, such as "64MiB"', readSpool)),
     cpu: v.exactOptional(v.custom<number>(isShare, 'a number of cores from 0.01 to 64, such as 0.25')),
   });

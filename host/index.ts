@@ -8,6 +8,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
+import { getHeapStatistics } from 'node:v8';
+import { type Budget, budgetOf, createWatermark, mebibytes, termsText } from './budget.js';
 import { type Broker, connectBroker } from './broker.js';
 import { startLocalBroker } from './local-broker.js';
 import type { Config } from './config.js';
@@ -23,7 +25,6 @@ import { createStatus, filterEventText } from './status.js';
 import { createVersions, type Installed, loadEntry, startEntry } from './versions.js';
 import { createSources, isBounded } from './source/create.js';
 import type { Cursor, Source } from './source/source.js';
-import { sizeText } from './validate.js';
 import type { Message } from './wire.js';
 
 export interface HostOptions {
@@ -62,7 +63,9 @@ export async function startHost(options: HostOptions): Promise<Host> {
 
 async function start(options: HostOptions): Promise<Host> {
   const { config, print } = options;
-  const filters = startFilters(config, options.filterDir);
+  const installed = config.filters.map((entry) => loadEntry(entry, options.filterDir));
+  const budget = checkBudget(config, installed);
+  const filters = startFilters(installed);
   const sources = createSources(config, options.untilEof, print);
   const broker = await openBroker(config, print);
   const publisher = createPublisher({
@@ -72,7 +75,8 @@ async function start(options: HostOptions): Promise<Host> {
   });
   try {
     const lanes = await openLanes(filters, sources, loadPositions(config.data, print));
-    print(summary(config, filters, sources));
+    if (budget.warning) print(budget.warning);
+    print(summary(config, sources, budget));
     const loop = createLoop(options, lanes, sources, publisher, broker.connection.say);
     const control = await listenForCommands(config.data, loop.handle);
     const end = async () => {
@@ -88,43 +92,29 @@ async function start(options: HostOptions): Promise<Host> {
 
 /** What runs now, and where its memory goes: every term of the sum with its owner. */
 function summary(
-  config: Config,
-  filters: readonly StartedFilter[],
+  { appliance, filters, limits }: Config,
   sources: ReadonlyMap<string, Source>,
+  { terms, sumBytes }: Budget,
 ): string {
-  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  const terms = filters.map(
-    ({ instance, filter }) => `${instance} ${mebibytes(filter.manifest.memoryBytes)}`,
-  );
-  const sum = filters.reduce((total, { filter }) => total + filter.manifest.memoryBytes, 0);
-  const { memoryBytes, cpu } = config.limits;
-  const budget = `${mebibytes(sum)} of ${mebibytes(memoryBytes)}; at most ${cpu} cores`;
-  return `${config.appliance}: reading ${[...sources.keys()].join(', ')}; filters ${terms.join(' + ')} = ${budget}`;
+  const reading = `reading ${[...sources.keys()].join(', ')}`;
+  const running = `filters ${filters.map(({ instance }) => instance).join(', ')}`;
+  const memory = `memory ${termsText(terms)} = ${mebibytes(sumBytes)} of ${mebibytes(limits.memoryBytes)}`;
+  return `${appliance}: ${reading}; ${running}; ${memory}; at most ${limits.cpu} cores`;
 }
 
 type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly installed: Installed };
 
-/** Starts every filter, within the budget for the memories of all of them. */
-function startFilters(config: Config, filterDir: string | undefined): StartedFilter[] {
-  const installed = config.filters.map((entry) => loadEntry(entry, filterDir));
-  checkMemory(config, installed);
+function startFilters(installed: readonly Installed[]): StartedFilter[] {
   return installed.map((one) => {
     const { instance, format } = one.entry;
     return { instance, filter: startEntry(one), format, installed: one };
   });
 }
 
-function checkMemory(config: Config, installed: readonly Installed[]): void {
-  let memoryBytes = 0;
-  for (const { entry, loaded } of installed) {
-    memoryBytes += loaded.manifest.memoryBytes;
-    if (memoryBytes > config.limits.memoryBytes) {
-      throw new WeirError(
-        'MEMORY_BUDGET',
-        `filters.${entry.instance}: expected at most ${sizeText(config.limits.memoryBytes)} for all filters, found ${sizeText(memoryBytes)}`,
-      );
-    }
-  }
+/** The sum of what the config needs, before any of it is taken. */
+function checkBudget(config: Config, installed: readonly Installed[]): Budget {
+  const manifests = new Map(installed.map(({ entry, loaded }) => [entry.instance, loaded.manifest]));
+  return budgetOf(config, manifests, getHeapStatistics().heap_size_limit);
 }
 
 /** Opens the sources one by one, each with the places in it, so that what is lost while others open is counted. */
@@ -195,7 +185,7 @@ function createLoop(
     installed,
     filterDir,
     now,
-    checkMemory: (ones) => checkMemory(config, ones),
+    checkMemory: (ones) => void checkBudget(config, ones),
     tell: (instance, line) => tell(instance, `swapped: ${line}`),
   });
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
@@ -206,6 +196,7 @@ function createLoop(
     print,
   );
   const pace = createPace(config.limits.cpu);
+  const watermark = createWatermark(config.limits.memoryBytes, print);
   for (const source of sources.values()) source.onData(() => wake());
   publisher.onSpace(() => wake());
 
@@ -234,6 +225,7 @@ function createLoop(
         status.tick();
         // Events in hand are behind the places already.
         if (!engine.isRecovering()) saver.saveWhenAcknowledged();
+        watermark.look();
       }
       if (restMs > 0) await pause(restMs);
       else if (isBusy) await breathe();

@@ -64,6 +64,11 @@ interface Buffered {
   seq: number;
 }
 
+/** The buffer of one stream: a message, and at least one record of the filter. */
+export function messageBufferBytes(recordBytesMax: number): number {
+  return Math.max(MESSAGE_BYTES_MAX, recordBytesMax);
+}
+
 const NO_BUFFER = Buffer.alloc(0);
 
 export function createPack(options: PackOptions): Pack {
@@ -143,7 +148,7 @@ export function createPack(options: PackOptions): Pack {
 
 /** Buffers of a version's streams; those of other streams are let go. */
 function openStreams(known: Map<string, Buffered>, { streams, recordBytesMax }: PackedFilter): Buffered[] {
-  const bufferBytes = Math.max(MESSAGE_BYTES_MAX, recordBytesMax);
+  const bufferBytes = messageBufferBytes(recordBytesMax);
   for (const stream of known.values()) if (!streams.includes(stream.name)) stream.buffer = NO_BUFFER;
   return streams.map((name) => {
     const stream = known.get(name) ?? { name, buffer: NO_BUFFER, bytes: 0, records: 0, events: 0, seq: 0 };

@@ -10,7 +10,7 @@ import {
   CPU_SHARE_DEFAULT,
   FILTER_CONFIG_BYTES_MAX,
   FILTERS_MAX,
-  FILTERS_MEMORY_BYTES_DEFAULT,
+  MEMORY_BYTES_DEFAULT,
   SERVERS_MAX,
   SOURCES_MAX,
   SPOOL_BYTES_DEFAULT,
@@ -77,7 +77,7 @@ test('what is left out has a default', () => {
   assert.is(config.data, '/home/weir/.local/state/weir');
   assert.is(config.nats, undefined);
   assert.equal(config.limits, {
-    memoryBytes: FILTERS_MEMORY_BYTES_DEFAULT,
+    memoryBytes: MEMORY_BYTES_DEFAULT,
     spoolBytes: SPOOL_BYTES_DEFAULT,
     cpu: CPU_SHARE_DEFAULT,
   });
@@ -152,9 +152,9 @@ const REFUSED = `
 {"data":7}
   data: expected a path, found 7 (a number)
 {"limits":{"memory":96}}
-  limits.memory: expected a size such as "96MiB", found 96 (a number)
+  limits.memory: expected a size such as "176MiB", found 96 (a number)
 {"limits":{"memory":"9MB"}}
-  limits.memory: expected a size such as "96MiB", found "9MB" (a string)
+  limits.memory: expected a size such as "176MiB", found "9MB" (a string)
 {"limits":[]}
   limits: expected an object with the keys memory, spool, cpu, found [] (a list)
 {"nats":{"servers":["ws://h:80"]}}

@@ -5,8 +5,10 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { budgetOf, HEAP_BYTES } from '../host/budget.js';
 import { parseConfig } from '../host/config.js';
 import { compileFilter } from '../host/filter/compile.js';
+import { loadFilter } from '../host/filter/library.js';
 import { ROOT, said } from './command.js';
 import { runFilter } from './filter.js';
 import { temporaryFolder } from './help.js';
@@ -66,6 +68,10 @@ readme("the README's config, commands and output are what the host takes and pri
     config.filters.map(({ filter }) => filter),
     ['ssh-auth', 'files', 'processes', 'json-select', 'json-select'],
   );
+  const manifests = new Map(
+    config.filters.map((entry) => [entry.instance, loadFilter(entry.filter).manifest]),
+  );
+  assert.is(budgetOf(config, manifests, HEAP_BYTES).warning, undefined);
   for (const { filter, config: settings } of config.filters) runFilter(filter, [], { config: settings });
 
   const replay = blocks('sh').find((block) => block.startsWith('weir replay')) as string;

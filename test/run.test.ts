@@ -299,8 +299,8 @@ run(
         /PORT_UNAVAILABLE: .*127\.0\.0\.1:\d+/,
       ],
       [
-        { ...base, limits: { memory: '1MiB' } },
-        /MEMORY_BUDGET: filters\.ssh-auth: expected at most 1MiB for all filters, found \d+(KiB|MiB);/,
+        { ...base, limits: { memory: '96MiB' } },
+        /MEMORY_BUDGET: limits\.memory: expected at least [\d.]+ MiB = process .* \+ ssh-auth .* \+ queue 16\.0 MiB, found 96\.0 MiB; raise limits\.memory/,
       ],
       [{ ...base, data: 'auth.log' }, /DATA_UNWRITABLE/],
       [

@@ -32,6 +32,7 @@ const LAYERS: readonly (readonly string[])[] = [
       'ledger.ts',
       'deadletters.ts',
       'pack.ts',
+      'budget.ts',
       'positions.ts',
       'publish.ts',
     ],

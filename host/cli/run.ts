@@ -2,10 +2,11 @@
  * `weir run`: the host.
  */
 import { existsSync, unwatchFile, watchFile } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } from '../config.js';
 import { WeirError } from '../errors.js';
 import { startHost } from '../index.js';
-import { CONFIG_LOOK_MS } from '../limits.js';
+import { CONFIG_LOOK_MS, MODULE_TABLE_ENTRIES_MAX } from '../limits.js';
 import { type Command, isoTime, parseCommand } from './command.js';
 
 const DEFAULT_CONFIG = 'weir.json';
@@ -33,6 +34,9 @@ weir.dead.APPLIANCE.FILTER; after more faults than its manifest forgives the ver
 
 Exit code: 0 after an orderly stop, 1 when a filter was taken out or something could not be stored, 2 for a wrong option.
 
+Memory and processor time are limited by limits.memory (the whole process, 176 MiB unless told otherwise) and limits.cpu (in cores,
+0.25 unless told otherwise); the sum of what the config needs is printed, and refused when it is more.
+
 Without nats.servers in the config a nats-server of its own is started on loopback; "weir tap" finds it, with
 --data where the config sets "data".
 `,
@@ -49,6 +53,8 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     if (values.now !== undefined && !untilEof)
       throw new WeirError('USAGE', '--now: expected --until-eof beside it');
     const fixedNowMs = values.now === undefined ? undefined : isoTime('--now', values.now);
+    // A second fence behind our own judgement of modules, before the engine sees the first one.
+    setFlagsFromString(`--wasm-max-table-size=${MODULE_TABLE_ENTRIES_MAX}`);
     // A signal may come before the host stands.
     let isStopping = false;
     let stop = () => {

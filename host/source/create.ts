@@ -3,6 +3,7 @@
  */
 import type { Config, SourceConfig } from '../config.js';
 import { WeirError } from '../errors.js';
+import { WATCH_DIRECTORIES_MAX, WATCH_ENTRIES_MAX } from '../limits.js';
 import { createCommandSource } from './command.js';
 import { createFileSource } from './file.js';
 import { createProcessesSource } from './processes.js';
@@ -18,13 +19,14 @@ export function createSources(
   print: (line: string) => void,
 ): Map<string, Source> {
   const used = new Set(config.filters.flatMap(({ from }) => from));
+  const watches = config.sources.filter(({ name, kind }) => used.has(name) && kind === 'watch').length;
   const sources = new Map<string, Source>();
   for (const entry of config.sources) {
     if (!used.has(entry.name)) {
       print(`source ${entry.name}: no filter reads it, so it stays closed`);
       continue;
     }
-    const source = createSource(entry, untilEof);
+    const source = createSource(entry, untilEof, watches);
     source.onNotice(print);
     sources.set(entry.name, source);
   }
@@ -42,8 +44,8 @@ export function isBounded(kind: SourceConfig['kind']): boolean {
   return kind === 'file' || kind === 'stdin';
 }
 
-/** The source that an entry of the config describes. */
-export function createSource(entry: SourceConfig, untilEof: boolean): Source {
+/** The source that an entry of the config describes; `watches` are those among which what is remembered is divided. */
+export function createSource(entry: SourceConfig, untilEof: boolean, watches = 1): Source {
   switch (entry.kind) {
     case 'file':
       return createFileSource(entry.name, entry.paths, { untilEof });
@@ -54,7 +56,10 @@ export function createSource(entry: SourceConfig, untilEof: boolean): Source {
     case 'command':
       return createCommandSource(entry.name, entry.argv);
     case 'watch':
-      return createWatchSource(entry.name, entry.roots);
+      return createWatchSource(entry.name, entry.roots, {
+        entriesMax: Math.floor(WATCH_ENTRIES_MAX / watches),
+        directoriesMax: Math.floor(WATCH_DIRECTORIES_MAX / watches),
+      });
     case 'processes':
       return createProcessesSource(entry.name, { everyMs: entry.everyMs });
   }

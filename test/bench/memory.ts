@@ -22,7 +22,7 @@ import { benchFile } from './data.js';
 import type { Row } from './run.js';
 import { SELECT } from './select.js';
 
-const MAIN = fileURLToPath(new URL('../../host/cli/main.js', import.meta.url));
+const WEIR = fileURLToPath(new URL('../../../bin/weir', import.meta.url));
 const INPUT_BYTES = 1e9;
 const SAMPLE_MS = 50;
 
@@ -57,7 +57,7 @@ export async function memoryJob(): Promise<Row> {
 }
 
 async function sampleResidentMiB(folder: string): Promise<number[]> {
-  const child = spawn(process.execPath, [MAIN, 'run', '--until-eof'], {
+  const child = spawn(WEIR, ['run', '--until-eof'], {
     cwd: folder,
     stdio: 'ignore',
   });

@@ -14,6 +14,8 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { createSource } from '../../host/index.js';
+import { WATCH_ENTRIES_MAX } from '../../host/limits.js';
 import { createWatchSource } from '../../host/source/watch.js';
 import { until } from '../help.js';
 import { readText } from './reading.js';
@@ -41,6 +43,23 @@ watch(
     assert.ok(events.length >= 31 && events.length <= 41, `${events.length}`);
   },
 );
+
+watch('two watch sources of one host remember half of the entries each', async ({ root, sources }) => {
+  for (let at = 0; at < WATCH_ENTRIES_MAX / 2; at++) writeFileSync(join(root, `${at}`), '');
+  const noticesAmong = async (watches: number) => {
+    const source = createSource({ name: 'w', kind: 'watch', roots: [root] }, false, watches);
+    sources.push(source);
+    const notices: string[] = [];
+    source.onNotice((line) => notices.push(line));
+    await source.open();
+    return notices;
+  };
+  assert.equal(await noticesAmong(1), []);
+  // The root is an entry, too.
+  assert.equal(await noticesAmong(2), [
+    `source w: more than ${WATCH_ENTRIES_MAX / 2} entries: the rest of the trees is not fully seen`,
+  ]);
+});
 
 watch('directories over the limit are still looked at from time to time', async (context) => {
   const { root } = context;
