@@ -23,6 +23,7 @@ import {
   PROCESSES_EVERY_MS_DEFAULT,
   PROCESSES_EVERY_MS_MAX,
   PROCESSES_EVERY_MS_MIN,
+  RECORDS_PER_SECOND_MAX,
   SERVERS_MAX,
   SOURCES_MAX,
   SPOOL_BYTES_DEFAULT,
@@ -62,6 +63,8 @@ export interface LimitsConfig {
   readonly memoryBytes: number;
   /** Messages that wait for the broker. */
   readonly spoolBytes: number;
+  /** Records of each stream that go through in a second; absent: all. */
+  readonly recordsMax?: number;
   /** The host's share of the processor, in cores. */
   readonly cpu: number;
 }
@@ -173,15 +176,18 @@ function limitsOf({
   memory,
   spool,
   cpu,
+  records,
 }: {
   memory?: number;
   spool?: number;
   cpu?: number;
+  records?: number;
 } = {}): LimitsConfig {
   return {
     memoryBytes: memory ?? MEMORY_BYTES_DEFAULT,
     spoolBytes: spool ?? SPOOL_BYTES_DEFAULT,
     cpu: cpu ?? CPU_SHARE_DEFAULT,
+    ...(records === undefined ? {} : { recordsMax: records }),
   };
 }
 
@@ -253,6 +259,9 @@ function configSchema(folder: string) {
     memory: v.exactOptional(textAs('a size such as "176MiB"', readSize)),
     spool: v.exactOptional(textAs('a size from 1MiB to 1GiB, such as "64MiB"', readSpool)),
     cpu: v.exactOptional(v.custom<number>(isShare, 'a number of cores from 0.01 to 64, such as 0.25')),
+    records: v.exactOptional(
+      v.custom<number>(isRecords, 'a whole number from 1 to 1000000, of records a second and stream'),
+    ),
   });
   const whole = object({
     appliance: v.exactOptional(name()),
@@ -355,6 +364,10 @@ function readInterval(value: string): number | undefined {
 
 function isShare(value: unknown): boolean {
   return typeof value === 'number' && value >= CPU_SHARE_MIN && value <= CPU_SHARE_MAX;
+}
+
+function isRecords(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= RECORDS_PER_SECOND_MAX;
 }
 
 /** What a program can be given: the kernel ends an argument at NUL. */

@@ -10,6 +10,7 @@ import type { Cursor } from './source/source.js';
 import { nextBatch } from './batch.js';
 import type { FilterInstance } from './filter/instance.js';
 import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
+import { createShed } from './shed.js';
 import { createPack, type Pack, type PackedFilter } from './pack.js';
 import { createDeadLetters, type DeadLetter } from './deadletters.js';
 import { createTally, type Span, type Tally, windowStart } from './ledger.js';
@@ -38,6 +39,8 @@ export interface EngineOptions {
   readonly epoch: string;
   readonly batchBytes: number;
   readonly filters: readonly EngineFilter[];
+  /** Records of each stream that go through in a second; absent: all. */
+  readonly recordsMax?: number;
   readonly send: (message: Message) => void;
   /** Sees each record before it is packed. */
   readonly onRecord?: (instance: string, stream: string, record: Uint8Array) => void;
@@ -83,6 +86,8 @@ export interface Engine {
 interface Running extends EngineFilter {
   readonly slot: Slot;
   readonly pack: Pack;
+  /** What is packed is another version's from here on. */
+  readonly become: (next: FilterInstance) => void;
   readonly tally: Tally;
   readonly add: (stream: number, output: Uint8Array, start: number, end: number) => void;
   readonly lanes: readonly Cursor[];
@@ -187,9 +192,9 @@ export function createEngine(options: EngineOptions): Engine {
       running.some((filter) => filter.slot.isRecovering && filter.instance === (instance ?? filter.instance)),
     slot: (instance) => byName.get(instance)?.slot,
     swap(instance, next, nowMs, flushes) {
-      const { slot, pack } = byName.get(instance) as Running;
+      const { slot, become } = byName.get(instance) as Running;
       const missing = slot.swap(next, nowMs, flushes);
-      pack.become(packed(next));
+      become(next);
       return missing;
     },
     totals: () => totalsOf(running),
@@ -238,22 +243,28 @@ function packed({ manifest, moduleHash }: FilterInstance): PackedFilter {
 }
 
 function prepare(options: EngineOptions, filter: EngineFilter): Running {
-  const { appliance, epoch, send, onRecord, onFilterEvent } = options;
+  const { appliance, epoch, send, onRecord, onFilterEvent, recordsMax } = options;
   const { instance, format, cursors } = filter;
   const from = packed(filter.filter);
   const onFault = (error: unknown) => slot.takeOut(error);
   const pack = createPack({ appliance, instance, from, format, epoch, send, onFault });
   const bury = createDeadLetters({ appliance, instance, epoch, send });
-  const add: Running['add'] = onRecord
-    ? (stream, output, start, end) => {
-        const name = packed(slot.filter).streams[stream] as string;
-        onRecord(instance, name, output.subarray(start, end));
-        pack.add(stream, output, start, end);
-      }
-    : pack.add;
+  const shed = recordsMax === undefined ? undefined : createShed(recordsMax);
+  /** By their numbers in the version that runs; behind them the ledger, which is never shed: it tells what was. */
+  let streams = Object.keys(filter.filter.manifest.streams);
+  const add: Running['add'] = (stream, output, start, end) => {
+    const name = streams[stream] ?? LEDGER_STREAM;
+    if (shed && name !== LEDGER_STREAM && !shed.admits(name, slot.nowMs)) return;
+    onRecord?.(instance, name, output.subarray(start, end));
+    pack.add(stream, output, start, end);
+  };
   const lanes = [...cursors.values()];
   const slot: Slot = createSlot({ first: filter.filter, sink: add, tell });
-  const tally = createTally(() => slot.ledger(), cursors);
+  const tally = createTally(() => slot.ledger(), cursors, shed?.counts);
+  const become = (next: FilterInstance) => {
+    pack.become(packed(next));
+    streams = Object.keys(next.manifest.streams);
+  };
 
   function tell(event: SlotEvent): void {
     if (event.kind === 'lost') {
@@ -271,7 +282,7 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
       onFilterEvent(instance, { kind: 'fault', error, letter });
       return;
     }
-    if (event.kind === 'returned') pack.become(packed(event.to));
+    if (event.kind === 'returned') become(event.to);
     if (event.kind === 'out') {
       // For good: its sources wait for it no more, so that other filters go on reading them.
       tally.takeOut();
@@ -280,5 +291,5 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
     onFilterEvent(instance, event);
   }
 
-  return { ...filter, slot, pack, tally, add, lanes, eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
+  return { ...filter, slot, pack, become, tally, add, lanes, eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
 }

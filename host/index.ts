@@ -160,6 +160,7 @@ function createLoop(
     epoch: randomBytes(8).toString('hex'),
     batchBytes: BATCH_BYTES_DEFAULT,
     filters,
+    ...(config.limits.recordsMax === undefined ? {} : { recordsMax: config.limits.recordsMax }),
     send: publisher.offer,
     onFilterEvent: (instance, event) => {
       tell(instance, filterEventText(event));

@@ -2,8 +2,9 @@
  * The ledger on the wire: what became of every event of a filter, as records on a stream that the host writes.
  *
  * A record tells of one window of the host's clock: the events that entered and the class of each, as the filter
- * counts them, and for each source the events that were lost before the filter could read them or from its state, those that
- * were cut there, and those at which the filter was at fault and that were left out. It holds what was counted since the record before it. So the sum over the records of a run
+ * counts them, and for each source the events that were lost before the filter could read them or from its state, those
+ * that were cut there, and those at which the filter was at fault and that were left out (`dead`); and for each stream the records that
+ * were shed. It holds what was counted since the record before it. So the sum over the records of a run
  * is the filter's counters, exactly, and in = kept + aggregated + discarded + malformed in each one of them.
  */
 import type { Ledger } from './filter/abi.js';
@@ -32,13 +33,18 @@ export interface Tally {
 
 type Counts = Readonly<Record<string, number>>;
 
-/** `ledger` and `cursors` are those of one filter, from its start. */
-export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, Cursor>): Tally {
-  let told: Record<'counters' | 'lost' | 'cut' | 'dead', Counts> = {
+/** `ledger`, `cursors` and `shedCounts` (records by stream) are those of one filter, from its start. */
+export function createTally(
+  ledger: () => Ledger,
+  cursors: ReadonlyMap<string, Cursor>,
+  shedCounts: () => Counts = () => ({}),
+): Tally {
+  let told: Record<'counters' | 'lost' | 'cut' | 'dead' | 'shed', Counts> = {
     counters: {},
     lost: {},
     cut: {},
     dead: {},
+    shed: {},
   };
   let state: 'runs' | 'taken out' | 'known to be taken out' = 'runs';
 
@@ -66,19 +72,21 @@ export function createTally(ledger: () => Ledger, cursors: ReadonlyMap<string, C
         lost: bySource((cursor) => cursor.lostEvents() + (lostHere.get(cursor) ?? 0)),
         cut: bySource((cursor) => cursor.cutEvents()),
         dead: bySource((cursor) => dead.get(cursor) ?? 0),
+        shed: shedCounts(),
       };
       const counters = since(now.counters, told.counters);
       const lost = nonzero(since(now.lost, told.lost));
       const cut = nonzero(since(now.cut, told.cut));
       const left = nonzero(since(now.dead, told.dead));
+      const shed = nonzero(since(now.shed, told.shed));
       const isNew =
         state === 'taken out' ||
-        [counters, lost, cut, left].some((counts) => Object.values(counts).some(Boolean));
+        [counters, lost, cut, left, shed].some((counts) => Object.values(counts).some(Boolean));
       if (!isNew && what === 'changes') return undefined;
       told = now;
       const out = state === 'runs' ? {} : { taken_out: true };
       if (state === 'taken out') state = 'known to be taken out';
-      return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, dead: left, ...out };
+      return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, dead: left, shed, ...out };
     },
   };
 }

@@ -203,6 +203,9 @@ export const TICK_MS = 1_000;
 /** Windows are closed by the clock only this long after the last event of a filter's sources. */
 export const QUIET_MS = 5_000;
 
+/** Most that `limits.records` may be: as good as no limit. */
+export const RECORDS_PER_SECOND_MAX = 1_000_000;
+
 /** Each filter's ledger is told once in this time: rare enough to cost nothing, often enough to see a loss. */
 export const LEDGER_WINDOW_MS = 60_000;
 

@@ -156,7 +156,7 @@ const REFUSED = `
 {"limits":{"memory":"9MB"}}
   limits.memory: expected a size such as "176MiB", found "9MB" (a string)
 {"limits":[]}
-  limits: expected an object with the keys memory, spool, cpu, found [] (a list)
+  limits: expected an object with the keys memory, spool, cpu, records, found [] (a list)
 {"nats":{"servers":["ws://h:80"]}}
   nats.servers.0: expected a URL such as "nats://127.0.0.1:4222", found "ws://h:80" (a string)
 {"nats":{}}
@@ -171,12 +171,19 @@ test('an error names the file, the key, what was expected and what was found', (
   }
 });
 
-test('a share of the processor and a spool are within their bounds', () => {
+test('a share of the processor, a spool and records a second are within their bounds', () => {
   for (const cpu of [0.01, 0.25, 1, 64]) assert.is(parse({ limits: { cpu } }).limits.cpu, cpu);
   for (const cpu of [0, -1, 64.5, '0.25', null]) {
     assert.match(
       problem({ limits: { cpu } }),
       /^limits\.cpu: expected a number of cores from 0\.01 to 64, such/,
+    );
+  }
+  for (const records of [1, 1_000_000]) assert.is(parse({ limits: { records } }).limits.recordsMax, records);
+  for (const records of [0, 1_000_001, 1.5, '10']) {
+    assert.match(
+      problem({ limits: { records } }),
+      /^limits\.records: expected a whole number from 1 to 1000000, of records a second and stream, found/,
     );
   }
   for (const spool of ['1MiB', '64MiB', '1GiB']) parse({ limits: { spool } });

@@ -107,6 +107,7 @@ test('each window that saw something is one record of what it saw, aligned to th
     lost: {},
     cut: {},
     dead: {},
+    shed: {},
   };
   assert.equal(ledgers(), [first]);
   engine.tellLedgers(NOON + 2 * MINUTE);
@@ -289,6 +290,7 @@ published(
         lost: {},
         cut: {},
         dead: {},
+        shed: {},
       });
       assert.is(more.length, 0);
       assert.is(messages[0]?.headers['Weir-Events'], '5001');

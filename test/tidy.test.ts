@@ -30,6 +30,7 @@ const LAYERS: readonly (readonly string[])[] = [
       'batch.ts',
       'filter/',
       'ledger.ts',
+      'shed.ts',
       'deadletters.ts',
       'pack.ts',
       'budget.ts',

@@ -53,7 +53,7 @@ test('of several wrong keys the first is told, the others are counted, and up to
   assert.equal(others({ one: 1, two: 2, limits: { three: 3 }, data: 4 }), [
     line('two', keys),
     'data: expected a path, found 4 (a number)',
-    line('limits.three', 'memory, spool, cpu'),
+    line('limits.three', 'memory, spool, cpu, records'),
   ]);
   assert.equal(others({ one: 1 }), []);
   const many = Object.fromEntries(Array.from({ length: 8 }, (_, at) => [`x${at}\n`, at]));

@@ -52,6 +52,8 @@ interface Probation {
 export interface Slot {
   /** The version that runs now. */
   readonly filter: FilterInstance;
+  /** The time of the call whose records are handed over. */
+  readonly nowMs: number;
   readonly isOut: boolean;
   readonly isRecovering: boolean;
   readonly isOnProbation: boolean;
@@ -71,7 +73,7 @@ export interface Slot {
    * Lets another version go on from here; with `flushes` the state cannot mean the same to it. Answers the names of what it has not
    * taken over. Throws the fault of the present one in its last call; nothing has changed then. Not during a recovery.
    */
-  swap(next: FilterInstance, nowMs: number, flushes: boolean): readonly string[];
+  swap(next: FilterInstance, atMs: number, flushes: boolean): readonly string[];
   /** Takes the filter out for good. */
   takeOut(error: unknown): void;
 }
@@ -107,6 +109,7 @@ export function createSlot(options: SlotOptions): Slot {
   let lastGood: (() => FilterInstance) | undefined;
   let recovery: Generator<void> | undefined;
   let isOut = false;
+  let nowMs = 0;
   /** Since the last snapshot, or, on probation, since the swap. */
   const journal = createJournal();
   const cursors = new Set<Cursor>();
@@ -121,6 +124,7 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   function note(call: Call): void {
+    nowMs = call.nowMs;
     const [fuel, aggregated] = [filter.fuelUsed(), filter.aggregated()];
     make(filter, call, sink);
     journal.add({
@@ -194,6 +198,9 @@ export function createSlot(options: SlotOptions): Slot {
     get filter() {
       return filter;
     },
+    get nowMs() {
+      return nowMs;
+    },
     get isOut() {
       return isOut;
     },
@@ -228,18 +235,19 @@ export function createSlot(options: SlotOptions): Slot {
       return recovery !== undefined;
     },
     batchBytes: (bytes) => Math.min(bytes, batchBytesMax),
-    rest(nowMs) {
+    rest(atMs) {
       if (isOut || recovery) return;
-      lookAtProbation({ kind: 'tick', nowMs });
+      lookAtProbation({ kind: 'tick', nowMs: atMs });
       if (journal.since().length > 0) save();
     },
-    swap(next, nowMs, flushes) {
+    swap(next, atMs, flushes) {
+      nowMs = atMs;
       const current = filter;
       save();
       const { missing } = planTakeOver(current, next);
       if (flushes || missing.length > 0) {
         try {
-          current.flush(nowMs, sink);
+          current.flush(atMs, sink);
         } catch (error) {
           current.restore();
           throw error;
@@ -248,7 +256,7 @@ export function createSlot(options: SlotOptions): Slot {
       }
       takeOver(current, next);
       replace(next);
-      probation = { previous: current, sinceMs: nowMs, batches: 0 };
+      probation = { previous: current, sinceMs: atMs, batches: 0 };
       save();
       return missing;
     },
