@@ -1,7 +1,7 @@
 /**
  * The ledger on the wire: whoever adds its records up knows what became of every event, and how many were never seen.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -18,7 +18,8 @@ import type { Cursor } from '../host/source/source.js';
 import { createSyslogSource } from '../host/source/syslog.js';
 import { encodeRecord, type Message, type WireRecord } from '../host/wire.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
-import { endAll, ROOT, said, weir } from './command.js';
+import { endAll, said, weir } from './command.js';
+import { corpusFiles } from './corpus.js';
 import { assemble, batch, CONSUMED, LEDGER as COUNTERS, load } from './filter/hostile.js';
 import { memoryCursor } from '../host/author/drive.js';
 import { ledgerAddsUp, runFilter } from './filter.js';
@@ -218,20 +219,14 @@ test('a filter that is taken out says so once, with all that it had counted, and
 });
 
 test('for every filter and every file of the corpus the ledger adds up, and counts each line once', () => {
-  const corpus = join(ROOT, '../shared/corpus');
-  if (!existsSync(corpus))
-    return void console.log(`note: ${corpus} is not there; no third-party logs are counted`);
   const configs: Record<string, object> = { 'json-select': { count_by: ['user'] } };
   const names = installedFilters();
-  const files = readdirSync(corpus, { recursive: true, withFileTypes: true }).filter((entry) =>
-    entry.isFile(),
-  );
-  for (const { parentPath, name: file } of files) {
-    const bytes = readFileSync(join(parentPath, file));
+  for (const { path, read } of corpusFiles()) {
+    const bytes = read();
     for (const name of names) {
       const result = runFilter(name, bytes, { config: configs[name] });
-      assert.ok(ledgerAddsUp(result), `${name} on ${file}`);
-      assert.is(result.ledger.in, linesIn(bytes), `${name} on ${file}`);
+      assert.ok(ledgerAddsUp(result), `${name} on ${path}`);
+      assert.is(result.ledger.in, linesIn(bytes), `${name} on ${path}`);
     }
   }
 });
