@@ -1,6 +1,7 @@
 /**
  * Admission: what a module must be before it runs. It imports `env.memory` and `env.abort` and nothing else, exports the
- * functions of the ABI with its types, has no start function of its own, cannot grow anything, and keeps to the limits.
+ * functions of the ABI with its types, has no start function of its own, cannot grow anything, keeps nothing where the host
+ * could not read it (mutable globals other than numbers), and keeps to the limits.
  *
  * The bytes are judged by the reader in `wasm/` before the engine sees any of them: a table of 10 million entries is 20
  * bytes of a module, and a few of them end the process. Then the engine validates what the reader leaves to it. Nothing of
@@ -13,12 +14,21 @@ import { walkBody } from '../wasm/code.js';
 import { FUEL_EXPORT, GLOBAL_EXPORT, meter } from '../wasm/meter.js';
 import { type Import, isModule, readModule, type WasmModule } from '../wasm/module.js';
 import { FEATURES, type Feature, NAMES, opcodeOf } from '../wasm/opcodes.js';
-import { type FunctionType, functionTypeText, type Limits } from '../wasm/types.js';
+import { type FunctionType, functionTypeText, type Limits, type ValueType } from '../wasm/types.js';
 import { ABORT, EXPORTS } from './abi.js';
 
 /** Why a module may not run; the sentence says what was expected and what was found, and is harmless to show. */
 export interface Reason {
-  readonly code: RefusalCode | 'size' | 'import' | 'memory' | 'start' | 'export' | 'grow' | 'invalid';
+  readonly code:
+    | RefusalCode
+    | 'size'
+    | 'import'
+    | 'memory'
+    | 'global'
+    | 'start'
+    | 'export'
+    | 'grow'
+    | 'invalid';
   readonly sentence: string;
 }
 
@@ -43,6 +53,9 @@ const REFUSED: ReadonlySet<number> = new Set(
     ...['data.drop', 'elem.drop'],
   ].map(opcodeOf),
 );
+
+/** What a mutable global may hold: a number that the host can read and set. */
+const SAVED: ReadonlySet<ValueType> = new Set(['i32', 'i64', 'f32', 'f64'] as const);
 
 /** What was admitted already: `weir test` starts the same bytes again and again. Whoever has them must not change them. */
 const admitted = new WeakMap<Uint8Array, WebAssembly.Module>();
@@ -79,6 +92,7 @@ export function judge(bytes: Uint8Array): Verdict {
   const module = attempt(add, () => readModule(bytes));
   if (module === undefined) return unread;
   judgeImports(module, add);
+  judgeGlobals(module, add);
   if (module.start !== undefined) add('start', 'expected no start function but weir_start, found one');
   judgeExports(module, add);
   const { instructions, features } = judgeCode(module, add);
@@ -147,6 +161,14 @@ function isWanted({ module, name, kind }: Import): boolean {
     module === 'env' &&
     ((name === 'memory' && kind === 'memory') || (name === 'abort' && kind === 'function'))
   );
+}
+
+/** What the host cannot read it could not put back; a NaN among floats comes back as another one, which is no number either. */
+function judgeGlobals({ globals }: WasmModule, add: Add): void {
+  for (const [index, { holds, isMutable }] of globals.entries()) {
+    if (isMutable && !SAVED.has(holds))
+      add('global', `expected mutable globals of numbers only, found global ${index} of type ${holds}`);
+  }
 }
 
 function judgeExports(module: WasmModule, add: Add): void {

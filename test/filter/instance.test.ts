@@ -31,6 +31,11 @@ import {
   writes,
 } from './hostile.js';
 
+/** 2^60 calls, 60 of them inside each other. */
+const TREE = `(func $tree (param $depth i32) (if (local.get $depth) (then
+  (call $tree (i32.sub (local.get $depth) (i32.const 1)))
+  (call $tree (i32.sub (local.get $depth) (i32.const 1))))))`;
+
 const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
   ['a trap', { batch: batch('unreachable') }, /stopped: unreachable/],
   [
@@ -52,6 +57,31 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
     /used up its fuel/,
   ],
   [
+    'an endless loop behind a table of branches',
+    { batch: batch('(loop $on (block $out (br_table $out $on (i32.const 0))) (br $on)) (i32.const 0)') },
+    /used up its fuel/,
+  ],
+  [
+    'an endless loop of copies over themselves',
+    {
+      batch: batch('(loop (memory.copy (i32.const 1) (i32.const 0) (i32.const 65535)) (br 0)) (i32.const 0)'),
+    },
+    /used up its fuel/,
+  ],
+  [
+    'calls without end, never deep',
+    { more: TREE, batch: batch('(call $tree (i32.const 60)) (i32.const 0)') },
+    /used up its fuel/,
+  ],
+  [
+    'endless recursion through the table',
+    {
+      more: '(table 1 1 funcref) (elem (i32.const 0) $self) (func $self (call_indirect (i32.const 0)))',
+      batch: batch('(call $self) (i32.const 0)'),
+    },
+    /Maximum call/,
+  ],
+  [
     'more output than its region',
     { batch: writes({ [EMITTED]: 4_097 }) },
     /emitted 4097 bytes into a region of 4096/,
@@ -59,6 +89,11 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
   ['output without end', { batch: writes({ [EMITTED]: -1 }) }, /emitted 4294967295 bytes/],
   ['a record past what it emitted', { batch: emits(9, 0, 16) }, /a record outside its output/],
   ['a record of 4 GiB', { batch: emits(-1, 0, 4_096) }, /a record outside its output/],
+  ...[-4, -8, -9, -12, 0x7fff_fff8].map((bytes): [string, Parts, RegExp] => [
+    `a record whose end is ${bytes} away`,
+    { batch: emits(bytes, 0, 4_096) },
+    /a record outside its output/,
+  ]),
   ['a record of nothing', { batch: emits(0, 0, 8) }, /a record outside its output/],
   ['half a frame', { batch: emits(1, 0, 4) }, /a record outside its output/],
   [
@@ -146,6 +181,17 @@ test('a filter that overwrites its map moves no region of the host', () => {
   const places: number[] = [];
   filter.run(2, NOW_MS, false, (_stream, output, from) => places.push(output.byteOffset + from));
   assert.equal(places, [OUTPUT + 8]);
+});
+
+test('records that overlap are one, and lie in the output', () => {
+  // The second frame lies in the first one's record, and is never looked at: its stream does not exist.
+  const stores = { [OUTPUT]: 16, [OUTPUT + 4]: 0, [OUTPUT + 12]: -1, [OUTPUT + 16]: 7, [EMITTED]: 24 };
+  const filter = load(assemble({ batch: writes(stores) }));
+  const found: number[][] = [];
+  filter.run(2, NOW_MS, false, (stream, output, start, end) =>
+    found.push([stream, output.byteOffset + start, output.byteOffset + end]),
+  );
+  assert.equal(found, [[0, OUTPUT + 8, OUTPUT + 24]]);
 });
 
 const LINES = 20_000;

@@ -8,9 +8,11 @@ import { opcodeOf } from '../../host/wasm/opcodes.js';
 
 export const I32 = 0x7f;
 export const I64 = 0x7e;
+export const F32 = 0x7d;
 export const F64 = 0x7c;
 export const V128 = 0x7b;
 export const FUNCREF = 0x70;
+export const EXTERNREF = 0x6f;
 export const EMPTY = 0x40;
 export const END = 0x0b;
 const PREAMBLE = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];

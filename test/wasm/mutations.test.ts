@@ -1,5 +1,5 @@
 /**
- * Shipped filters with parts cut off and bytes changed: whatever they become is judged, fast, and nothing is thrown; what
+ * Random bytes, and shipped filters with parts cut off and bytes changed: whatever they become is judged, fast, and nothing is thrown; what
  * the reader lets through to the engine ends no process.
  */
 import { spawnSync } from 'node:child_process';
@@ -10,12 +10,13 @@ import { judge } from '../../host/filter/admit.js';
 import { meter } from '../../host/wasm/meter.js';
 import { seeded } from '../filter.js';
 import { readModule } from '../../host/wasm/module.js';
-import { filter, filterWith, join, op, shipped } from './build.js';
+import { filter, filterWith, join, leb, moduleOf, op, shipped } from './build.js';
 import { disassembled, walked } from './instructions.js';
 
 const CHILD = 'judge-mutations';
 const SEED = Number(process.env.WEIR_SEED ?? 20260131);
 const MUTATIONS = 10_000;
+const RANDOM = 10_000;
 const DISASSEMBLED = 100;
 /** Longest of all, on a machine that does much else: a module takes some 2 ms. */
 const JUDGED_MS_MAX = 5_000;
@@ -71,6 +72,24 @@ test('a filter with any byte changed is judged', () => {
       changed[at] = module[at] as number;
     }
   }
+});
+
+test('10,000 times random bytes are judged, plain, as a module, and as its sections', () => {
+  const below = seeded(SEED);
+  const random = (most: number) => Uint8Array.from({ length: below(most) }, () => below(256));
+  const randomSection = () => {
+    const content = random(64);
+    return join(below(14), leb(content.length), content);
+  };
+  const codes = new Set<string>();
+  for (let round = 0; round < RANDOM; round++) {
+    const sections = Array.from({ length: 1 + below(4) }, randomSection);
+    for (const bytes of [random(256), moduleOf(random(256)), moduleOf(...sections)]) {
+      assert.not.ok(judged(bytes, `seed ${SEED}, round ${round}`));
+      for (const { code } of judge(bytes).reasons) codes.add(code);
+    }
+  }
+  for (const code of ['malformed', 'limit', 'feature', 'memory']) assert.ok(codes.has(code), code);
 });
 
 /**
