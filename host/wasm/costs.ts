@@ -36,7 +36,7 @@ const COSTS = costs({
 /** So many locals cost 1 for each turn of a loop, and each call. */
 const LOCALS_SHIFT = 5;
 /** A stretch that costs less is charged with the loop or function around it, whether control comes to it or not. */
-const STRETCH_MIN = 8;
+const STRETCH_MIN = 16;
 /** What a function may cost for its callers to pay for it unseen, how long it may be, and how deep such calls may go. */
 export const FIXED_COST_MAX = 200;
 const FIXED_BYTES_MAX = 600;
@@ -77,6 +77,8 @@ export interface Plan {
 interface Call {
   readonly at: number;
   readonly after: number;
+  /** Whether nothing is charged, and control cannot come in, between this call and the one before it. */
+  readonly follows: boolean;
 }
 
 export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number, number>): Plan {
@@ -88,6 +90,8 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
   const open: Charge[] = [];
   let stretchAt = 0;
   let cost = 0;
+  /** Whether this stretch has a call already, and nothing was charged since. */
+  let hasCalled = false;
   const begin = (at: number): Charge => {
     const charge = { at, cost: 0, looks: true };
     charges.push(charge);
@@ -99,6 +103,7 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
     else charges.push({ at: stretchAt, cost, looks: false });
     stretchAt = after;
     cost = 0;
+    hasCalled = false;
   };
   const { start, locals } = walkBody(module, body, (opcode, at, after, depth) => {
     if (open.length === 0) {
@@ -110,11 +115,17 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
       // What is called through a table has no number that one could know.
       const known =
         opcode === CALL ? fixed.get(createReader(module.bytes, at + 1).u32('a function')) : undefined;
-      if (known === undefined) calls.push({ at, after });
-      else cost += known;
+      if (known !== undefined) cost += known;
+      else {
+        calls.push({ at, after, follows: hasCalled });
+        hasCalled = true;
+      }
       return;
     }
-    if (BY_LENGTH.has(opcode)) lengths.push(at);
+    if (BY_LENGTH.has(opcode)) {
+      lengths.push(at);
+      hasCalled = false;
+    }
     if (opcode === BLOCK) open.push(open[open.length - 1] as Charge);
     if (!ENDS_STRETCH.has(opcode)) return;
     if (opcode === RETURN || leavesByBranch(module.bytes, opcode, at, depth)) leaves.push(at);

@@ -4,7 +4,8 @@
  * `costs.ts` says what is charged where.
  *
  * The fuel is a global that only the host sets, exported as `FUEL_EXPORT`. A function with loops keeps it in a local, so
- * that a turn costs a subtraction and a branch in registers; the global is up to date whenever another function runs. A
+ * that a turn costs a subtraction and a branch in registers; the global is up to date whenever another function runs, and
+ * read again only after the last of several calls in a row. A
  * function that neither turns nor calls, and is short, charges and does not look.
  *
  * The module's mutable globals are exported as well: with its memory they are all that it remembers, and the host puts
@@ -154,7 +155,10 @@ function keptEdits({ charges, leaves, calls, lengths, locals }: Plan, fuel: numb
   const edits: Edit[] = [];
   for (const [index, found] of charges.entries())
     edits.push({ at: found.at, insert: [...(index === 0 ? take : []), ...charge(found)] });
-  for (const { at, after } of calls) edits.push({ at, insert: give }, { at: after, insert: take });
+  for (const [index, { at, after, follows }] of calls.entries()) {
+    if (!follows) edits.push({ at, insert: give });
+    if (!calls[index + 1]?.follows) edits.push({ at: after, insert: take });
+  }
   for (const at of lengths) edits.push({ at, insert: chargeLength });
   for (const at of leaves) edits.push({ at, insert: give });
   return edits;

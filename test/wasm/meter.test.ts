@@ -117,6 +117,7 @@ test('what is charged is what the cost model says', () => {
     ...[op('br_if', 0), END],
   ];
   const answer = op('i32.const', 0);
+  const filling = [op('i32.const', 0), op('i32.const', 0), op('i32.const', 0xc0, 0), op('memory.fill', 0)];
   const cost = (...bodies: Part[]) => {
     const program = moduleOf(
       section(1, [1, 0x60, 1, I32, 1, I32]),
@@ -137,17 +138,21 @@ test('what is charged is what the cost model says', () => {
   const called = [op('i32.const', 3), op('call', 0), op('drop')];
   const [loop, ...rest] = countDown as [Part, ...Part[]];
   assert.is(cost(body(join(...countDown, answer)), body(join(loop, ...called, ...rest, answer))), 45);
+  // The same with two calls in a row, and with two that a filling of 64 bytes (40) stands between.
+  const twice = (between: readonly Part[]) =>
+    body(join(loop, ...called, ...between, ...called, ...rest, answer));
+  assert.is(cost(body(join(...countDown, answer)), twice([])), 80);
+  assert.is(cost(body(join(...countDown, answer)), twice(filling)), 280);
   // 64 bytes, 1 for each 8, and 32 for the instruction.
-  const fill = [op('i32.const', 0), op('i32.const', 0), op('i32.const', 0xc0, 0), op('memory.fill', 0)];
-  assert.is(cost(body(join(...fill, answer))), 40);
-  // A long arm is paid for only when control comes to it: 8 additions, and the `if`.
+  assert.is(cost(body(join(...filling, answer))), 40);
+  // A long arm is paid for only when control comes to it: 16 additions, and the `if`.
   const sum = (count: number) =>
     join(op('local.get', 0), ...Array(count).fill(join(op('i32.const', 1), op('i32.add'))));
   const arm = (count: number, condition: number) =>
     join(op('i32.const', condition), op('if', EMPTY), sum(count), op('local.set', 0), END, answer);
-  assert.is(cost(body(arm(8, 1))), 9);
-  assert.is(cost(body(arm(8, 0))), 1);
-  assert.is(cost(body(arm(7, 0))), 8);
+  assert.is(cost(body(arm(16, 1))), 17);
+  assert.is(cost(body(arm(16, 0))), 1);
+  assert.is(cost(body(arm(15, 0))), 16);
 });
 
 function fuelOf(bytes: Uint8Array, argument: number): number {
