@@ -93,9 +93,8 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
   /** Whether this stretch has a call already, and nothing was charged since. */
   let hasCalled = false;
   const begin = (at: number): Charge => {
-    const charge = { at, cost: 0, looks: true };
-    charges.push(charge);
-    return charge;
+    charges.push({ at, cost: 0, looks: true });
+    return charges[charges.length - 1] as Charge;
   };
   const endStretch = (after: number) => {
     const around = open[open.length - 1] as Charge;
@@ -112,9 +111,7 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
     }
     cost += COSTS[opcode] as number;
     if (CALLS.has(opcode)) {
-      // What is called through a table has no number that one could know.
-      const known =
-        opcode === CALL ? fixed.get(createReader(module.bytes, at + 1).u32('a function')) : undefined;
+      const known = knownCost(module, fixed, opcode, at);
       if (known !== undefined) cost += known;
       else {
         calls.push({ at, after, follows: hasCalled });
@@ -137,15 +134,18 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
   });
   // A turn, or a call, may move all locals, which costs nothing by itself.
   for (const charge of charges) if (charge.looks) charge.cost += locals >> LOCALS_SHIFT;
-  return {
-    charges,
-    hasLoops: charges.some(({ looks }, index) => looks && index > 0),
-    leaves,
-    calls,
-    lengths,
-    locals,
-    start,
-  };
+  const hasLoops = charges.some(({ looks }, index) => looks && index > 0);
+  return { charges, hasLoops, leaves, calls, lengths, locals, start };
+}
+
+/** What a call costs that is known before it runs: what is called through a table has no number that one could know. */
+function knownCost(
+  { bytes }: WasmModule,
+  fixed: ReadonlyMap<number, number>,
+  opcode: number,
+  at: number,
+): number | undefined {
+  return opcode === CALL ? fixed.get(createReader(bytes, at + 1).u32('a function')) : undefined;
 }
 
 /** What a function may charge outside of its loops, or with one turn of each. */
