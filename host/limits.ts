@@ -54,6 +54,8 @@ export const MODULE_REASONS_MAX = 16;
  */
 export const FUEL_DEFAULT = 12_000_000;
 export const FUEL_PER_INPUT_BYTE = 200;
+export const FUEL_MIN = 100_000;
+export const FUEL_MAX = 1_000_000_000;
 /** Batches over which faults are counted, and how many of them a filter may have where its manifest does not say. */
 export const FAULT_BATCHES = 100;
 export const FAULTS_DEFAULT = 3;
@@ -86,8 +88,6 @@ export const DEAD_LETTERS_MAX = 1_000;
 export const DEAD_LINE_BYTES_MAX = 4 * KiB;
 /** A batch that took too much fuel is cut; the next ones begin that small, and grow by a part of so many with each that goes well. */
 export const BATCH_GROWTH_PARTS = 8;
-export const FUEL_MIN = 100_000;
-export const FUEL_MAX = 1_000_000_000;
 /** What the host's own work costs a filter: a call, a record that it takes over, and a byte of one. */
 export const FUEL_PER_CALL = 1_000;
 export const FUEL_PER_RECORD = 100;

@@ -1,7 +1,7 @@
 /**
  * The shape of the source, held by tests: layers, order, lengths, and one owner for each outside thing.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -183,6 +183,19 @@ test('nothing is left unfinished and nothing runs code from text', () => {
     if (found) wrong.push(`${path}: ${found[0]}`);
   }
   assert.equal(wrong, []);
+});
+
+test('the argument for safety names files and tests that are there', () => {
+  const rows = textOf('host/SAFETY.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && line.includes('.test.ts'));
+  assert.ok(rows.length > 20);
+  for (const row of rows) {
+    const named = [...row.matchAll(/`([\w./-]+\.ts)`/g)].map(([, path]) => path as string);
+    assert.ok(named.length > 1, row);
+    for (const path of named)
+      assert.ok(existsSync(join(ROOT, path.endsWith('.test.ts') ? 'test' : 'host', path)), path);
+  }
 });
 
 test.run();

@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memoryCursor } from '../../host/author/drive.js';
+import { driveFilter, memoryCursor } from '../../host/author/drive.js';
 import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
-import { BATCH_BYTES_DEFAULT } from '../../host/limits.js';
+import { BATCH_BYTES_DEFAULT, FUEL_PER_BYTE } from '../../host/limits.js';
 import { corpusFiles } from '../corpus.js';
 import { unmetered } from './unmetered.js';
 
@@ -131,6 +131,20 @@ test('bytes that lie behind a batch change no record, and fuel by less than 1,00
       assert.is(found.records, clean.records, what);
       assert.equal(found.ledger, clean.ledger, what);
       assert.ok(Math.abs(found.fuel - clean.fuel) < STALE_FUEL_MAX, `${what}: ${clean.fuel} ${found.fuel}`);
+    }
+  }
+});
+
+/** Lines that are all beginning: what a line costs by itself is most for these. */
+const SHORT_LINES = ['', 'x', ' ', '1', '{', '{}', '[', '"', '=', 'a=', '<', 'type='];
+
+test('the shortest lines cost a shipped filter less than half of the fuel that their bytes bring', () => {
+  for (const { filter: name, config } of SUBJECTS) {
+    for (const line of SHORT_LINES) {
+      const bytes = Buffer.from(`${line}\n`.repeat(20_000));
+      const filter = driveFilter(loadFilter(name), { config }).feed(bytes);
+      const perByte = filter.fuelUsed() / bytes.length;
+      assert.ok(perByte < FUEL_PER_BYTE / 2, `${name}, "${line}": ${perByte} a byte`);
     }
   }
 });
