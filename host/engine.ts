@@ -70,6 +70,8 @@ export interface Engine {
   cut(): void;
   /** True when each of these sources has been read to its end by every filter that reads it. */
   ended(sources: readonly string[]): boolean;
+  /** Goes through every recovery to its end: what is in hand can be read again only while its source is open. */
+  finishRecoveries(): void;
   /** True while a filter has events in hand that it has neither processed nor left out. */
   isRecovering(instance?: string): boolean;
   /** The slot of a filter of the config. */
@@ -105,7 +107,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   function feed(filter: Running, cursor: Cursor, nowMs: number): boolean {
     const { slot } = filter;
-    const batch = nextBatch(cursor, slot.filter.input, slot.batchBytes(options.batchBytes));
+    const batch = nextBatch(cursor, slot.filter().input, slot.batchBytes(options.batchBytes));
     if (batch.kind === 'none') return false;
     if (batch.kind === 'events') {
       const { bytes, isTruncated } = batch;
@@ -126,14 +128,14 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   function turnOf(filter: Running, nowMs: number): boolean {
-    if (filter.slot.isRecovering) {
+    if (filter.slot.isRecovering()) {
       filter.slot.step();
       countEvents(filter);
       return true;
     }
     let isBusy = false;
     for (const cursor of filter.lanes) {
-      if (filter.slot.isOut || filter.slot.isRecovering) break;
+      if (filter.slot.isOut() || filter.slot.isRecovering()) break;
       if (feed(filter, cursor, nowMs)) isBusy = true;
     }
     return isBusy;
@@ -169,14 +171,14 @@ export function createEngine(options: EngineOptions): Engine {
     tick(nowMs) {
       for (const { slot, quietSinceMs } of running) {
         const isQuiet = nowMs - quietSinceMs >= QUIET_MS;
-        if (isQuiet && !slot.isOut && !slot.isRecovering) slot.call({ kind: 'tick', nowMs });
+        if (isQuiet && !slot.isOut() && !slot.isRecovering()) slot.call({ kind: 'tick', nowMs });
         slot.rest(nowMs);
       }
     },
     closeWindows(nowMs) {
       for (const filter of running) {
         finish(filter);
-        if (!filter.slot.isOut) filter.slot.call({ kind: 'close', nowMs });
+        if (!filter.slot.isOut()) filter.slot.call({ kind: 'close', nowMs });
         finish(filter);
       }
     },
@@ -186,10 +188,16 @@ export function createEngine(options: EngineOptions): Engine {
     ended: (sources) =>
       running.every(
         ({ cursors, slot }) =>
-          slot.isOut || (!slot.isRecovering && sources.every((name) => cursors.get(name)?.ended() ?? true)),
+          slot.isOut() ||
+          (!slot.isRecovering() && sources.every((name) => cursors.get(name)?.ended() ?? true)),
       ),
+    finishRecoveries() {
+      for (const filter of running) finish(filter);
+    },
     isRecovering: (instance) =>
-      running.some((filter) => filter.slot.isRecovering && filter.instance === (instance ?? filter.instance)),
+      running.some(
+        (filter) => filter.slot.isRecovering() && filter.instance === (instance ?? filter.instance),
+      ),
     slot: (instance) => byName.get(instance)?.slot,
     swap(instance, next, nowMs, flushes) {
       const { slot, become } = byName.get(instance) as Running;
@@ -219,7 +227,7 @@ function tellLedger({ slot, tally, add }: Running, span: Span, what: 'changes' |
   if (!record) return;
   const bytes = encodeRecord(record);
   // The ledger is the stream behind those of the manifest.
-  add(Object.keys(slot.filter.manifest.streams).length, bytes, 0, bytes.length);
+  add(Object.keys(slot.filter().manifest.streams).length, bytes, 0, bytes.length);
 }
 
 function totalsOf(running: readonly Running[]): EngineTotals {
@@ -254,7 +262,7 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
   let streams = Object.keys(filter.filter.manifest.streams);
   const add: Running['add'] = (stream, output, start, end) => {
     const name = streams[stream] ?? LEDGER_STREAM;
-    if (shed && name !== LEDGER_STREAM && !shed.admits(name, slot.nowMs)) return;
+    if (shed && name !== LEDGER_STREAM && !shed.admits(name, slot.nowMs())) return;
     onRecord?.(instance, name, output.subarray(start, end));
     pack.add(stream, output, start, end);
   };
@@ -275,8 +283,15 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
       const { call, error, line } = event;
       const cursor = call.kind === 'batch' ? call.cursor : undefined;
       const source = [...cursors].find(([, found]) => found === cursor)?.[0];
-      const { manifest } = slot.filter;
-      const letter = { nowMs: call.nowMs, error, source, line, manifest, filter: packed(slot.filter).filter };
+      const { manifest } = slot.filter();
+      const letter = {
+        nowMs: call.nowMs,
+        error,
+        source,
+        line,
+        manifest,
+        filter: packed(slot.filter()).filter,
+      };
       if (cursor) tally.leaveOut(cursor);
       bury(letter);
       onFilterEvent(instance, { kind: 'fault', error, letter });

@@ -257,6 +257,7 @@ function createLoop(
     },
     async run() {
       await read();
+      engine.finishRecoveries();
       for (const source of sources.values()) await source.close();
       // What was received before the sources closed is still in their inboxes; files wait for the next start.
       const deadline = Date.now() + DRAIN_MS_MAX;

@@ -49,13 +49,18 @@ export const MODULE_REASONS_MAX = 16;
 /**
  * Fuel of a filter for one batch or tick, in instructions, where its manifest does not say: what closing a window with thousands of
  * rows takes, and for each byte of its input region what the worst event takes that fills it; whoever writes the events must not be
- * able to make one that a filter cannot bear. The shipped filters take up to 164 for a byte (fuel is an upper bound: that is
+ * able to make one that a filter cannot bear. The shipped filters take up to 212 for a byte (fuel is an upper bound: that is
  * 4 ns). A batch that needs more is cut into smaller ones, down to one event; so it is also what one event may take.
  */
 export const FUEL_DEFAULT = 12_000_000;
-export const FUEL_PER_INPUT_BYTE = 200;
+export const FUEL_PER_INPUT_BYTE = 300;
 export const FUEL_MIN = 100_000;
 export const FUEL_MAX = 1_000_000_000;
+/**
+ * Processor time of one call, however little fuel it takes: a load that waits for memory costs as much fuel as one that does not, and a
+ * hundred times the time. Far above what any filter takes that means well, also on a slow machine.
+ */
+export const CALL_MS_MAX = 1_000;
 /** Batches over which faults are counted, and how many of them a filter may have where its manifest does not say. */
 export const FAULT_BATCHES = 100;
 export const FAULTS_DEFAULT = 3;

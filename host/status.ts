@@ -69,14 +69,14 @@ export function createStatus({ appliance, instances, engine, say, now }: StatusO
 }
 
 function filterStatus(slot: Slot) {
-  const state = slot.isOut
+  const state = slot.isOut()
     ? 'out'
-    : slot.isRecovering
+    : slot.isRecovering()
       ? 'recovering'
-      : slot.isOnProbation
+      : slot.isOnProbation()
         ? 'on probation'
         : 'runs';
-  return { running: versionLabel(slot.filter), state, ...slot.ledger(), fuel: slot.filter.fuelUsed() };
+  return { running: versionLabel(slot.filter()), state, ...slot.ledger(), fuel: slot.filter().fuelUsed() };
 }
 
 /** `name@version+hash`, as messages say it. */

@@ -99,7 +99,7 @@ export function createVersions(options: VersionsOptions): Versions {
     try {
       const filter = await prepare(next);
       while (engine.isRecovering(instance)) await breathe();
-      if (engine.slot(instance)?.isOut !== false)
+      if (engine.slot(instance)?.isOut() !== false)
         throw new WeirError('SWAP_REFUSED', `filter ${instance}: it was taken out`);
       const flushes =
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||

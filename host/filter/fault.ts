@@ -6,9 +6,10 @@ import { FAULT_BATCHES } from '../limits.js';
 
 /**
  * `fuel`: it used up its fuel; `stack`: it called too deep; `trap`: another trap of the WebAssembly engine; `abort`: it
- * said so itself; `rules`: what it answered, emitted or counted is not allowed.
+ * said so itself; `rules`: what it answered, emitted or counted is not allowed; `time`: it took too much processor time, which
+ * is never forgiven, because to find the event would take it again and again.
  */
-export type FaultKind = 'fuel' | 'stack' | 'trap' | 'abort' | 'rules';
+export type FaultKind = 'fuel' | 'stack' | 'trap' | 'abort' | 'rules' | 'time';
 
 export class FilterFault extends WeirError {
   readonly kind: FaultKind;

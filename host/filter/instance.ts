@@ -9,7 +9,14 @@
  */
 import { createHash } from 'node:crypto';
 import { oneLine, printable, WeirError } from '../errors.js';
-import { FUEL_PER_CALL, FUEL_PER_EMITTED_BYTE, FUEL_PER_RECORD, FUEL_START, PAGE_BYTES } from '../limits.js';
+import {
+  CALL_MS_MAX,
+  FUEL_PER_CALL,
+  FUEL_PER_EMITTED_BYTE,
+  FUEL_PER_RECORD,
+  FUEL_START,
+  PAGE_BYTES,
+} from '../limits.js';
 import type { Transition } from '../timezone.js';
 import {
   ABI_VERSION,
@@ -28,6 +35,7 @@ import { FilterFault } from './fault.js';
 import type { Manifest } from './manifest.js';
 import { createOutput, type RecordSink } from './output.js';
 import { createSnapshot } from './snapshot.js';
+import { startTimer, type Timer } from './timer.js';
 import { readRegistry, type Stateful } from './state.js';
 
 export type { RecordSink };
@@ -69,10 +77,17 @@ export interface InstanceOptions {
   /** The filter's own config, as JSON. */
   readonly config: unknown;
   readonly zones: readonly Transition[];
+  /** Processor time of one call; another one than `CALL_MS_MAX` only for tests. */
+  readonly callMsMax?: number;
   /** From bytes to a module that is metered; another way only for tests that compare. */
   readonly compile?: (name: string, bytes: Uint8Array) => WebAssembly.Module;
 }
 
+/**
+ * A search looks at whole blocks, past the end of a batch. What it sees there changes no record, but its work; so that the same batch
+ * takes the same fuel, it sees zeros.
+ */
+const SEARCHED_BEHIND_BYTES = 512;
 /** What is shown of a filter's last words. */
 const MESSAGE_BYTES_MAX = 1024;
 
@@ -88,7 +103,7 @@ type Exports = {
 
 /** Admits, lays out and starts a filter. Throws a WeirError that says why it may not run. */
 export function startFilter(options: InstanceOptions): FilterInstance {
-  const { manifest, compile = admit } = options;
+  const { manifest, compile = admit, callMsMax = CALL_MS_MAX } = options;
   const { name } = manifest;
   const pages = manifest.memoryBytes / PAGE_BYTES;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -112,6 +127,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const input = Buffer.from(memory.buffer, inputAt, manifest.memory.input);
   const region = Buffer.from(memory.buffer, outputAt, manifest.memory.output);
   const output = createOutput(region, Object.keys(manifest.streams).length);
+  const behind = new Uint8Array(memory.buffer, inputAt);
   const counters = createCounters(memory, map);
   const snapshot = createSnapshot(memory, inputAt, exports);
   const fault = (what: string) => new FilterFault(name, 'rules', what);
@@ -157,16 +173,25 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   function callAndHandOver(bytes: number, sink: RecordSink, call: (from: number) => number): void {
     fuel.value = BigInt(manifest.fuel);
     let emitted: number;
+    const timer = startTimer();
     try {
       emitted = callUntilDone(bytes, call);
+      throwIfSlow(timer);
       if (!counters.take(bytes)) throw fault('its counters do not add up');
     } catch (error) {
       output.forget();
+      throwIfSlow(timer);
       throw error;
     } finally {
       fuelUsed += manifest.fuel - Number(fuel.value);
     }
     output.handOver(emitted, sink);
+  }
+
+  function throwIfSlow(timer: Timer): void {
+    const usedMs = timer.usedMs(callMsMax);
+    if (usedMs > callMsMax)
+      throw new FilterFault(name, 'time', `took ${usedMs.toFixed(0)} ms of processor time for one call`);
   }
 
   const save = () => {
@@ -184,6 +209,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     run(bytes, nowMs, isTruncated, sink) {
       const now = BigInt(nowMs);
       const flags = isTruncated ? FLAG_TRUNCATED : 0;
+      behind.fill(0, bytes, bytes + SEARCHED_BEHIND_BYTES);
       callAndHandOver(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
     },
     tick(nowMs, sink) {

@@ -41,7 +41,8 @@ export function* recover(slot: Recovering, failed: Call, error: unknown): Genera
       yield* rewind(slot);
       if (!fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
     }
-    const cut = halves(slot.filter(), part);
+    const isSlow = fault instanceof FilterFault && fault.kind === 'time';
+    const cut = isSlow ? undefined : halves(slot.filter(), part);
     if (cut) {
       if (fault instanceof FilterFault && fault.kind === 'fuel') slot.setBatchBytes(cut[0].bytes);
       parts.push(cut[1], cut[0]);
@@ -100,7 +101,8 @@ function* condemn(
   call: Call,
   error: unknown,
 ): Generator<void, 'left out' | 'again' | 'out'> {
-  const isOver = slot.budget().countFault();
+  const isSlow = error instanceof FilterFault && error.kind === 'time';
+  const isOver = slot.budget().countFault() || isSlow;
   const probation = slot.probation();
   if (probation) {
     yield* goBack(slot, probation.previous, error);

@@ -51,12 +51,12 @@ interface Probation {
 
 export interface Slot {
   /** The version that runs now. */
-  readonly filter: FilterInstance;
+  filter(): FilterInstance;
   /** The time of the call whose records are handed over. */
-  readonly nowMs: number;
-  readonly isOut: boolean;
-  readonly isRecovering: boolean;
-  readonly isOnProbation: boolean;
+  nowMs(): number;
+  isOut(): boolean;
+  isRecovering(): boolean;
+  isOnProbation(): boolean;
   /** Calls the filter, unless it is out. When that begins a recovery, `step` has to be called until it is over. */
   call(call: Call): void;
   /** One step of a recovery, about one call of the filter; true while there is more to do. */
@@ -195,21 +195,11 @@ export function createSlot(options: SlotOptions): Slot {
   };
 
   return {
-    get filter() {
-      return filter;
-    },
-    get nowMs() {
-      return nowMs;
-    },
-    get isOut() {
-      return isOut;
-    },
-    get isRecovering() {
-      return recovery !== undefined;
-    },
-    get isOnProbation() {
-      return probation !== undefined;
-    },
+    filter: () => filter,
+    nowMs: () => nowMs,
+    isOut: () => isOut,
+    isRecovering: () => recovery !== undefined,
+    isOnProbation: () => probation !== undefined,
     ledger: sum.ledger,
     eventsIn: sum.eventsIn,
     call(call) {

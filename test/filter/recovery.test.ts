@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import { seeded } from '../../host/author/junk.js';
 import { memoryCursor } from '../../host/author/drive.js';
 import { createEngine, type Engine, type FilterEvent } from '../../host/engine.js';
+import { oneLine } from '../../host/errors.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
 import type { Manifest } from '../../host/filter/manifest.js';
@@ -46,6 +47,12 @@ interface Outcome {
   readonly events: readonly FilterEvent[];
 }
 
+interface Options {
+  readonly batchBytes?: number;
+  readonly changes?: Partial<Manifest>;
+  readonly callMsMax?: number;
+}
+
 interface Told {
   readonly engine: Engine;
   outcome(): Outcome;
@@ -55,13 +62,19 @@ interface Told {
 function engineOf(
   { manifest, module }: InstalledFilter,
   cursors: Readonly<Record<string, Cursor>>,
-  { batchBytes = 65_536, changes = {} }: { batchBytes?: number; changes?: Partial<Manifest> } = {},
+  { batchBytes = 65_536, changes = {}, callMsMax }: Options = {},
 ): Told {
   const records: WireRecord[] = [];
   const dead: WireRecord[] = [];
   const events: FilterEvent[] = [];
   const ledgers: WireRecord[] = [];
-  const filter = startFilter({ manifest: { ...manifest, ...changes }, module, config: {}, zones: [] });
+  const filter = startFilter({
+    manifest: { ...manifest, ...changes },
+    module,
+    config: {},
+    zones: [],
+    ...(callMsMax === undefined ? {} : { callMsMax }),
+  });
   const engine = createEngine({
     appliance: 'a',
     epoch: 'e',
@@ -91,11 +104,7 @@ function engineOf(
   };
 }
 
-function runLines(
-  loaded: InstalledFilter,
-  lines: readonly string[],
-  options: { batchBytes?: number; changes?: Partial<Manifest> } = {},
-): Outcome {
+function runLines(loaded: InstalledFilter, lines: readonly string[], options: Options = {}): Outcome {
   const told = engineOf(loaded, { s: memoryCursor(Buffer.from(`${lines.join('\n')}\n`)) }, options);
   while (told.engine.turn(NOW_MS));
   return told.outcome();
@@ -181,6 +190,23 @@ recovery(
       'what it had counted is told',
     );
     assert.ok(sums.every(({ partial }) => partial === true));
+  },
+);
+
+recovery(
+  'what takes too much time within its fuel is not searched for, and takes the filter out at once',
+  (context) => {
+    const lines = linesOf(1_000, (at) => (at === 600 ? 'spin' : undefined));
+    const found = runLines(context.loaded, lines, { changes: { fuel: 1_000_000_000 }, callMsMax: 50 });
+    assert.equal(
+      found.events.map(({ kind }) => kind),
+      ['out'],
+    );
+    assert.match(
+      oneLine((found.events[0] as { error: unknown }).error),
+      /took \d+ ms of processor time for one call/,
+    );
+    assert.equal([found.ledger.in, found.ledger.lost], [0, { s: 1_000 }]);
   },
 );
 
