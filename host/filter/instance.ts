@@ -8,33 +8,16 @@
  * has put back what it was.
  */
 import { createHash } from 'node:crypto';
-import { oneLine, printable, WeirError } from '../errors.js';
-import {
-  CALL_MS_MAX,
-  FUEL_PER_CALL,
-  FUEL_PER_EMITTED_BYTE,
-  FUEL_PER_RECORD,
-  FUEL_START,
-  PAGE_BYTES,
-} from '../limits.js';
-import type { Transition } from '../timezone.js';
-import {
-  ABI_VERSION,
-  AGAIN,
-  DONE,
-  FLAG_CLOSING,
-  FLAG_PARTIAL,
-  FLAG_TRUNCATED,
-  type Ledger,
-  MAP,
-  ZONE_BYTES,
-} from './abi.js';
+import { oneLine, WeirError } from '../errors.js';
+import { CALL_MS_MAX, FUEL_PER_CALL, FUEL_PER_EMITTED_BYTE, FUEL_PER_RECORD, PAGE_BYTES } from '../limits.js';
+import { AGAIN, DONE, FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
 import { admit } from './admit.js';
+import { type BootOptions, boot, placesOf } from './boot.js';
 import { createCounters } from './counters.js';
 import { FilterFault } from './fault.js';
 import type { Manifest } from './manifest.js';
 import { createOutput, type RecordSink } from './output.js';
-import { createSnapshot } from './snapshot.js';
+import { createSnapshot, type Snapshot } from './snapshot.js';
 import { startTimer, type Timer } from './timer.js';
 import { readRegistry, type Stateful } from './state.js';
 
@@ -65,22 +48,10 @@ export interface FilterInstance extends Stateful {
   startAgain(): FilterInstance;
   /** Bytes that `save` copies. */
   readonly snapshotBytes: number;
-  /** Remembers what the filter remembers now; done once when it has started. */
+  /** Remembers what the filter remembers now; until the first time that is how it started. */
   save(): void;
   /** Puts it back as it was saved last. Needed after a fault, before anything else is called. */
   restore(): void;
-}
-
-export interface InstanceOptions {
-  readonly manifest: Manifest;
-  readonly module: Uint8Array;
-  /** The filter's own config, as JSON. */
-  readonly config: unknown;
-  readonly zones: readonly Transition[];
-  /** Processor time of one call; another one than `CALL_MS_MAX` only for tests. */
-  readonly callMsMax?: number;
-  /** From bytes to a module that is metered; another way only for tests that compare. */
-  readonly compile?: (name: string, bytes: Uint8Array) => WebAssembly.Module;
 }
 
 /**
@@ -88,18 +59,14 @@ export interface InstanceOptions {
  * takes the same fuel, it sees zeros.
  */
 const SEARCHED_BEHIND_BYTES = 512;
-/** What is shown of a filter's last words. */
-const MESSAGE_BYTES_MAX = 1024;
 
-type Exports = {
-  /** The meter's: what may still be used. */
-  readonly weir_fuel: WebAssembly.Global<'i64'>;
-  weir_abi(): number;
-  weir_heap_base(): number;
-  weir_start(): void;
-  weir_batch(start: number, bytes: number, nowMs: bigint, flags: number): number;
-  weir_tick(nowMs: bigint, flags: number): number;
-};
+export interface InstanceOptions extends BootOptions {
+  readonly module: Uint8Array;
+  /** Processor time of one call; another one than `CALL_MS_MAX` only for tests. */
+  readonly callMsMax?: number;
+  /** From bytes to a module that is metered; another way only for tests that compare. */
+  readonly compile?: (name: string, bytes: Uint8Array) => WebAssembly.Module;
+}
 
 /** Admits, lays out and starts a filter. Throws a WeirError that says why it may not run. */
 export function startFilter(options: InstanceOptions): FilterInstance {
@@ -107,18 +74,10 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const { name } = manifest;
   const pages = manifest.memoryBytes / PAGE_BYTES;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const abort = (message: unknown) => {
-    throw new FilterFault(name, 'abort', readMessage(memory, Number(message)));
-  };
-  const exports = instantiate(manifest, compile(name, options.module), { env: { memory, abort } });
-  const fuel = exports.weir_fuel;
-  fuel.value = BigInt(FUEL_START);
-  const abi = ask(name, 'weir_abi', exports);
-  if (abi !== ABI_VERSION) {
-    throw new WeirError('ABI_MISMATCH', `filter ${name}: expected ABI ${ABI_VERSION}, found ${abi}`);
-  }
-  const map = layOut(options, memory, ask(name, 'weir_heap_base', exports));
-  start(name, exports);
+  const module = compile(name, options.module);
+  const { map, ...booted } = boot(module, options, memory);
+  let { exports } = booted;
+  let fuel = exports.weir_fuel;
   const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
   const registry = readRegistry(manifest, Buffer.from(memory.buffer), words);
   checkStreams(manifest, registry.streams);
@@ -129,7 +88,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const output = createOutput(region, Object.keys(manifest.streams).length);
   const behind = new Uint8Array(memory.buffer, inputAt);
   const counters = createCounters(memory, map);
-  const snapshot = createSnapshot(memory, inputAt, exports);
+  let snapshot: Snapshot | undefined;
   const fault = (what: string) => new FilterFault(name, 'rules', what);
   const outOfFuel = () => new FilterFault(name, 'fuel', `used up its fuel of ${manifest.fuel}`);
   let fuelUsed = 0;
@@ -194,12 +153,13 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       throw new FilterFault(name, 'time', `took ${usedMs.toFixed(0)} ms of processor time for one call`);
   }
 
-  const save = () => {
-    snapshot.save();
-    counters.save();
-    fuelSaved = fuelUsed;
-  };
-  save();
+  /** As it was when it had started. */
+  function restart(): void {
+    new Uint8Array(memory.buffer, 0, inputAt).fill(0);
+    exports = boot(module, options, memory).exports;
+    fuel = exports.weir_fuel;
+  }
+
   return {
     manifest,
     moduleHash: createHash('sha256').update(options.module).digest('hex').slice(0, 12),
@@ -226,102 +186,20 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     aggregated: counters.aggregated,
     fuelUsed: () => fuelUsed,
     startAgain: () => startFilter(options),
-    snapshotBytes: snapshot.bytes,
-    save,
+    snapshotBytes: inputAt,
+    save() {
+      snapshot ??= createSnapshot(memory, inputAt, exports);
+      snapshot.save();
+      counters.save();
+      fuelSaved = fuelUsed;
+    },
     restore() {
-      snapshot.restore();
+      if (snapshot) snapshot.restore();
+      else restart();
       counters.restore();
       fuelUsed = fuelSaved;
     },
   };
-}
-
-function instantiate(
-  { name, memoryBytes }: Manifest,
-  module: WebAssembly.Module,
-  imports: WebAssembly.Imports,
-): Exports {
-  try {
-    return new WebAssembly.Instance(module, imports).exports as Exports;
-  } catch (cause) {
-    throw new WeirError(
-      'MEMORY_MANIFEST',
-      `filter ${name}: expected a module that fits its memory of ${memoryBytes} bytes, found ${printable(oneLine(cause))}`,
-    );
-  }
-}
-
-/** Calls an export that answers a question before anything is set up. */
-function ask(name: string, what: 'weir_abi' | 'weir_heap_base', exports: Exports): number {
-  try {
-    return exports[what]();
-  } catch (cause) {
-    throw new WeirError('MODULE_REFUSED', problemOf(name, what, exports, cause), { cause });
-  }
-}
-
-/** What ended a call before the first event: the meter, an abort with its own words, or a trap. */
-function problemOf(name: string, what: string, { weir_fuel }: Exports, cause: unknown): string {
-  if (weir_fuel.value < 0n) return `filter ${name}: ${what} used up the fuel of ${FUEL_START} for starting`;
-  return cause instanceof WeirError ? cause.problem : `filter ${name}: ${what} stopped: ${oneLine(cause)}`;
-}
-
-/** Where the regions begin: each behind the one before it. */
-function placesOf({ memory: { static: stateAt, state, scratch, input } }: Manifest) {
-  const scratchAt = stateAt + state;
-  const inputAt = scratchAt + scratch;
-  return { stateAt, scratchAt, inputAt, outputAt: inputAt + input };
-}
-
-/** Writes map, config and zones behind the static data, and the regions' places; returns the map's address. */
-function layOut(
-  { manifest, config, zones }: InstanceOptions,
-  memory: WebAssembly.Memory,
-  heapBase: number,
-): number {
-  const { memory: sizes } = manifest;
-  const configBytes = Buffer.from(JSON.stringify(config ?? {}));
-  const map = align(heapBase >>> 0);
-  const configAt = map + MAP.bytes;
-  const zonesAt = align(configAt + configBytes.length);
-  const staticEnd = zonesAt + zones.length * ZONE_BYTES;
-  if (staticEnd > sizes.static) {
-    throw new WeirError(
-      'MEMORY_MANIFEST',
-      `filter ${manifest.name}: memory.static: expected ${staticEnd} bytes for data, config and zones, found ${sizes.static}`,
-    );
-  }
-  const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
-  const { stateAt, scratchAt, inputAt, outputAt } = placesOf(manifest);
-  const place = (at: number, start: number, bytes: number) => words.set([start, bytes], at / 4);
-  place(MAP.config, configAt, configBytes.length);
-  place(MAP.zones, zonesAt, zones.length * ZONE_BYTES);
-  place(MAP.state, stateAt, sizes.state);
-  place(MAP.scratch, scratchAt, sizes.scratch);
-  place(MAP.input, inputAt, sizes.input);
-  place(MAP.output, outputAt, sizes.output);
-  new Uint8Array(memory.buffer).set(configBytes, configAt);
-  const table = new BigInt64Array(memory.buffer, zonesAt, zones.length * 2);
-  table.set(zones.flatMap(({ fromMs, offsetMs }) => [BigInt(fromMs), BigInt(offsetMs)]));
-  return map;
-}
-
-/** Not with `&`: an address near 4 GiB must not come out as a negative number, or as 0. */
-function align(address: number): number {
-  return Math.ceil(address / 16) * 16;
-}
-
-/** Runs the filter's own initialisation. It may refuse its config, or a region of memory; the rest is a fault. */
-function start(name: string, exports: Exports): void {
-  try {
-    exports.weir_start();
-  } catch (cause) {
-    const problem = problemOf(name, 'weir_start', exports, cause);
-    const [, refused] = /^filter [^:]*: (config|memory)\b/.exec(problem) ?? [];
-    const code =
-      refused === 'config' ? 'FILTER_CONFIG' : refused === 'memory' ? 'MEMORY_MANIFEST' : 'FILTER_FAULT';
-    throw new WeirError(code, problem, { cause });
-  }
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */
@@ -332,12 +210,4 @@ function checkStreams({ name, streams }: Manifest, found: readonly string[]): vo
     'MANIFEST_INVALID',
     `filter ${name}: streams: expected ${found.join(', ') || 'none'} as in the module, found ${wanted.join(', ')}`,
   );
-}
-
-/** The UTF-16 text of an AssemblyScript string, whose length in bytes stands before it; hostile, so bounded. */
-function readMessage(memory: WebAssembly.Memory, pointer: number): string {
-  const bytes = Buffer.from(memory.buffer);
-  if (!Number.isInteger(pointer) || pointer < 4 || pointer > bytes.length) return 'aborted';
-  const length = Math.min(bytes.readUInt32LE(pointer - 4), MESSAGE_BYTES_MAX, bytes.length - pointer);
-  return printable(bytes.toString('utf16le', pointer, pointer + length));
 }

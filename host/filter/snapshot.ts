@@ -2,8 +2,8 @@
  * What a filter remembers between two calls, saved and put back: its memory below the input region and its mutable
  * globals. The input and output regions hold nothing that outlives a call.
  *
- * One copy, allocated when the filter starts. Of some 2 MiB it takes 0.2 ms, which is why it is not made for each
- * batch: `slot.ts` says when.
+ * One copy, allocated the first time. Of some 2 MiB it takes 0.2 ms, which is why it is not made for each batch: `slot.ts` says
+ * when.
  */
 import { GLOBAL_EXPORT } from '../wasm/meter.js';
 
