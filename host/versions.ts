@@ -13,7 +13,7 @@ import { oneLine, printable, WeirError } from './errors.js';
 import { type FilterInstance, startFilter } from './filter/instance.js';
 import { type InstalledFilter, installedFilters, loadFilter, readModuleFile } from './filter/library.js';
 import { loadManifest } from './filter/manifest.js';
-import { admitBeside } from './filter/prepare.js';
+import { admitBeside, warm } from './filter/prepare.js';
 import { instanceZones } from './timezone.js';
 import { mismatch } from './validate.js';
 
@@ -85,7 +85,9 @@ export function createVersions(options: VersionsOptions): Versions {
     const { instance } = next.entry;
     checkMemory([...running.values()].map((one) => (one.entry.instance === instance ? next : one)));
     const { manifest, module } = next.loaded;
-    return startEntry(next, await admitBeside(manifest.name, module));
+    const filter = startEntry(next, await admitBeside(manifest.name, module));
+    for (const _ of warm(filter)) await breathe();
+    return filter;
   }
 
   async function swap(next: Installed): Promise<string> {

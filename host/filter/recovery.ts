@@ -70,12 +70,12 @@ function* rewind(slot: Recovering): Generator<void> {
   const filter = slot.filter();
   const since = slot.journal.since();
   const counted = filter.ledger();
-  filter.restore();
+  slot.restore();
   for (const entry of since) {
     yield;
     if (isMadeAgain(filter, entry)) continue;
     // The source has other bytes now, or none: what the snapshot holds is all there is.
-    filter.restore();
+    slot.restore();
     slot.forgetSince(counted);
     for (const lost of since) tellLost(slot, lost);
     break;
@@ -122,7 +122,7 @@ function* condemn(
 /** The version before goes on from where it was replaced: it sees again what the other one has published since. */
 function* goBack(slot: Recovering, to: FilterInstance, error: unknown): Generator<void> {
   const from = slot.filter();
-  to.restore();
+  to.save();
   for (const entry of slot.journal.entries) {
     yield;
     try {

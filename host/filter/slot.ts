@@ -44,9 +44,12 @@ export interface SlotOptions {
 
 /** A version that can take over again. */
 interface Probation {
+  /** As it was when it was replaced. */
   readonly previous: FilterInstance;
   readonly sinceMs: number;
   batches: number;
+  /** A snapshot of the version on probation has been made. */
+  isSaved: boolean;
 }
 
 export interface Slot {
@@ -83,6 +86,8 @@ export interface Recovering {
   filter(): FilterInstance;
   readonly journal: Journal;
   save(): void;
+  /** Puts the filter back to its snapshot. */
+  restore(): void;
   /** Forgets the entries behind the snapshot: the filter is as it was there, but has counted `counted`. */
   forgetSince(counted: Ledger): void;
   /** Makes a call, and notes it. */
@@ -118,9 +123,16 @@ export function createSlot(options: SlotOptions): Slot {
 
   function save(): void {
     filter.save();
+    if (probation) probation.isSaved = true;
     journal.mark(probation !== undefined);
     // What a recovery has in hand it may have to read again.
     if (!recovery) for (const cursor of cursors) cursor.settle();
+  }
+
+  /** Before its first snapshot a version on probation began with what the one before had, which is still there. */
+  function restore(): void {
+    filter.restore();
+    if (probation && !probation.isSaved) takeOver(probation.previous, filter);
   }
 
   function note(call: Call): void {
@@ -172,6 +184,7 @@ export function createSlot(options: SlotOptions): Slot {
     filter: () => filter,
     journal,
     save,
+    restore,
     forgetSince(counted) {
       journal.forgetSince();
       sum.keep(counted);
@@ -232,22 +245,20 @@ export function createSlot(options: SlotOptions): Slot {
     },
     swap(next, atMs, flushes) {
       nowMs = atMs;
-      const current = filter;
-      save();
-      const { missing } = planTakeOver(current, next);
+      const previous = filter;
+      const { missing } = planTakeOver(previous, next);
       if (flushes || missing.length > 0) {
+        save();
         try {
-          current.flush(atMs, sink);
+          previous.flush(atMs, sink);
         } catch (error) {
-          current.restore();
+          previous.restore();
           throw error;
         }
-        current.save();
       }
-      takeOver(current, next);
+      takeOver(previous, next);
       replace(next);
-      probation = { previous: current, sinceMs: atMs, batches: 0 };
-      save();
+      probation = { previous, sinceMs: atMs, batches: 0, isSaved: false };
       return missing;
     },
     takeOut,

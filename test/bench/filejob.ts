@@ -7,6 +7,7 @@ import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
 import { type FilterInstance, type RecordSink, startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
+import { createSlot } from '../../host/filter/slot.js';
 import { BATCH_BYTES_DEFAULT } from '../../host/limits.js';
 import { createFileSource } from '../../host/source/file.js';
 import { CONTENT_CBOR, decodeRecords } from '../../host/wire.js';
@@ -56,18 +57,26 @@ export async function fileJob(job: FileJob): Promise<Row> {
   };
 }
 
-/** A file through a filter to records, as the engine does it; the records' bytes go to `each`. */
-async function weirRun(filter: FilterInstance, path: string, each: RecordSink): Promise<void> {
+/** A file through a filter to records, as the engine does it, snapshots included; the records' bytes go to `sink`. */
+async function weirRun(filter: FilterInstance, path: string, sink: RecordSink): Promise<void> {
   const source = createFileSource('bench', [path], { untilEof: true });
   await source.open();
   const cursor = source.cursor();
+  const slot = createSlot({ first: filter, sink, tell: fail });
   for (;;) {
     const batch = nextBatch(cursor, filter.input, BATCH_BYTES_DEFAULT);
     if (batch.kind === 'none') break;
-    if (batch.kind === 'events') filter.run(batch.bytes, NOW_MS, batch.isTruncated, each);
+    if (batch.kind === 'skipped') continue;
+    const { bytes, isTruncated } = batch;
+    const readAgain = cursor.keepLastRead();
+    slot.call({ kind: 'batch', cursor, readAgain, from: 0, bytes, isTruncated, nowMs: NOW_MS });
   }
-  filter.closeWindows(NOW_MS, each);
+  slot.call({ kind: 'close', nowMs: NOW_MS });
   await source.close();
+}
+
+function fail(event: unknown): never {
+  throw event;
 }
 
 interface Found {

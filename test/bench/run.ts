@@ -8,7 +8,9 @@ import { SEED } from './data.js';
 import { fileJob } from './filejob.js';
 import { FILE_JOBS } from './jobs.js';
 import { memoryJob } from './memory.js';
+import { neighbourJob } from './neighbour.js';
 import { publishJob } from './publish.js';
+import { swapJob } from './swap.js';
 
 export interface Row {
   readonly job: string;
@@ -20,6 +22,8 @@ export interface Row {
 const JOBS: Readonly<Record<string, () => Promise<Row>>> = {
   ...Object.fromEntries(Object.entries(FILE_JOBS).map(([name, job]) => [name, () => fileJob(job)])),
   publish: publishJob,
+  swap: swapJob,
+  neighbour: neighbourJob,
   memory: memoryJob,
 };
 
