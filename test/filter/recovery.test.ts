@@ -2,7 +2,7 @@
  * Faults: the event that is at fault is left out and told, everything else is as if it had not been, whatever the source and
  * however events were batched.
  */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -243,5 +243,31 @@ recovery('from a bounded inbox that waits, and from files that grow, the same', 
   await source.close();
   await remove();
 });
+
+recovery(
+  'a file that is written anew before it can be read again loses what was counted since, told once',
+  async (context) => {
+    const { path, remove } = await temporaryFolder();
+    const file = join(path, 'a.log');
+    const lines = linesOf(1_000, (at) => (at === 999 ? 'trap' : undefined));
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    const source = createFileSource('s', [file], { untilEof: true });
+    await source.open();
+    const told = engineOf(context.loaded, { s: source.cursor() }, { batchBytes: 8_192 });
+    while (!told.engine.isRecovering()) told.engine.turn(NOW_MS);
+    truncateSync(file, 0);
+    while (told.engine.turn(NOW_MS));
+    const { ledger, events, records } = told.outcome();
+    assert.equal(events, []);
+    const { in: seen, kept, lost } = ledger as { in: number; kept: number; lost: { s: number } };
+    // What was kept is out; what went into the state and what was in hand is lost.
+    assert.is(records.filter(({ stream }) => stream === 'kept').length, kept);
+    assert.is(kept + lost.s, 1_000);
+    assert.ok(seen > 500 && seen < 1_000, `${seen}`);
+    assert.is(records.filter(({ stream }) => stream === 'sums').length, 0);
+    await source.close();
+    await remove();
+  },
+);
 
 recovery.run();
