@@ -155,7 +155,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   /** As it was when it had started. */
   function restart(): void {
-    new Uint8Array(memory.buffer, 0, inputAt).fill(0);
+    // All of it: what a call left in its input or output must not make it start in another way.
+    new Uint8Array(memory.buffer).fill(0);
     exports = boot(module, options, memory).exports;
     fuel = exports.weir_fuel;
   }
@@ -185,7 +186,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     eventsIn: counters.eventsIn,
     aggregated: counters.aggregated,
     fuelUsed: () => fuelUsed,
-    startAgain: () => startFilter(options),
+    // Bound, not a closure: that would hold on to the memory of this one.
+    startAgain: startFilter.bind(undefined, options),
     snapshotBytes: inputAt,
     save() {
       snapshot ??= createSnapshot(memory, inputAt, exports);
