@@ -89,10 +89,32 @@ const LF = 10;
 export function fill({ input }: FilterInstance, call: Call): boolean {
   if (call.kind !== 'batch') return true;
   const { readAgain, from, bytes } = call;
+  if (bytes > input.length) return false;
   // The last byte is LF, also where the source has another one or none there.
   if (bytes > 1 && !readAgain(from, input.subarray(0, bytes - 1))) return false;
   input[bytes - 1] = LF;
   return true;
+}
+
+/** A call in parts that fit a filter whose input region is smaller than that of the one it was for; a longer line is cut. */
+export function* fitting({ input }: FilterInstance, call: Call): Generator<Call> {
+  if (call.kind !== 'batch' || call.bytes <= input.length) return yield call;
+  const { readAgain, from, bytes } = call;
+  const isThere = (at: number, count: number) => readAgain(from + at, input.subarray(0, count));
+  let at = 0;
+  for (; bytes - at > input.length && isThere(at, input.length); ) {
+    const end = input.lastIndexOf(LF) + 1;
+    yield { ...call, from: from + at, bytes: end || input.length, isTruncated: end === 0 };
+    at += end || input.length - 1;
+    for (let isCut = end === 0; isCut && at < bytes; ) {
+      // What was cut off goes up to the next line end, or to that of the batch, which the source may not have.
+      const count = Math.min(bytes - 1 - at, input.length);
+      const lineEnd = isThere(at, count) ? input.subarray(0, count).indexOf(LF) : -1;
+      isCut = lineEnd < 0;
+      at += isCut ? Math.max(count, 1) : lineEnd + 1;
+    }
+  }
+  if (at < bytes) yield { ...call, from: from + at, bytes: bytes - at };
 }
 
 /** Makes a call; the events of a batch stand in the input region. Throws FilterFault. */

@@ -9,11 +9,12 @@
  * Where more faults follow than are forgiven, or a version is on probation, the version before it takes over with the
  * event in hand; without one the filter is taken out.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { FilterFault } from './fault.js';
-import { type Call, type Entry, fill, halves, make } from './journal.js';
+import { type Call, type Entry, fill, fitting, halves, make } from './journal.js';
 import type { FilterInstance } from './instance.js';
 import type { Recovering } from './slot.js';
-import { takeOver } from './state.js';
+import { planTakeOver, takeOver } from './state.js';
 
 const LF = 10;
 const discard = () => {};
@@ -24,34 +25,42 @@ export function* recover(slot: Recovering, failed: Call, error: unknown): Genera
   const parts = [failed];
   let eventsLeft = linesOf(slot.filter().input, failed);
   let fault: unknown = error;
-  yield* rewind(slot);
-  for (let isKnown = true; parts.length > 0; isKnown = false) {
-    const part = parts.pop() as Call;
-    // What it emitted before may have turned out to be unusable.
-    if (slot.isOut() || !fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
-    if (!isKnown) {
-      yield;
-      const before = slot.filter().eventsIn();
-      const found = attempt(slot, part);
-      if (found === undefined) {
-        eventsLeft -= slot.filter().eventsIn() - before;
+  try {
+    yield* rewind(slot);
+    for (let isKnown = true; parts.length > 0; isKnown = false) {
+      const part = parts.pop() as Call;
+      // What it emitted before may have turned out to be unusable.
+      if (slot.isOut() || !fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+      if (!isKnown) {
+        yield;
+        const before = slot.filter().eventsIn();
+        const found = attempt(slot, part);
+        if (found === undefined) {
+          eventsLeft -= slot.filter().eventsIn() - before;
+          continue;
+        }
+        fault = found;
+        yield* rewind(slot);
+        if (!fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+      }
+      const isSlow = fault instanceof FilterFault && fault.kind === 'time';
+      const cut = isSlow ? undefined : halves(slot.filter(), part);
+      if (cut) {
+        if (fault instanceof FilterFault && fault.kind === 'fuel') slot.setBatchBytes(cut[0].bytes);
+        parts.push(cut[1], cut[0]);
         continue;
       }
-      fault = found;
-      yield* rewind(slot);
-      if (!fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+      const verdict = yield* condemn(slot, part, fault);
+      if (verdict === 'out') return lose(slot, failed, eventsLeft);
+      if (verdict === 'again') {
+        // The other version may take less at a time.
+        const left = [...parts, part].flatMap((one) => [...fitting(slot.filter(), one)].reverse());
+        parts.splice(0, parts.length, ...left);
+      } else if (part.kind === 'batch') eventsLeft -= 1;
     }
-    const isSlow = fault instanceof FilterFault && fault.kind === 'time';
-    const cut = isSlow ? undefined : halves(slot.filter(), part);
-    if (cut) {
-      if (fault instanceof FilterFault && fault.kind === 'fuel') slot.setBatchBytes(cut[0].bytes);
-      parts.push(cut[1], cut[0]);
-      continue;
-    }
-    const verdict = yield* condemn(slot, part, fault);
-    if (verdict === 'out') return lose(slot, failed, eventsLeft);
-    if (verdict === 'again') parts.push(part);
-    else if (part.kind === 'batch') eventsLeft -= 1;
+  } catch (unexpected) {
+    lose(slot, failed, eventsLeft);
+    throw unexpected;
   }
 }
 
@@ -71,14 +80,17 @@ function* rewind(slot: Recovering): Generator<void> {
   const since = slot.journal.since();
   const counted = filter.ledger();
   slot.restore();
+  let isSame = true;
   for (const entry of since) {
     yield;
-    if (isMadeAgain(filter, entry)) continue;
+    isSame = isMadeAgain(filter, entry);
+    if (!isSame) break;
+  }
+  if (!isSame || !isDeepStrictEqual(filter.ledger(), counted)) {
     // The source has other bytes now, or none: what the snapshot holds is all there is.
     slot.restore();
     slot.forgetSince(counted);
     for (const lost of since) tellLost(slot, lost);
-    break;
   }
   slot.save();
 }
@@ -109,7 +121,7 @@ function* condemn(
     return 'again';
   }
   if (isOver) {
-    if (replaceByPrevious(slot, error)) return 'again';
+    if (replaceByPrevious(slot, error, call.nowMs)) return 'again';
     flush(slot, call.nowMs);
     slot.takeOut(error);
     return 'out';
@@ -124,10 +136,12 @@ function* goBack(slot: Recovering, to: FilterInstance, error: unknown): Generato
   const from = slot.filter();
   to.save();
   for (const entry of slot.journal.entries) {
-    yield;
     try {
-      if (!fill(to, entry.call)) throw new FilterFault(to.manifest.name, 'rules', 'no event');
-      make(to, entry.call, discard);
+      for (const call of fitting(to, entry.call)) {
+        yield;
+        if (!fill(to, call)) throw new FilterFault(to.manifest.name, 'rules', 'no event');
+        make(to, call, discard);
+      }
       to.save();
     } catch {
       to.restore();
@@ -140,10 +154,11 @@ function* goBack(slot: Recovering, to: FilterInstance, error: unknown): Generato
 }
 
 /** The version that ran before this one's probation was over, started anew, takes over the state by name. */
-function replaceByPrevious(slot: Recovering, error: unknown): boolean {
+function replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): boolean {
   const from = slot.filter();
   const to = slot.startLastGood();
   if (!to) return false;
+  if (planTakeOver(from, to).missing.length > 0) flush(slot, nowMs);
   takeOver(from, to);
   slot.replace(to);
   slot.save();
@@ -157,6 +172,7 @@ function flush(slot: Recovering, nowMs: number): void {
     slot.filter().flush(nowMs, slot.sink);
   } catch {
     // It is at fault already; what it had counted goes with it.
+    slot.filter().restore();
   }
 }
 

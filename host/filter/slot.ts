@@ -230,12 +230,18 @@ export function createSlot(options: SlotOptions): Slot {
       saveWhenDue(call);
     },
     step() {
-      if (recovery?.next().done) {
+      try {
+        if (!recovery?.next().done) return recovery !== undefined;
         recovery = undefined;
         sum.thaw();
         save();
+      } catch (error) {
+        // It does not start a second time, or there is no memory for it: there is nothing to go back to.
+        recovery = undefined;
+        sum.thaw();
+        takeOut(error);
       }
-      return recovery !== undefined;
+      return false;
     },
     batchBytes: (bytes) => Math.min(bytes, batchBytesMax),
     rest(atMs) {
@@ -257,6 +263,8 @@ export function createSlot(options: SlotOptions): Slot {
         }
       }
       takeOver(previous, next);
+      // One that is replaced on probation may come back, and is not known to be good.
+      if (probation) lastGood = probation.previous.startAgain;
       replace(next);
       probation = { previous, sinceMs: atMs, batches: 0, isSaved: false };
       return missing;

@@ -2,6 +2,9 @@
  * Swaps: another version goes on between two batches, with the state, and nothing is lost or seen twice; one that is at
  * fault on probation gives way to the one before.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memoryCursor } from '../../host/author/drive.js';
@@ -233,6 +236,72 @@ swap('a version that cannot tell its open windows is not replaced', (context) =>
   assert.equal(keptNumbers(told), fifths(1_000));
   assert.equal([...new Set(told.versions)], ['1.0.0']);
   assert.equal(told.events, []);
+});
+
+swap('the version that comes back sees every event, also where it takes less at a time', (context) => {
+  const { manifest, module } = context.loaded;
+  const small = { ...manifest, memory: { ...manifest.memory, input: 4_096 }, faults: 100 };
+  const config = { stumbles: 0 };
+  const told = engineOf(startFilter({ manifest: small, module, config, zones: [] }), 65_536);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }), NOW_MS, false);
+  told.run(lines(0, 3_000, [2_500]));
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned'],
+  );
+  assert.equal([told.ledgers[0]?.in, told.ledgers[0]?.malformed, told.ledgers[0]?.lost], [3_000, 0, {}]);
+  assert.equal(keptNumbers(told), fifths(3_000));
+  assert.is(
+    Object.values(told.sums()).reduce((sum, n) => sum + n, 0),
+    3_000,
+  );
+});
+
+swap('what the version before has declared otherwise is told before it comes back', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0', { capacity: 64 }), 256);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { capacity: 128 }, 1), NOW_MS, true);
+  const enough = PROBATION_BATCHES * 8;
+  told.run(lines(0, enough));
+  told.run(lines(enough, enough + 100, [enough + 10, enough + 11]));
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['approved', 'fault', 'returned', 'fault'],
+  );
+  assert.is(
+    Object.values(told.sums()).reduce((sum, n) => sum + n, 0),
+    enough + 98,
+  );
+});
+
+swap('behind two versions that were never approved the good one comes back', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
+  told.engine.swap('f', version(context.loaded, '2.0.0', {}, 1), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '3.0.0', {}, 1), NOW_MS, false);
+  told.run(lines(0, 200, [100, 101, 102, 103]));
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned', 'fault', 'returned'],
+  );
+  assert.is(told.ledgers[0]?.in, 199);
+  assert.is(told.versions.at(-1), '1.0.0');
+});
+
+swap('what can start a version anew does not hold its memory', async (context) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  let filter: FilterInstance | undefined = version(context.loaded, '1.0.0');
+  const { startAgain } = filter;
+  const memory = new WeakRef(filter.input.buffer);
+  filter = undefined;
+  for (let round = 0; round < 10 && memory.deref(); round++) {
+    await breathe();
+    collect();
+  }
+  assert.is(memory.deref(), undefined);
+  assert.is(startAgain().manifest.version, '1.0.0');
 });
 
 swap.run();

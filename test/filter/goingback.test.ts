@@ -1,0 +1,92 @@
+/**
+ * Going back after a fault, where the filter does what it can to be another one then: the host bears it, and what it tells of the
+ * events stays true.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { memoryCursor } from '../../host/author/drive.js';
+import { createEngine, type FilterEvent } from '../../host/engine.js';
+import type { FilterInstance } from '../../host/filter/instance.js';
+import { unpack } from '../../host/pack.js';
+import type { WireRecord } from '../../host/wire.js';
+import { assemble, batch, CONSUMED, LEDGER, load, NOW_MS, OUTPUT } from './hostile.js';
+
+const back = suite('going back');
+
+/** The filter in an engine of its own; `run` feeds lines and answers what became of it. */
+function engineOf(filter: FilterInstance) {
+  const cursor = memoryCursor();
+  const events: FilterEvent[] = [];
+  const ledgers: WireRecord[] = [];
+  const engine = createEngine({
+    appliance: 'a',
+    epoch: 'e',
+    batchBytes: 4_096,
+    filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map([['s', cursor]]) }],
+    send({ subject, headers, body }) {
+      if (subject.endsWith('.ledger')) unpack(headers, body, (record) => ledgers.push(record));
+    },
+    onFilterEvent: (_instance, event) => events.push(event),
+  });
+  return {
+    kinds: () => events.map(({ kind }) => kind),
+    run(lines: string, nowMs = NOW_MS) {
+      cursor.put(Buffer.from(lines));
+      while (engine.turn(nowMs));
+    },
+    end() {
+      engine.closeLedgers(NOW_MS + 120_000);
+      engine.cut();
+      return ledgers;
+    },
+  };
+}
+
+/** Traps at a line that begins with `x`, and before that writes a 1 to where the output is. */
+const STUMBLES = `(i32.store (i32.const ${CONSUMED}) (local.get $bytes))
+  (if (i32.eq (i32.load8_u (i32.add (i32.const 12288) (local.get $offset))) (i32.const 120))
+    (then (i64.store (i32.const ${OUTPUT}) (i64.const 1)) unreachable))`;
+
+back('what a call left in its output does not make a filter start otherwise', () => {
+  const start = `(func (export "weir_start")
+    (if (i32.load (i32.const ${OUTPUT})) (then unreachable))
+    (i32.store (i32.const 1072) (i32.const 512)) (i32.store (i32.const 1076) (i32.const 1)))`;
+  const told = engineOf(load(assemble({ start, batch: batch(`${STUMBLES} (i32.const 0)`) })));
+  told.run('x\nx\n');
+  assert.equal(told.kinds(), ['fault', 'fault']);
+  assert.equal(told.end()[0]?.dead, { s: 2 });
+});
+
+back('one that cannot be put back is taken out, and its events are lost; the host goes on', () => {
+  const honest = load(assemble({ batch: batch(`${STUMBLES} (i32.const 0)`) }));
+  const told = engineOf({
+    ...honest,
+    restore() {
+      throw new RangeError('Array buffer allocation failed');
+    },
+  });
+  told.run('x\nb\nc\n');
+  assert.equal(told.kinds(), ['out']);
+  const [ledger] = told.end();
+  assert.equal([ledger?.lost, ledger?.taken_out], [{ s: 3 }, true]);
+});
+
+back('one that counts less when it goes back changes nothing that was told', () => {
+  // Two events a call, or none once the output holds a 1: for the same fuel.
+  const counts = [LEDGER, LEDGER + 24].map(
+    (at) => `(i64.store (i32.const ${at}) (i64.add (i64.load (i32.const ${at}))
+      (i64.sub (i64.const 2) (i64.mul (i64.const 2) (i64.load (i32.const ${OUTPUT}))))))`,
+  );
+  const module = assemble({ batch: batch(`${STUMBLES} ${counts.join(' ')} (i32.const 0)`) });
+  const told = engineOf(load(module));
+  for (let round = 0; round < 5; round++) told.run('b\n');
+  told.run('x\n', NOW_MS + 60_000);
+  const ledgers = told.end();
+  assert.is(
+    ledgers.reduce((sum, record) => sum + (record.in as number), 0),
+    10,
+  );
+  for (const record of ledgers) assert.ok((record.in as number) >= 0);
+});
+
+back.run();
