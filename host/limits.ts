@@ -85,6 +85,8 @@ export const CONTROL_CONNECTIONS_MAX = 4;
 export const CONTROL_MS_MAX = 30_000;
 /** What Linux takes as the path of a socket (unix(7)). */
 export const SOCKET_PATH_BYTES_MAX = 107;
+/** A swap waits for a recovery, and looks this often whether it is over. */
+export const RECOVERY_LOOK_MS = 50;
 /** A new version of a filter is on probation for so long, or for so many batches. */
 export const PROBATION_MS = 30_000;
 export const PROBATION_BATCHES = 1_000;

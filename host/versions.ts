@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Config, FilterConfig } from './config.js';
 import type { Engine } from './engine.js';
 import { oneLine, printable, WeirError } from './errors.js';
@@ -15,6 +15,7 @@ import { type InstalledFilter, installedFilters, loadFilter, readModuleFile } fr
 import { loadManifest } from './filter/manifest.js';
 import { admitBeside, warm } from './filter/prepare.js';
 import { instanceZones } from './timezone.js';
+import { RECOVERY_LOOK_MS } from './limits.js';
 import { mismatch } from './validate.js';
 
 /** Versions that are remembered to name them when they come back. */
@@ -92,7 +93,7 @@ export function createVersions(options: VersionsOptions): Versions {
 
   async function swap(next: Installed): Promise<string> {
     const { instance } = next.entry;
-    const current = runningOf(instance);
+    let current = runningOf(instance);
     checkSame(current, next);
     if (isSame(current, next)) return `${labelOf(next)} runs already`;
     if (busy.has(instance))
@@ -100,7 +101,10 @@ export function createVersions(options: VersionsOptions): Versions {
     busy.add(instance);
     try {
       const filter = await prepare(next);
-      while (engine.isRecovering(instance)) await breathe();
+      // At rest: to ask all the time would use up the processor time that the recovery needs.
+      while (engine.isRecovering(instance)) await pause(RECOVERY_LOOK_MS);
+      // The version before may have come back meanwhile.
+      current = runningOf(instance);
       if (engine.slot(instance)?.isOut() !== false)
         throw new WeirError('SWAP_REFUSED', `filter ${instance}: it was taken out`);
       const flushes =

@@ -1,0 +1,80 @@
+/**
+ * Versions of a filter while it recovers: a swap waits, and goes on from what runs then.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Config, FilterConfig } from '../host/config.js';
+import type { Engine } from '../host/engine.js';
+import { createVersions, type Installed, loadEntry, type Versions } from '../host/versions.js';
+import { until } from './help.js';
+
+const versions = suite('versions');
+
+const ENTRY: FilterConfig = {
+  instance: 'f',
+  filter: 'tripwire',
+  from: ['s'],
+  timezone: 'UTC',
+  format: 'cbor',
+  config: {},
+};
+const FIRST = loadEntry(ENTRY, undefined);
+
+/** Versions over an engine that only says whether the filter recovers. */
+function versionsOf() {
+  const engine = { isRecovering: false, asked: 0, flushes: [] as boolean[] };
+  const fake = {
+    isRecovering() {
+      engine.asked++;
+      return engine.isRecovering;
+    },
+    slot: () => ({ isOut: () => false }),
+    swap(_instance: string, _next: unknown, _nowMs: number, flushes: boolean) {
+      engine.flushes.push(flushes);
+      return [];
+    },
+  };
+  const found = createVersions({
+    engine: fake as unknown as Engine,
+    installed: [FIRST],
+    filterDir: undefined,
+    now: () => 0,
+    checkMemory: () => {},
+    tell: () => {},
+  });
+  return { engine, versions: found };
+}
+
+/** A reload with this time zone, which is a part of what the state means. */
+function reload(of: Versions, timezone: string, more: object = {}) {
+  const entry = { ...FIRST.entry, timezone, ...more } as Installed['entry'];
+  const config = { filters: [entry] } as unknown as Config;
+  return of.reload(config, config);
+}
+
+versions('a swap that waits for a recovery leaves it the processor', async () => {
+  const { engine, versions: found } = versionsOf();
+  engine.isRecovering = true;
+  const swapped = reload(found, 'Europe/Berlin');
+  await until(() => engine.asked > 0, 10_000, 'the swap waits');
+  const before = engine.asked;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.ok(engine.asked - before <= 20, `asked ${engine.asked - before} times in half a second`);
+  engine.isRecovering = false;
+  assert.match((await swapped)[0] as string, /its config is another one/);
+});
+
+versions('a version that came back meanwhile is what the next one is compared with', async () => {
+  const { engine, versions: found } = versionsOf();
+  await reload(found, 'Europe/Berlin');
+  engine.isRecovering = true;
+  const before = engine.asked;
+  const swapped = reload(found, 'Europe/Berlin', { other: true });
+  await until(() => engine.asked > before, 10_000, 'the swap waits');
+  found.returned('f');
+  engine.isRecovering = false;
+  assert.match((await swapped)[0] as string, /its config is another one/);
+  assert.equal(engine.flushes, [true, true]);
+});
+
+versions.run();
