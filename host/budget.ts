@@ -80,9 +80,9 @@ function sumOf(config: Config, manifests: Manifests, heapBytes: number): Budget 
   return { terms, sumBytes: terms.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-/** Its memory, what is kept of it to recover from a fault, and a message buffer for each of its streams and the ledger. */
+/** Its memory, what is kept of it and of the events in its hand to recover from a fault, and a message buffer for each of its streams and the ledger. */
 function filterBytes({ memory, memoryBytes, streams }: Manifest): number {
-  const kept = memory.static + memory.state + memory.scratch;
+  const kept = memory.static + memory.state + memory.scratch + memory.input;
   return memoryBytes + kept + (Object.keys(streams).length + 1) * messageBufferBytes(memory.output);
 }
 

@@ -96,6 +96,31 @@ export function fill({ input }: FilterInstance, call: Call): boolean {
   return true;
 }
 
+export interface Held {
+  /** The same call; its events are there until `release`, whatever becomes of the source. */
+  readonly call: Call;
+  release(): void;
+}
+
+/** Copies the events of a call that failed: while a filter recovers, a file may be written anew, an inbox go on. */
+export function hold(call: Call): Held {
+  if (call.kind !== 'batch') return { call, release() {} };
+  const copy = Buffer.alloc(call.bytes, LF);
+  const isThere = call.bytes < 2 || call.readAgain(call.from, copy.subarray(0, call.bytes - 1));
+  let held = isThere ? copy : undefined;
+  const readAgain: ReadAgain = (from, target) => {
+    if (!held) return call.readAgain(from, target);
+    const at = from - call.from;
+    return held.copy(target, 0, at) === target.length;
+  };
+  return {
+    call: { ...call, readAgain },
+    release() {
+      held = undefined;
+    },
+  };
+}
+
 /** A call in parts that fit a filter whose input region is smaller than that of the one it was for; a longer line is cut. */
 export function* fitting({ input }: FilterInstance, call: Call): Generator<Call> {
   if (call.kind !== 'batch' || call.bytes <= input.length) return yield call;

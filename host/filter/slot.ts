@@ -12,7 +12,7 @@ import type { Cursor } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { createFaultBudget, type FaultBudget } from './fault.js';
 import type { FilterInstance } from './instance.js';
-import { type Call, createJournal, type Journal, make } from './journal.js';
+import { type Call, createJournal, type Held, hold, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
 import { recover } from './recovery.js';
 import { planTakeOver, takeOver } from './state.js';
@@ -113,6 +113,7 @@ export function createSlot(options: SlotOptions): Slot {
   /** Starts the version anew that was approved before this one. */
   let lastGood: (() => FilterInstance) | undefined;
   let recovery: Generator<void> | undefined;
+  let inHand: Held | undefined;
   let isOut = false;
   let nowMs = 0;
   /** Since the last snapshot, or, on probation, since the swap. */
@@ -180,6 +181,13 @@ export function createSlot(options: SlotOptions): Slot {
     tell({ kind: 'out', error });
   }
 
+  function endRecovery(): void {
+    recovery = undefined;
+    inHand?.release();
+    inHand = undefined;
+    sum.thaw();
+  }
+
   const recovering: Recovering = {
     filter: () => filter,
     journal,
@@ -221,7 +229,8 @@ export function createSlot(options: SlotOptions): Slot {
         note(call);
       } catch (error) {
         sum.freeze();
-        recovery = recover(recovering, call, error);
+        inHand = hold(call);
+        recovery = recover(recovering, inHand.call, error);
         return;
       }
       if (call.kind === 'batch' && batchBytesMax !== Number.POSITIVE_INFINITY)
@@ -232,13 +241,11 @@ export function createSlot(options: SlotOptions): Slot {
     step() {
       try {
         if (!recovery?.next().done) return recovery !== undefined;
-        recovery = undefined;
-        sum.thaw();
+        endRecovery();
         save();
       } catch (error) {
         // It does not start a second time, or there is no memory for it: there is nothing to go back to.
-        recovery = undefined;
-        sum.thaw();
+        endRecovery();
         takeOut(error);
       }
       return false;
