@@ -147,6 +147,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (entry.message.isOptional && isRefused(error) && lane.failures >= OPTIONAL_ATTEMPTS) {
       tellTrouble(error);
       settle(lane, entry);
+      // Whoever refused it refuses the next one as well: that is tried once, so that a thousand of them hold nothing up.
+      lane.failures = OPTIONAL_ATTEMPTS - 1;
       return;
     }
     inFlight--;

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { connect } from 'nats';
 import { type Broker, connectBroker, type Stored } from '../host/broker.js';
 import { WeirError } from '../host/errors.js';
-import { IN_FLIGHT_MAX, QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from '../host/limits.js';
+import { IN_FLIGHT_MAX, OPTIONAL_ATTEMPTS, QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from '../host/limits.js';
 import { createPublisher, type Publisher } from '../host/publish.js';
 import { HEADER, type Message } from '../host/wire.js';
 import { brokerAvailable, readStream, startTestBroker } from './broker.js';
@@ -71,6 +71,26 @@ function fakeBroker(onAttempt: (attempt: Attempt) => void) {
 function silentPublisher(broker: PublisherBroker, notices: string[] = []): Publisher {
   return createPublisher({ broker, notice: (line) => notices.push(line), retryMs: 1 });
 }
+
+test('messages that may be dropped hold nothing up where the broker refuses them', async () => {
+  const notices: string[] = [];
+  const tries: string[] = [];
+  const fake = fakeBroker((attempt) => {
+    tries.push(attempt.id);
+    if (attempt.message.isOptional) attempt.reject(new WeirError('STREAM_REFUSED', 'no stream takes it'));
+    else attempt.resolve(fake.store(attempt));
+  });
+  const publisher = createPublisher({ broker: fake.broker, notice: (line) => notices.push(line) });
+  for (let number = 1; number <= 1_000; number++)
+    publisher.offer({ ...message('dead', number), isOptional: true });
+  publisher.offer(message('events', 1));
+  assert.is(await publisher.drain(WAIT_MS / 3), 0);
+  assert.is(tries.filter((id) => id === 'dead/1').length, OPTIONAL_ATTEMPTS);
+  assert.is(tries.length, OPTIONAL_ATTEMPTS + 1_000);
+  assert.equal([...fake.stored.keys()], ['events']);
+  assert.is(notices.length, 1);
+  publisher.stop();
+});
 
 test('with random refusals, lost acknowledgements, late copies and lost connections nothing is lost or out of order', async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1e9);
