@@ -19,7 +19,7 @@ import { createEngine, type EngineFilter } from './engine.js';
 import { oneLine, WeirError } from './errors.js';
 import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
 import { createPace } from './pace.js';
-import { createSaver, loadPositions, type Positions } from './positions.js';
+import { createPlaces, createSaver, loadPositions, type Positions } from './positions.js';
 import { createPublisher, type Publisher } from './publish.js';
 import { createStatus, filterEventText } from './status.js';
 import { createVersions, type Installed, loadEntry, startEntry } from './versions.js';
@@ -192,7 +192,7 @@ function createLoop(
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
   const saver = createSaver(
     config.data,
-    () => currentPositions(filters),
+    createPlaces(filters, engine.isRecovering),
     () => publisher.whenAcknowledged(publisher.offered()),
     print,
   );
@@ -224,8 +224,7 @@ function createLoop(
         if (!publisher.full()) engine.tellLedgers(now());
         engine.cut();
         status.tick();
-        // Events in hand are behind the places already.
-        if (!engine.isRecovering()) saver.saveWhenAcknowledged();
+        saver.saveWhenAcknowledged();
         watermark.look();
       }
       if (restMs > 0) await pause(restMs);
@@ -277,19 +276,6 @@ function createLoop(
       return exitCode;
     },
   };
-}
-
-function currentPositions(filters: readonly EngineFilter[]): Positions {
-  const positions: Record<string, Record<string, unknown>> = {};
-  for (const { instance, cursors } of filters) {
-    const places: Record<string, unknown> = {};
-    for (const [source, cursor] of cursors) {
-      const place = cursor.position();
-      if (place !== undefined) places[source] = place;
-    }
-    positions[instance] = places;
-  }
-  return positions;
 }
 
 interface OpenBroker {

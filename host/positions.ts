@@ -9,7 +9,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from './errors.js';
 import { POSITIONS_BYTES_MAX } from './limits.js';
-import type { Position } from './source/source.js';
+import type { Cursor, Position } from './source/source.js';
 
 /** Filter instance to source name to place. */
 export type Positions = Readonly<Record<string, Readonly<Record<string, Position>>>>;
@@ -50,6 +50,37 @@ function isSaved(value: unknown): value is { version: number; positions: Positio
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A filter and its places in its sources. */
+export interface Reading {
+  readonly instance: string;
+  readonly cursors: ReadonlyMap<string, Pick<Cursor, 'position'>>;
+}
+
+/**
+ * The places of all filters, to be saved. One that recovers from a fault has events in hand, which lie before its place: until it is done
+ * what was taken of it before counts, and the others go on.
+ */
+export function createPlaces(
+  filters: readonly Reading[],
+  isRecovering: (instance: string) => boolean,
+): () => Positions {
+  let taken: Positions = Object.fromEntries(filters.map((filter) => [filter.instance, placesOf(filter)]));
+  return () => {
+    taken = Object.fromEntries(
+      filters.map((filter) => {
+        const { instance } = filter;
+        return [instance, isRecovering(instance) ? (taken[instance] ?? {}) : placesOf(filter)];
+      }),
+    );
+    return taken;
+  };
+}
+
+function placesOf({ cursors }: Reading): Readonly<Record<string, Position>> {
+  const places = [...cursors].map(([source, cursor]) => [source, cursor.position()] as const);
+  return Object.fromEntries(places.filter(([, place]) => place !== undefined));
 }
 
 export interface Saver {

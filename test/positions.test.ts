@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { POSITIONS_BYTES_MAX } from '../host/limits.js';
-import { createSaver, loadPositions, savePositions } from '../host/positions.js';
+import { createPlaces, createSaver, loadPositions, savePositions } from '../host/positions.js';
 import { temporaryFolder } from './help.js';
 
 const positions = suite<{ folder: string; path: string }>('positions');
@@ -87,6 +87,25 @@ positions('places are those of before the wait, written once all is acknowledged
     notices.join(),
     /^positions cannot be saved, events will be read again after a restart: .*ENOENT/,
   );
+});
+
+positions('a filter that recovers keeps its places of before, and no other one waits for it', () => {
+  const offsets = { one: 1, other: 1 };
+  const reading = (instance: 'one' | 'other') => ({
+    instance,
+    cursors: new Map([
+      ['file', { position: () => offsets[instance] }],
+      ['socket', { position: () => undefined }],
+    ]),
+  });
+  let recovering = 'one';
+  const places = createPlaces([reading('one'), reading('other')], (instance) => instance === recovering);
+  offsets.one = 2;
+  offsets.other = 2;
+  assert.equal(places(), { one: { file: 1 }, other: { file: 2 } });
+  recovering = 'other';
+  offsets.other = 3;
+  assert.equal(places(), { one: { file: 2 }, other: { file: 2 } });
 });
 
 positions.run();
