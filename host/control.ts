@@ -78,7 +78,10 @@ async function answerOne(
   } catch (error) {
     answer = { ok: false, lines: [oneLine(error)] };
   }
-  if (!socket.destroyed) socket.end(`${JSON.stringify(answer)}\n`);
+  if (socket.destroyed) return;
+  // Not only its own half: one that never closes the other would hold a place for ever.
+  socket.write(`${JSON.stringify(answer)}\n`);
+  socket.destroySoon();
 }
 
 /** The first line that arrives. Throws when it is too long, takes too long, or does not come. */
@@ -86,19 +89,25 @@ function readLine(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const timer = setTimeout(() => fail('took too long'), CONTROL_MS_MAX);
-    const fail = (what: string) => {
+    /** Whatever else comes is not read. */
+    const close = () => {
       clearTimeout(timer);
+      socket.off('data', read).pause();
+    };
+    const fail = (what: string) => {
+      close();
       reject(new WeirError('USAGE', `control: the other side ${what}`));
     };
     socket.setEncoding('utf8');
-    socket.on('data', (part: string) => {
+    const read = (part: string) => {
       text += part;
       const end = text.indexOf('\n');
       if (end < 0 && text.length > CONTROL_BYTES_MAX) return fail('said too much');
       if (end < 0) return;
-      clearTimeout(timer);
+      close();
       resolve(text.slice(0, end));
-    });
+    };
+    socket.on('data', read);
     socket.on('error', (error) => fail(oneLine(error)));
     socket.on('close', () => fail('said nothing'));
   });

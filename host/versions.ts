@@ -5,6 +5,7 @@
  * where the config is the same; another config may mean other things by the same names, so then what is open is told first.
  */
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config, FilterConfig } from './config.js';
@@ -123,6 +124,7 @@ export function createVersions(options: VersionsOptions): Versions {
 
   return {
     async swapFiles(instance, modulePath, manifestPath) {
+      for (const path of [modulePath, manifestPath]) needFile(path);
       const manifest = loadManifest(manifestPath);
       const module = readModuleFile(modulePath);
       const { entry } = runningOf(instance);
@@ -148,6 +150,12 @@ export function createVersions(options: VersionsOptions): Versions {
       if (previous) running.set(instance, previous);
     },
   };
+}
+
+/** A pipe without a writer, or a device, would hold up everything. */
+function needFile(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== false) return;
+  throw new WeirError('SWAP_REFUSED', `${printable(path)}: ${mismatch('a regular file', 'another one')}`);
 }
 
 /** What a reload does not touch, a line for each. */

@@ -1,12 +1,16 @@
 /**
  * Versions of a filter while it recovers: a swap waits, and goes on from what runs then.
  */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Config, FilterConfig } from '../host/config.js';
 import type { Engine } from '../host/engine.js';
 import { createVersions, type Installed, loadEntry, type Versions } from '../host/versions.js';
-import { until } from './help.js';
+import { oneLine } from '../host/errors.js';
+import { SHIPPED_FILTERS } from '../host/filter/library.js';
+import { temporaryFolder, until } from './help.js';
 
 const versions = suite('versions');
 
@@ -75,6 +79,23 @@ versions('a version that came back meanwhile is what the next one is compared wi
   engine.isRecovering = false;
   assert.match((await swapped)[0] as string, /its config is another one/);
   assert.equal(engine.flushes, [true, true]);
+});
+
+versions('what is no regular file is not read: it could have no end, or nobody who writes it', async () => {
+  const { path, remove } = await temporaryFolder();
+  const pipe = join(path, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const { versions: found } = versionsOf();
+  const shipped = (file: string) => join(SHIPPED_FILTERS, 'tripwire', file);
+  for (const [module, manifest] of [
+    [pipe, shipped('filter.json')],
+    ['/dev/zero', shipped('filter.json')],
+    [shipped('filter.wasm'), pipe],
+  ] as const) {
+    const refused = await found.swapFiles('f', module, manifest).catch((error: unknown) => error);
+    assert.match(oneLine(refused), /expected a regular file/);
+  }
+  await remove();
 });
 
 versions.run();
