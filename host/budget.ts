@@ -43,11 +43,16 @@ export const HEAP_BYTES = (HEAP_MIB + 3 * YOUNG_MIB) * MIB;
  * The sum for a config. `heapLimitBytes` is what V8 may really take: without options for the heap it is gigabytes, which no
  * config would fit; then what the host needs is counted, and a warning says that nothing holds it there. Throws MEMORY_BUDGET.
  */
-export function budgetOf(config: Config, manifests: Manifests, heapLimitBytes: number): Budget {
+export function budgetOf(
+  config: Config,
+  manifests: Manifests,
+  heapLimitBytes: number,
+  kept: readonly Manifest[] = [],
+): Budget {
   const { memoryBytes } = config.limits;
-  const real = sumOf(config, manifests, heapLimitBytes);
+  const real = sumOf(config, manifests, kept, heapLimitBytes);
   if (real.sumBytes <= memoryBytes) return real;
-  const bounded = sumOf(config, manifests, Math.min(heapLimitBytes, HEAP_BYTES));
+  const bounded = sumOf(config, manifests, kept, Math.min(heapLimitBytes, HEAP_BYTES));
   if (bounded.sumBytes > memoryBytes) {
     throw new WeirError(
       'MEMORY_BUDGET',
@@ -67,13 +72,14 @@ export function mebibytes(bytes: number): string {
   return `${(bytes / MIB).toFixed(1)} MiB`;
 }
 
-function sumOf(config: Config, manifests: Manifests, heapBytes: number): Budget {
+function sumOf(config: Config, manifests: Manifests, kept: readonly Manifest[], heapBytes: number): Budget {
   const used = new Set(config.filters.flatMap(({ from }) => from));
   const terms: Term[] = [
     { owner: 'process', bytes: PROCESS_BYTES },
     { owner: 'heap', bytes: heapBytes },
     ...[...manifests].map(([instance, manifest]) => ({ owner: instance, bytes: filterBytes(manifest) })),
-    { owner: 'swap', bytes: Math.max(...[...manifests.values()].map(({ memoryBytes }) => memoryBytes)) },
+    { owner: 'swap', bytes: Math.max(...[...manifests.values()].map(standingBytes)) },
+    ...kept.map((manifest) => ({ owner: `${manifest.name} before`, bytes: standingBytes(manifest) })),
     ...config.sources.filter(({ name, kind }) => used.has(name) && kind !== 'file').map(sourceTerm),
     { owner: 'queue', bytes: config.limits.spoolBytes },
   ];
@@ -81,9 +87,15 @@ function sumOf(config: Config, manifests: Manifests, heapBytes: number): Budget 
 }
 
 /** Its memory, what is kept of it and of the events in its hand to recover from a fault, and a message buffer for each of its streams and the ledger. */
-function filterBytes({ memory, memoryBytes, streams }: Manifest): number {
-  const kept = memory.static + memory.state + memory.scratch + memory.input;
-  return memoryBytes + kept + (Object.keys(streams).length + 1) * messageBufferBytes(memory.output);
+function filterBytes(manifest: Manifest): number {
+  const { memory, streams } = manifest;
+  const buffers = (Object.keys(streams).length + 1) * messageBufferBytes(memory.output);
+  return standingBytes(manifest) + memory.input + buffers;
+}
+
+/** Its memory, and what is kept of that to recover from a fault. */
+function standingBytes({ memory, memoryBytes }: Manifest): number {
+  return memoryBytes + memory.static + memory.state + memory.scratch;
 }
 
 /** A source that cannot be read again: its inbox, and what its connections or pipe have in hand. Files are read in place. */

@@ -8,6 +8,7 @@
  */
 import type { Cursor } from './source/source.js';
 import { nextBatch } from './batch.js';
+import { WeirError } from './errors.js';
 import type { FilterInstance } from './filter/instance.js';
 import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
 import { createShed } from './shed.js';
@@ -60,8 +61,11 @@ export interface Engine {
   turn(nowMs: number): boolean;
   /** Closes the windows that are over at `nowMs`, of filters whose sources are quiet; to be called about once a second. */
   tick(nowMs: number): void;
-  /** Closes all windows: there will be no more events. */
-  closeWindows(nowMs: number): void;
+  /**
+   * Closes all windows: there will be no more events. Recoveries go on until `deadlineMs` of `performance.now`; a filter that is not
+   * through by then stays as it is.
+   */
+  closeWindows(nowMs: number, deadlineMs?: number): void;
   /** Tells what was counted in the window that is over, if one is; `turn` sees to that before it reads. */
   tellLedgers(nowMs: number): void;
   /** Gives every reading place up and tells the last ledger of every filter. */
@@ -70,8 +74,8 @@ export interface Engine {
   cut(): void;
   /** True when each of these sources has been read to its end by every filter that reads it. */
   ended(sources: readonly string[]): boolean;
-  /** Goes through every recovery to its end: what is in hand can be read again only while its source is open. */
-  finishRecoveries(): void;
+  /** Goes through every recovery to its end, or until `deadlineMs` of `performance.now`. */
+  finishRecoveries(deadlineMs: number): void;
   /** True while a filter has events in hand that it has neither processed nor left out. */
   isRecovering(instance?: string): boolean;
   /** The slot of a filter of the config. */
@@ -175,11 +179,12 @@ export function createEngine(options: EngineOptions): Engine {
         slot.rest(nowMs);
       }
     },
-    closeWindows(nowMs) {
+    closeWindows(nowMs, deadlineMs = Number.POSITIVE_INFINITY) {
       for (const filter of running) {
-        finish(filter);
-        if (!filter.slot.isOut()) filter.slot.call({ kind: 'close', nowMs });
-        finish(filter);
+        finish(filter, deadlineMs);
+        if (filter.slot.isOut() || filter.slot.isRecovering()) continue;
+        filter.slot.call({ kind: 'close', nowMs });
+        finish(filter, deadlineMs);
       }
     },
     cut() {
@@ -191,8 +196,8 @@ export function createEngine(options: EngineOptions): Engine {
           slot.isOut() ||
           (!slot.isRecovering() && sources.every((name) => cursors.get(name)?.ended() ?? true)),
       ),
-    finishRecoveries() {
-      for (const filter of running) finish(filter);
+    finishRecoveries(deadlineMs) {
+      for (const filter of running) finish(filter, deadlineMs);
     },
     isRecovering: (instance) =>
       running.some(
@@ -200,7 +205,11 @@ export function createEngine(options: EngineOptions): Engine {
       ),
     slot: (instance) => byName.get(instance)?.slot,
     swap(instance, next, nowMs, flushes) {
-      const { slot, become } = byName.get(instance) as Running;
+      const { slot, pack, become } = byName.get(instance) as Running;
+      // What the present version has emitted shows now whether it is usable.
+      pack.cut();
+      if (slot.isRecovering())
+        throw new WeirError('SWAP_REFUSED', `filter ${instance}: it is at fault just now`);
       const missing = slot.swap(next, nowMs, flushes);
       become(next);
       return missing;
@@ -209,9 +218,9 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** Goes through a recovery to its end. */
-function finish(filter: Running): void {
-  while (filter.slot.step());
+/** Goes through a recovery to its end, or as far as time allows. */
+function finish(filter: Running, deadlineMs: number): void {
+  while (filter.slot.step() && performance.now() < deadlineMs);
   countEvents(filter);
 }
 
@@ -254,7 +263,7 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
   const { appliance, epoch, send, onRecord, onFilterEvent, recordsMax } = options;
   const { instance, format, cursors } = filter;
   const from = packed(filter.filter);
-  const onFault = (error: unknown) => slot.takeOut(error);
+  const onFault = (error: unknown) => slot.spoil(error);
   const pack = createPack({ appliance, instance, from, format, epoch, send, onFault });
   const bury = createDeadLetters({ appliance, instance, epoch, send });
   const shed = recordsMax === undefined ? undefined : createShed(recordsMax);

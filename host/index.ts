@@ -21,7 +21,7 @@ import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limit
 import { createPace } from './pace.js';
 import { createPlaces, createSaver, loadPositions, type Positions } from './positions.js';
 import { createPublisher, type Publisher } from './publish.js';
-import { createStatus, filterEventText } from './status.js';
+import { createSeldom, createStatus, filterEventText } from './status.js';
 import { createVersions, type Installed, loadEntry, startEntry } from './versions.js';
 import { createSources, isBounded } from './source/create.js';
 import type { Cursor, Source } from './source/source.js';
@@ -112,9 +112,14 @@ function startFilters(installed: readonly Installed[]): StartedFilter[] {
 }
 
 /** The sum of what the config needs, before any of it is taken. */
-function checkBudget(config: Config, installed: readonly Installed[]): Budget {
+function checkBudget(
+  config: Config,
+  installed: readonly Installed[],
+  kept: readonly Installed[] = [],
+): Budget {
   const manifests = new Map(installed.map(({ entry, loaded }) => [entry.instance, loaded.manifest]));
-  return budgetOf(config, manifests, getHeapStatistics().heap_size_limit);
+  const onProbation = kept.map(({ loaded }) => loaded.manifest);
+  return budgetOf(config, manifests, getHeapStatistics().heap_size_limit, onProbation);
 }
 
 /** Opens the sources one by one, each with the places in it, so that what is lost while others open is counted. */
@@ -163,7 +168,9 @@ function createLoop(
     ...(config.limits.recordsMax === undefined ? {} : { recordsMax: config.limits.recordsMax }),
     send: publisher.offer,
     onFilterEvent: (instance, event) => {
-      tell(instance, filterEventText(event));
+      const text = filterEventText(event);
+      if (event.kind === 'fault') faults.tell(instance, text);
+      else tell(instance, text);
       if (event.kind === 'returned') versions.returned(instance);
       if (event.kind !== 'out') return;
       exitCode = 1;
@@ -180,13 +187,14 @@ function createLoop(
     print(`filter ${instance}: ${text}`);
     status.tell(instance, text);
   };
+  const faults = createSeldom(tell);
   const installed = filters.map((filter) => filter.installed);
   const versions = createVersions({
     engine,
     installed,
     filterDir,
     now,
-    checkMemory: (ones) => void checkBudget(config, ones),
+    checkMemory: (ones, kept) => void checkBudget(config, ones, kept),
     tell: (instance, line) => tell(instance, `swapped: ${line}`),
   });
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
@@ -256,12 +264,13 @@ function createLoop(
     },
     async run() {
       await read();
-      engine.finishRecoveries();
+      const recoverUntilMs = isStopping ? performance.now() + STOP_MS_MAX : Number.POSITIVE_INFINITY;
+      engine.finishRecoveries(recoverUntilMs);
       for (const source of sources.values()) await source.close();
       // What was received before the sources closed is still in their inboxes; files wait for the next start.
       const deadline = Date.now() + DRAIN_MS_MAX;
       while (isStopping && Date.now() < deadline && !publisher.full() && engine.turn(now()));
-      engine.closeWindows(now());
+      engine.closeWindows(now(), recoverUntilMs);
       engine.cut();
       engine.closeLedgers(now());
       engine.cut();

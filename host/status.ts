@@ -6,7 +6,7 @@ import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
 import type { FilterInstance } from './filter/instance.js';
 import type { Slot } from './filter/slot.js';
-import { STATUS_BYTES_MAX, STATUS_EVERY_MS, STATUS_GAP_MS } from './limits.js';
+import { NOTICE_INTERVAL_MS, STATUS_BYTES_MAX, STATUS_EVERY_MS, STATUS_GAP_MS } from './limits.js';
 import { CONTENT_NDJSON, HEADER, type Message, statusSubject } from './wire.js';
 
 /** Version of the object; a field that is added does not change it. */
@@ -82,6 +82,24 @@ function filterStatus(slot: Slot) {
 /** `name@version+hash`, as messages say it. */
 export function versionLabel({ manifest, moduleHash }: FilterInstance): string {
   return `${manifest.name}@${manifest.version}+${moduleHash}`;
+}
+
+/** Passes on what happens to a filter at most once in `NOTICE_INTERVAL_MS`, with how much was left out: who writes events can cause faults. */
+export function createSeldom(tell: (instance: string, text: string) => void) {
+  const last = new Map<string, { atMs: number; untold: number }>();
+  return {
+    tell(instance: string, text: string): void {
+      const seen = last.get(instance) ?? { atMs: Number.NEGATIVE_INFINITY, untold: 0 };
+      last.set(instance, seen);
+      if (performance.now() - seen.atMs < NOTICE_INTERVAL_MS) {
+        seen.untold++;
+        return;
+      }
+      tell(instance, seen.untold > 0 ? `${text} (and ${seen.untold} before it)` : text);
+      seen.atMs = performance.now();
+      seen.untold = 0;
+    },
+  };
 }
 
 /** A line for people. */

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import type { Config, FilterConfig } from './config.js';
 import type { Engine } from './engine.js';
 import { oneLine, printable, WeirError } from './errors.js';
@@ -48,8 +48,8 @@ export interface VersionsOptions {
   readonly installed: readonly Installed[];
   readonly filterDir: string | undefined;
   readonly now: () => number;
-  /** Throws MEMORY_BUDGET when these do not fit. */
-  readonly checkMemory: (installed: readonly Installed[]) => void;
+  /** Throws MEMORY_BUDGET when these do not fit, beside the versions that are kept while their successors are on probation. */
+  readonly checkMemory: (installed: readonly Installed[], kept: readonly Installed[]) => void;
   /** A filter was swapped. */
   readonly tell: (instance: string, line: string) => void;
 }
@@ -85,7 +85,11 @@ export function createVersions(options: VersionsOptions): Versions {
 
   async function prepare(next: Installed): Promise<FilterInstance> {
     const { instance } = next.entry;
-    checkMemory([...running.values()].map((one) => (one.entry.instance === instance ? next : one)));
+    const kept = [...running.keys()].filter((one) => one !== instance && engine.slot(one)?.isOnProbation());
+    checkMemory(
+      [...running.values()].map((one) => (one.entry.instance === instance ? next : one)),
+      kept.flatMap((one) => earlier.get(one)?.slice(-1) ?? []),
+    );
     const { manifest, module } = next.loaded;
     const filter = startEntry(next, await admitBeside(manifest.name, module));
     for (const _ of warm(filter)) await breathe();

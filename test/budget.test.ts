@@ -63,7 +63,11 @@ test('every term is there once, with its owner, and they add up', () => {
   assert.is(bytesOf(terms, 'process'), PROCESS_BYTES);
   assert.is(bytesOf(terms, 'heap'), 50 * MIB);
   assert.is(bytesOf(terms, 'logins'), bytesOf(terms, 'again'));
-  assert.is(bytesOf(terms, 'swap'), manifests.get('files')?.memoryBytes);
+  const { memory, memoryBytes } = manifests.get('files') as Manifest;
+  const standing = memoryBytes + memory.static + memory.state + memory.scratch;
+  assert.is(bytesOf(terms, 'swap'), standing, 'the largest one, and what is kept of it');
+  const beside = budgetOf(config, manifests, 50 * MIB, [manifests.get('files') as Manifest]);
+  assert.is(beside.sumBytes - sumBytes, standing, 'one that is kept while its successor is on probation');
   assert.is(bytesOf(terms, 'source udp'), 4 * MIB);
   assert.is(bytesOf(terms, 'source in'), 4 * MIB + 192 * KIB);
   assert.is(bytesOf(terms, 'source tcp'), 4 * MIB + 32 * 192 * KIB);

@@ -11,7 +11,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { FilterFault } from './fault.js';
-import { type Call, type Entry, fill, fitting, halves, make } from './journal.js';
+import { type Call, type Entry, fill, fitting, type Held, halves, hold, make } from './journal.js';
 import type { FilterInstance } from './instance.js';
 import type { Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
@@ -19,10 +19,16 @@ import { planTakeOver, takeOver } from './state.js';
 const LF = 10;
 const discard = () => {};
 
-/** Begins behind the fault of a call; each `next` is a step. */
-export function* recover(slot: Recovering, failed: Call, error: unknown): Generator<void> {
+/** Begins behind the fault of a call, whose events are held from now on; each `next` is a step. */
+export function recover(slot: Recovering, failed: Call, error: unknown): Generator<void> {
+  return steps(slot, hold(failed), error);
+}
+
+function* steps(slot: Recovering, { call: failed, release }: Held, error: unknown): Generator<void> {
   /** What is left of the batch, the next one last. */
   const parts = [failed];
+  // Not what the filter has left in its input region.
+  fill(slot.filter(), failed);
   let eventsLeft = linesOf(slot.filter().input, failed);
   let fault: unknown = error;
   try {
@@ -46,7 +52,7 @@ export function* recover(slot: Recovering, failed: Call, error: unknown): Genera
       const isSlow = fault instanceof FilterFault && fault.kind === 'time';
       const cut = isSlow ? undefined : halves(slot.filter(), part);
       if (cut) {
-        if (fault instanceof FilterFault && fault.kind === 'fuel') slot.setBatchBytes(cut[0].bytes);
+        if (fault instanceof FilterFault && fault.kind === 'fuel') slot.batchSize.shrink(cut[0].bytes);
         parts.push(cut[1], cut[0]);
         continue;
       }
@@ -61,7 +67,18 @@ export function* recover(slot: Recovering, failed: Call, error: unknown): Genera
   } catch (unexpected) {
     lose(slot, failed, eventsLeft);
     throw unexpected;
+  } finally {
+    release();
   }
+}
+
+/** What the filter has emitted is unusable, so it must not go on: the version before does, or none. */
+export function* giveUp(slot: Recovering, error: unknown): Generator<void> {
+  const probation = slot.probation();
+  if (probation) return yield* goBack(slot, probation.previous, error);
+  if (replaceByPrevious(slot, error, slot.nowMs())) return;
+  flush(slot, slot.nowMs());
+  slot.takeOut(error);
 }
 
 /** Makes a call; answers what went wrong. */
@@ -89,7 +106,8 @@ function* rewind(slot: Recovering): Generator<void> {
   if (!isSame || !isDeepStrictEqual(filter.ledger(), counted)) {
     // The source has other bytes now, or none: what the snapshot holds is all there is.
     slot.restore();
-    slot.forgetSince(counted);
+    slot.journal.forgetSince();
+    slot.sum.keep(counted);
     for (const lost of since) tellLost(slot, lost);
   }
   slot.save();
@@ -186,7 +204,7 @@ function lose({ tell }: Recovering, call: Call, events: number): void {
   if (call.kind === 'batch' && events > 0) tell({ kind: 'lost', cursor: call.cursor, events });
 }
 
-/** Events of the batch, as far as the filter has left its input region as it was. */
+/** Events of the batch that stands in the input region. */
 function linesOf(input: Buffer, call: Call): number {
   if (call.kind !== 'batch') return 0;
   let lines = 0;

@@ -7,16 +7,17 @@
  * While a version is on probation the one before it stays as it was when it was replaced, and the journal goes back to
  * that moment: so it can take over again, with all events since.
  */
-import { BATCH_BYTES_MIN, BATCH_GROWTH_PARTS, PROBATION_BATCHES, PROBATION_MS } from '../limits.js';
+import { PROBATION_BATCHES, PROBATION_MS } from '../limits.js';
 import type { Cursor } from '../source/source.js';
 import type { Ledger } from './abi.js';
+import { type BatchSize, createBatchSize } from './batchsize.js';
 import { createFaultBudget, type FaultBudget } from './fault.js';
 import type { FilterInstance } from './instance.js';
-import { type Call, createJournal, type Held, hold, type Journal, make } from './journal.js';
+import { type Call, createJournal, type Entry, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
-import { recover } from './recovery.js';
+import { giveUp, recover } from './recovery.js';
 import { planTakeOver, takeOver } from './state.js';
-import { createSum } from './sum.js';
+import { createSum, type Sum } from './sum.js';
 
 /** What becomes of a filter; the engine tells it. */
 export type SlotEvent =
@@ -77,8 +78,8 @@ export interface Slot {
    * taken over. Throws the fault of the present one in its last call; nothing has changed then. Not during a recovery.
    */
   swap(next: FilterInstance, atMs: number, flushes: boolean): readonly string[];
-  /** Takes the filter out for good. */
-  takeOut(error: unknown): void;
+  /** What the filter has emitted is unusable: the version before takes over, or it is taken out; `step` does it. */
+  spoil(error: unknown): void;
 }
 
 /** What a recovery may do with its slot. */
@@ -88,8 +89,7 @@ export interface Recovering {
   save(): void;
   /** Puts the filter back to its snapshot. */
   restore(): void;
-  /** Forgets the entries behind the snapshot: the filter is as it was there, but has counted `counted`. */
-  forgetSince(counted: Ledger): void;
+  readonly sum: Sum;
   /** Makes a call, and notes it. */
   make(call: Call): void;
   budget(): FaultBudget;
@@ -99,8 +99,9 @@ export interface Recovering {
   /** Starts the version anew that was approved before the present one, once; nothing when there was none. */
   startLastGood(): FilterInstance | undefined;
   tell(event: SlotEvent): void;
-  setBatchBytes(bytes: number): void;
+  readonly batchSize: BatchSize;
   readonly sink: RecordSink;
+  nowMs(): number;
   isOut(): boolean;
   takeOut(error: unknown): void;
 }
@@ -113,13 +114,14 @@ export function createSlot(options: SlotOptions): Slot {
   /** Starts the version anew that was approved before this one. */
   let lastGood: (() => FilterInstance) | undefined;
   let recovery: Generator<void> | undefined;
-  let inHand: Held | undefined;
   let isOut = false;
   let nowMs = 0;
   /** Since the last snapshot, or, on probation, since the swap. */
   const journal = createJournal();
   const cursors = new Set<Cursor>();
-  let batchBytesMax = Number.POSITIVE_INFINITY;
+  const batchSize = createBatchSize();
+  /** What it emitted during a recovery turned out to be unusable. */
+  let spoiled: unknown;
   const sum = createSum(filter);
 
   function save(): void {
@@ -138,26 +140,12 @@ export function createSlot(options: SlotOptions): Slot {
 
   function note(call: Call): void {
     nowMs = call.nowMs;
-    const [fuel, aggregated] = [filter.fuelUsed(), filter.aggregated()];
-    make(filter, call, sink);
-    journal.add({
-      call,
-      fuel: filter.fuelUsed() - fuel,
-      aggregated: filter.aggregated() - aggregated,
-    });
+    journal.add(madeEntry(filter, call, sink));
     if (call.kind === 'batch') cursors.add(call.cursor);
   }
 
-  function saveWhenDue(call: Call): void {
-    const isPressed = call.kind === 'batch' && call.cursor.isPressed();
-    if (isPressed || journal.isDue(filter.snapshotBytes)) save();
-  }
-
   function lookAtProbation(call: Call): void {
-    if (!probation) return;
-    if (call.kind === 'batch') probation.batches++;
-    const { batches, sinceMs } = probation;
-    if (batches < PROBATION_BATCHES && call.nowMs - sinceMs < PROBATION_MS) return;
+    if (!probation || !isPassed(probation, call)) return;
     lastGood = probation.previous.startAgain;
     probation = undefined;
     save();
@@ -169,7 +157,7 @@ export function createSlot(options: SlotOptions): Slot {
     filter = next;
     budget = createFaultBudget(next.manifest.faults);
     probation = undefined;
-    batchBytesMax = Number.POSITIVE_INFINITY;
+    batchSize.reset();
     journal.clear();
   }
 
@@ -181,10 +169,15 @@ export function createSlot(options: SlotOptions): Slot {
     tell({ kind: 'out', error });
   }
 
+  function spoil(error: unknown): void {
+    spoiled = recovery ? error : undefined;
+    if (isOut || recovery) return;
+    sum.freeze();
+    recovery = giveUp(recovering, error);
+  }
+
   function endRecovery(): void {
     recovery = undefined;
-    inHand?.release();
-    inHand = undefined;
     sum.thaw();
   }
 
@@ -193,10 +186,7 @@ export function createSlot(options: SlotOptions): Slot {
     journal,
     save,
     restore,
-    forgetSince(counted) {
-      journal.forgetSince();
-      sum.keep(counted);
-    },
+    sum,
     make: note,
     budget: () => budget,
     probation: () => probation,
@@ -207,10 +197,9 @@ export function createSlot(options: SlotOptions): Slot {
       return start?.();
     },
     tell,
-    setBatchBytes(bytes) {
-      batchBytesMax = Math.max(bytes, BATCH_BYTES_MIN);
-    },
+    batchSize,
     sink,
+    nowMs: () => nowMs,
     isOut: () => isOut,
     takeOut,
   };
@@ -229,20 +218,20 @@ export function createSlot(options: SlotOptions): Slot {
         note(call);
       } catch (error) {
         sum.freeze();
-        inHand = hold(call);
-        recovery = recover(recovering, inHand.call, error);
+        recovery = recover(recovering, call, error);
         return;
       }
-      if (call.kind === 'batch' && batchBytesMax !== Number.POSITIVE_INFINITY)
-        batchBytesMax += Math.ceil(call.bytes / BATCH_GROWTH_PARTS);
+      batchSize.grow(call);
       lookAtProbation(call);
-      saveWhenDue(call);
+      if (isPressed(call) || journal.isDue(filter.snapshotBytes)) save();
     },
     step() {
       try {
         if (!recovery?.next().done) return recovery !== undefined;
         endRecovery();
-        save();
+        if (spoiled === undefined) save();
+        else spoil(spoiled);
+        return recovery !== undefined;
       } catch (error) {
         // It does not start a second time, or there is no memory for it: there is nothing to go back to.
         endRecovery();
@@ -250,7 +239,7 @@ export function createSlot(options: SlotOptions): Slot {
       }
       return false;
     },
-    batchBytes: (bytes) => Math.min(bytes, batchBytesMax),
+    batchBytes: batchSize.limit,
     rest(atMs) {
       if (isOut || recovery) return;
       lookAtProbation({ kind: 'tick', nowMs: atMs });
@@ -262,12 +251,7 @@ export function createSlot(options: SlotOptions): Slot {
       const { missing } = planTakeOver(previous, next);
       if (flushes || missing.length > 0) {
         save();
-        try {
-          previous.flush(atMs, sink);
-        } catch (error) {
-          previous.restore();
-          throw error;
-        }
+        flushOrRestore(previous, atMs, sink);
       }
       takeOver(previous, next);
       // One that is replaced on probation may come back, and is not known to be good.
@@ -276,6 +260,33 @@ export function createSlot(options: SlotOptions): Slot {
       probation = { previous, sinceMs: atMs, batches: 0, isSaved: false };
       return missing;
     },
-    takeOut,
+    spoil,
   };
+}
+
+/** Counts a call of a version on probation; true when that was the last one. */
+function isPassed(probation: Probation, { kind, nowMs }: Call): boolean {
+  if (kind === 'batch') probation.batches++;
+  return probation.batches >= PROBATION_BATCHES || nowMs - probation.sinceMs >= PROBATION_MS;
+}
+
+/** Makes a call, and what the journal holds of it. */
+function madeEntry(filter: FilterInstance, call: Call, sink: RecordSink): Entry {
+  const [fuel, aggregated] = [filter.fuelUsed(), filter.aggregated()];
+  make(filter, call, sink);
+  return { call, fuel: filter.fuelUsed() - fuel, aggregated: filter.aggregated() - aggregated };
+}
+
+function isPressed(call: Call): boolean {
+  return call.kind === 'batch' && call.cursor.isPressed();
+}
+
+/** Lets a filter that has just been saved tell what is open. Throws its fault, and it is as before. */
+function flushOrRestore(filter: FilterInstance, nowMs: number, sink: RecordSink): void {
+  try {
+    filter.flush(nowMs, sink);
+  } catch (error) {
+    filter.restore();
+    throw error;
+  }
 }

@@ -15,6 +15,7 @@ import { PROBATION_BATCHES } from '../../host/limits.js';
 import { unpack } from '../../host/pack.js';
 import type { WireRecord } from '../../host/wire.js';
 import { buildTestFilter, type TestFilter } from '../runtime/testfilter.js';
+import { assemble, batch, CONSUMED, EMITTED, LEDGER, load, OUTPUT } from './hostile.js';
 
 const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
 
@@ -56,7 +57,7 @@ interface Told {
   sums(): Record<string, number>;
 }
 
-function engineOf(first: FilterInstance, batchBytes = 4_096): Told {
+function engineOf(first: FilterInstance, batchBytes = 4_096, format: 'cbor' | 'ndjson' = 'cbor'): Told {
   const cursor = memoryCursor();
   const [records, dead, ledgers]: WireRecord[][] = [[], [], []];
   const events: FilterEvent[] = [];
@@ -66,7 +67,7 @@ function engineOf(first: FilterInstance, batchBytes = 4_096): Told {
     appliance: 'a',
     epoch: 'e',
     batchBytes,
-    filters: [{ instance: 'f', filter: first, format: 'cbor', cursors: new Map([['s', cursor]]) }],
+    filters: [{ instance: 'f', filter: first, format, cursors: new Map([['s', cursor]]) }],
     send({ subject, headers, body }) {
       const stream = subject.split('.').at(-1);
       if (stream === 'kept') {
@@ -302,6 +303,34 @@ swap('what can start a version anew does not hold its memory', async (context) =
   }
   assert.is(memory.deref(), undefined);
   assert.is(startAgain().manifest.version, '1.0.0');
+});
+
+swap('a version whose records are no CBOR gives way to the one before, where that shows in NDJSON', () => {
+  // Keeps nothing, and answers what a filter must; the other one emits a byte that is no CBOR.
+  const emits = (record: number) => {
+    const frame = `(i32.store (i32.const ${OUTPUT}) (i32.const 1)) (i32.store8 (i32.const ${OUTPUT + 8}) (i32.const ${record}))`;
+    const counts = [LEDGER, LEDGER + 24].map(
+      (at) => `(i64.store (i32.const ${at}) (i64.add (i64.load (i32.const ${at})) (i64.const 1)))`,
+    );
+    return assemble({
+      batch: batch(`(i32.store (i32.const ${CONSUMED}) (local.get $bytes)) ${frame} ${counts.join(' ')}
+        (i32.store (i32.const ${EMITTED}) (i32.const 12)) (i32.const 0)`),
+    });
+  };
+  const [good, bad] = [load(emits(0xa0)), load(emits(0xbf))];
+  const told = engineOf(good, 2, 'ndjson');
+  told.run(['x', 'x']);
+  told.engine.swap('f', bad, NOW_MS, false);
+  told.run(['x', 'x', 'x']);
+  told.engine.cut();
+  told.run(['x']);
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned'],
+  );
+  assert.is(told.records.length, 3, 'those of the bad one are gone');
+  assert.is(told.ledgers[0]?.in, 6);
 });
 
 swap.run();
