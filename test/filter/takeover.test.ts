@@ -23,7 +23,7 @@ import {
 } from './handoverevents.js';
 
 const SEED = 20_261_126;
-const CUTS = 3;
+const CUTS = 2;
 
 let tools: TestFilter;
 let joined: TestFilter;
