@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectBroker } from '../host/broker.js';
+import { CPU_SHARE_MAX } from '../host/limits.js';
 import { unpack } from '../host/pack.js';
 import type { WireRecord } from '../host/wire.js';
 import { readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
@@ -55,6 +56,7 @@ function writeConfig({ folder, broker, appliance }: Context, config: object): vo
     JSON.stringify({
       appliance,
       data: 'data',
+      limits: { cpu: CPU_SHARE_MAX },
       nats: { servers: [broker.url] },
       sources: { a: { file: 'a.log' } },
       filters,

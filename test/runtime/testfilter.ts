@@ -1,7 +1,10 @@
 /**
  * Builds a filter of `test/filters/`, and runs it on the engine that runs on the appliance.
  */
-import { copyFile, mkdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFilter } from '../../host/filter/compile.js';
@@ -22,11 +25,31 @@ export async function buildTestFilter(name: string): Promise<TestFilter> {
   const source = join(ROOT, 'test/filters', name);
   const target = join(folder.path, name);
   await mkdir(target);
-  await compileFilter(ROOT, source, join(target, 'filter.wasm'));
+  await copyFile(await compiled(name, source), join(target, 'filter.wasm'));
   await copyFile(join(source, 'filter.json'), join(target, 'filter.json'));
   return {
     folder: folder.path,
     run: (input, options = {}) => runFilter(name, input, { ...options, folder: folder.path }),
     remove: () => folder.remove(),
   };
+}
+
+/**
+ * The module of a filter, compiled once for all tests that use it: its name is the digest of all that it is made of, so one
+ * that is there is the same. Two tests at once compile it twice, and rename.
+ */
+async function compiled(name: string, source: string): Promise<string> {
+  const digest = createHash('sha256');
+  const runtime = readdirSync(join(ROOT, 'runtime')).filter((file) => file.endsWith('.ts'));
+  const parts = [join(source, 'filter.ts'), ...runtime.sort().map((file) => join(ROOT, 'runtime', file))];
+  for (const path of [...parts, join(ROOT, 'asconfig.json'), join(ROOT, 'package-lock.json')])
+    digest.update(readFileSync(path)).update('\0');
+  const folder = join(tmpdir(), 'weir-test-filters');
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${name}-${digest.digest('hex').slice(0, 32)}.wasm`);
+  if (existsSync(path)) return path;
+  const beside = `${path}.${process.pid}`;
+  await compileFilter(ROOT, source, beside);
+  await rename(beside, path);
+  return path;
 }
