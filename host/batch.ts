@@ -64,9 +64,8 @@ function skip(cursor: Cursor, read: Buffer, final: boolean): Batch {
   return SKIPPED;
 }
 
-/** Line ends in `region[0, bytes)`; none where a filter has grown its memory and the region is gone. */
+/** Line ends in `region[0, bytes)`. */
 export function linesIn(region: Buffer, bytes: number): number {
-  if (region.length === 0) return 0;
   let lines = 0;
   const batch = region.subarray(0, bytes);
   for (let at = batch.indexOf(NEWLINE); at >= 0; at = batch.indexOf(NEWLINE, at + 1)) lines += 1;

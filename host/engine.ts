@@ -251,9 +251,9 @@ function totalsOf(running: readonly Running[]): EngineTotals {
 }
 
 /** Whose records a version's are, on the wire. */
-function packed({ manifest, moduleHash }: FilterInstance): PackedFilter {
+function packed({ manifest, label }: FilterInstance): PackedFilter {
   return {
-    filter: `${manifest.name}@${manifest.version}+${moduleHash}`,
+    filter: label,
     streams: [...Object.keys(manifest.streams), LEDGER_STREAM],
     recordBytesMax: manifest.memory.output,
   };
@@ -299,7 +299,7 @@ function prepare(options: EngineOptions, filter: EngineFilter): Running {
         source,
         line,
         manifest,
-        filter: packed(slot.filter()).filter,
+        filter: slot.filter().label,
       };
       if (cursor) tally.leaveOut(cursor);
       bury(letter);

@@ -4,7 +4,6 @@
  */
 import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
-import type { FilterInstance } from './filter/instance.js';
 import type { Slot } from './filter/slot.js';
 import { NOTICE_INTERVAL_MS, STATUS_BYTES_MAX, STATUS_EVERY_MS, STATUS_GAP_MS } from './limits.js';
 import { CONTENT_NDJSON, HEADER, type Message, statusSubject } from './wire.js';
@@ -76,12 +75,7 @@ function filterStatus(slot: Slot) {
       : slot.isOnProbation()
         ? 'on probation'
         : 'runs';
-  return { running: versionLabel(slot.filter()), state, ...slot.ledger(), fuel: slot.filter().fuelUsed() };
-}
-
-/** `name@version+hash`, as messages say it. */
-export function versionLabel({ manifest, moduleHash }: FilterInstance): string {
-  return `${manifest.name}@${manifest.version}+${moduleHash}`;
+  return { running: slot.filter().label, state, ...slot.ledger(), fuel: slot.filter().fuelUsed() };
 }
 
 /** Passes on what happens to a filter at most once in `NOTICE_INTERVAL_MS`, with how much was left out: who writes events can cause faults. */
@@ -110,9 +104,9 @@ export function filterEventText(event: FilterEvent): string {
       return `at fault at ${where}, which is left out: ${oneLine(event.error)}`;
     }
     case 'returned':
-      return `${versionLabel(event.from)} was at fault, ${versionLabel(event.to)} runs again: ${oneLine(event.error)}`;
+      return `${event.from.label} was at fault, ${event.to.label} runs again: ${oneLine(event.error)}`;
     case 'approved':
-      return `${versionLabel(event.filter)} has passed its probation`;
+      return `${event.filter.label} has passed its probation`;
     case 'out':
       return `taken out: ${oneLine(event.error)}`;
   }

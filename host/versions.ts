@@ -4,7 +4,6 @@
  * A swap is prepared beside the running filter, and refused for any reason without touching it. The state goes over by name
  * where the config is the same; another config may mean other things by the same names, so then what is open is told first.
  */
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
@@ -12,7 +11,13 @@ import type { Config, FilterConfig } from './config.js';
 import type { Engine } from './engine.js';
 import { oneLine, printable, WeirError } from './errors.js';
 import { type FilterInstance, startFilter } from './filter/instance.js';
-import { type InstalledFilter, installedFilters, loadFilter, readModuleFile } from './filter/library.js';
+import {
+  type InstalledFilter,
+  versionLabel,
+  installedFilters,
+  loadFilter,
+  readModuleFile,
+} from './filter/library.js';
 import { loadManifest } from './filter/manifest.js';
 import { admitBeside, warm } from './filter/prepare.js';
 import { instanceZones } from './timezone.js';
@@ -100,7 +105,7 @@ export function createVersions(options: VersionsOptions): Versions {
     const { instance } = next.entry;
     let current = runningOf(instance);
     checkSame(current, next);
-    if (isSame(current, next)) return `${labelOf(next)} runs already`;
+    if (isSame(current, next)) return `${versionLabel(next.loaded)} runs already`;
     if (busy.has(instance))
       throw new WeirError('SWAP_REFUSED', `filter ${instance}: another swap of it is being prepared`);
     busy.add(instance);
@@ -116,7 +121,7 @@ export function createVersions(options: VersionsOptions): Versions {
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||
         current.entry.timezone !== next.entry.timezone;
       const missing = engine.swap(instance, filter, now(), flushes);
-      const line = `${labelOf(current)} -> ${labelOf(next)}${told(flushes, missing)}`;
+      const line = `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
       tell(instance, line);
       running.set(instance, next);
       earlier.set(instance, [...(earlier.get(instance) ?? []), current].slice(-EARLIER_MAX));
@@ -184,12 +189,6 @@ function told(flushes: boolean, missing: readonly string[]): string {
   return flushes
     ? '; its config is another one, so open windows were told as partial ones'
     : '; state taken over';
-}
-
-/** `name@version+hash`, as messages say it. */
-export function labelOf({ loaded: { manifest, module } }: Installed): string {
-  const hash = createHash('sha256').update(module).digest('hex').slice(0, 12);
-  return `${manifest.name}@${manifest.version}+${hash}`;
 }
 
 /** Another filter under the same name would be a surprise to whoever reads its records. */

@@ -7,7 +7,6 @@
  * the rules throws FILTER_FAULT: that call has then emitted and counted nothing, and the filter can go on once `restore`
  * has put back what it was.
  */
-import { createHash } from 'node:crypto';
 import { oneLine, WeirError } from '../errors.js';
 import { CALL_MS_MAX, FUEL_PER_CALL, FUEL_PER_EMITTED_BYTE, FUEL_PER_RECORD, PAGE_BYTES } from '../limits.js';
 import { AGAIN, DONE, FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
@@ -15,6 +14,7 @@ import { admit } from './admit.js';
 import { type BootOptions, boot, placesOf } from './boot.js';
 import { createCounters } from './counters.js';
 import { FilterFault } from './fault.js';
+import { versionLabel } from './library.js';
 import type { Manifest } from './manifest.js';
 import { createOutput, type RecordSink } from './output.js';
 import { createSnapshot, type Snapshot } from './snapshot.js';
@@ -25,8 +25,8 @@ export type { RecordSink };
 
 export interface FilterInstance extends Stateful {
   readonly manifest: Manifest;
-  /** First 12 hex digits of the module's SHA-256. */
-  readonly moduleHash: string;
+  /** `name@version+hash`. */
+  readonly label: string;
   /** The input region; a batch begins at its first byte. */
   readonly input: Buffer;
   /** Runs the filter over the first `bytes` bytes of `input`: whole lines, the last one ended by LF. */
@@ -163,7 +163,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   return {
     manifest,
-    moduleHash: createHash('sha256').update(options.module).digest('hex').slice(0, 12),
+    label: versionLabel(options),
     input,
     collections: registry.collections,
     state: Buffer.from(memory.buffer, stateAt, manifest.memory.state),

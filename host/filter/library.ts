@@ -1,6 +1,7 @@
 /**
  * The filters that are installed: folders with a `filter.wasm` and a `filter.json`, found by name.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +17,12 @@ export const SHIPPED_FILTERS = fileURLToPath(new URL('../../filters', import.met
 export interface InstalledFilter {
   readonly manifest: Manifest;
   readonly module: Uint8Array;
+}
+
+/** `name@version+hash`, the hash being the first 12 hex digits of the module's SHA-256: as messages and people name a version. */
+export function versionLabel({ manifest, module }: InstalledFilter): string {
+  const hash = createHash('sha256').update(module).digest('hex').slice(0, 12);
+  return `${manifest.name}@${manifest.version}+${hash}`;
 }
 
 /** Reads a filter by its name. Throws FILTER_UNKNOWN, or what is wrong with its manifest. */

@@ -10,13 +10,13 @@
  * event in hand; without one the filter is taken out.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { linesIn } from '../batch.js';
 import { FilterFault } from './fault.js';
 import { type Call, type Entry, fill, fitting, type Held, halves, hold, make } from './journal.js';
 import type { FilterInstance } from './instance.js';
 import type { Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
 
-const LF = 10;
 const discard = () => {};
 
 /** Begins behind the fault of a call, whose events are held from now on; each `next` is a step. */
@@ -29,7 +29,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
   const parts = [failed];
   // Not what the filter has left in its input region.
   fill(slot.filter(), failed);
-  let eventsLeft = linesOf(slot.filter().input, failed);
+  let eventsLeft = failed.kind === 'batch' ? linesIn(slot.filter().input, failed.bytes) : 0;
   let fault: unknown = error;
   try {
     yield* rewind(slot);
@@ -202,12 +202,4 @@ function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {
 /** What is left of a batch will not be looked at. */
 function lose({ tell }: Recovering, call: Call, events: number): void {
   if (call.kind === 'batch' && events > 0) tell({ kind: 'lost', cursor: call.cursor, events });
-}
-
-/** Events of the batch that stands in the input region. */
-function linesOf(input: Buffer, call: Call): number {
-  if (call.kind !== 'batch') return 0;
-  let lines = 0;
-  for (let at = input.indexOf(LF); at >= 0 && at < call.bytes; at = input.indexOf(LF, at + 1)) lines += 1;
-  return lines;
 }

@@ -76,7 +76,7 @@ author('a filter that never ends starting is told of once, not in every check', 
   assert.is(code, 1, out);
   assert.match(
     out,
-    /FAIL samples\/first\.log\n {9}FILTER_FAULT: filter echo: weir_start used up the fuel of 1000000000/,
+    /FAIL samples\/first\.log\n {9}FILTER_FAULT: filter echo: weir_start used up the fuel of 100000000 /,
   );
   assert.match(out, /FAIL memory is as declared\n {9}for the same reason as "samples\/first\.log"\n/);
 });

@@ -166,7 +166,7 @@ test('a filter that never ends starting is refused', () => {
   refuses(
     () => load(assemble({ start })),
     'FILTER_FAULT',
-    /weir_start used up the fuel of 1000000000 for starting/,
+    /weir_start used up the fuel of 100000000 for starting/,
     'starting',
   );
 });
