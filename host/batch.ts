@@ -63,11 +63,3 @@ function skip(cursor: Cursor, read: Buffer, final: boolean): Batch {
   cursor.advance(newline < 0 ? read.length : newline + 1);
   return SKIPPED;
 }
-
-/** Line ends in `region[0, bytes)`. */
-export function linesIn(region: Buffer, bytes: number): number {
-  let lines = 0;
-  const batch = region.subarray(0, bytes);
-  for (let at = batch.indexOf(NEWLINE); at >= 0; at = batch.indexOf(NEWLINE, at + 1)) lines += 1;
-  return lines;
-}

@@ -75,7 +75,7 @@ export const CONFIG_LOOK_MS = 2_000;
 /** The status is told this often, what happens to a filter no sooner after the last one; a text in it has so many characters. */
 export const STATUS_EVERY_MS = 10_000;
 export const STATUS_GAP_MS = 250;
-export const STATUS_BYTES_MAX = 500;
+export const STATUS_TEXT_CHARACTERS_MAX = 500;
 /** Judging and compiling a new version in a thread of its own: time, and heap of the thread. */
 export const ADMIT_MS_MAX = 10_000;
 export const ADMIT_WORKER_MEBIBYTES = 64;
@@ -99,7 +99,7 @@ export const BATCH_GROWTH_PARTS = 8;
 export const FUEL_PER_CALL = 1_000;
 export const FUEL_PER_RECORD = 100;
 export const FUEL_PER_EMITTED_BYTE = 8;
-/** While it starts: it prepares its tables and reads its config, once. The shipped filters take up to 3 million; a hostile one some 50 ms. */
+/** While it starts: it prepares its tables and reads its config, once. The shipped filters take up to 3 million; a hostile one some 50 ms of plain work. */
 export const FUEL_START = 100_000_000;
 /** `filter.json` and `weir.json`: text that people write. */
 export const MANIFEST_BYTES_MAX = 64 * KiB;

@@ -5,7 +5,7 @@
 import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
 import type { Slot } from './filter/slot.js';
-import { NOTICE_INTERVAL_MS, STATUS_BYTES_MAX, STATUS_EVERY_MS, STATUS_GAP_MS } from './limits.js';
+import { NOTICE_INTERVAL_MS, STATUS_TEXT_CHARACTERS_MAX, STATUS_EVERY_MS, STATUS_GAP_MS } from './limits.js';
 import { CONTENT_NDJSON, HEADER, type Message, statusSubject } from './wire.js';
 
 /** Version of the object; a field that is added does not change it. */
@@ -59,7 +59,7 @@ export function createStatus({ appliance, instances, engine, say, now }: StatusO
   return {
     tell(instance, text) {
       const count = (last.get(instance)?.count ?? 0) + 1;
-      last.set(instance, { ts: now(), text: text.slice(0, STATUS_BYTES_MAX), count });
+      last.set(instance, { ts: now(), text: text.slice(0, STATUS_TEXT_CHARACTERS_MAX), count });
       isNew = true;
       sayWhenDue();
     },

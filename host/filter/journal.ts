@@ -162,3 +162,11 @@ export function halves({ input }: FilterInstance, call: Call): [BatchCall, Batch
     { ...call, from: call.from + cut, bytes: call.bytes - cut },
   ];
 }
+
+/** Events of a call that stands in the input region. */
+export function eventsOf({ input }: FilterInstance, call: Call): number {
+  if (call.kind !== 'batch') return 0;
+  let events = 0;
+  for (let at = input.indexOf(LF); at >= 0 && at < call.bytes; at = input.indexOf(LF, at + 1)) events += 1;
+  return events;
+}

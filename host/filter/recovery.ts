@@ -10,9 +10,8 @@
  * event in hand; without one the filter is taken out.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { linesIn } from '../batch.js';
 import { FilterFault } from './fault.js';
-import { type Call, type Entry, fill, fitting, type Held, halves, hold, make } from './journal.js';
+import { type Call, type Entry, eventsOf, fill, fitting, type Held, halves, hold, make } from './journal.js';
 import type { FilterInstance } from './instance.js';
 import type { Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
@@ -29,7 +28,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
   const parts = [failed];
   // Not what the filter has left in its input region.
   fill(slot.filter(), failed);
-  let eventsLeft = failed.kind === 'batch' ? linesIn(slot.filter().input, failed.bytes) : 0;
+  let eventsLeft = eventsOf(slot.filter(), failed);
   let fault: unknown = error;
   try {
     yield* rewind(slot);
