@@ -151,6 +151,9 @@ export function memoryCursor(bytes: Uint8Array = new Uint8Array()): Cursor & {
       at += count;
     },
     keepLastRead: () => lastRead,
+    lastPlace: () => ({ offset: 0 }),
+    readAt: () => false,
+    goTo() {},
     isPressed: () => false,
     settle() {},
     pass() {},

@@ -188,6 +188,9 @@ function chained(cursors: readonly Cursor[]): Cursor {
     },
     advance: (bytes) => current().advance(bytes),
     keepLastRead: () => current().keepLastRead(),
+    lastPlace: () => current().lastPlace(),
+    readAt: (place, target) => current().readAt(place, target),
+    goTo: (place, skipping) => current().goTo(place, skipping),
     isPressed: () => current().isPressed(),
     settle() {
       for (const cursor of cursors) cursor.settle();

@@ -18,7 +18,7 @@ import { WeirError } from '../errors.js';
 import { FILE_POLL_MS, FILE_RESCAN_MS, FILE_SETTLED_MS, FILES_MAX } from '../limits.js';
 import { expand, isPattern, matches } from './glob.js';
 import { createNotices } from './notices.js';
-import { createFileCursor, type FileCursor, type Place, type SavedPlace, savedPlaces } from './places.js';
+import { createFileCursor, type FileCursor, inodeOf, type SavedPlace, savedPlaces } from './places.js';
 import type { Position, Source } from './source.js';
 import { closeTail, createRotatedFinder, hasHead, lookAgain, lookAt, openTail, type Tail } from './tail.js';
 
@@ -138,8 +138,8 @@ export function createFileSource(
     return tail.isRotated && nowMs - tail.changedMs >= settledMs;
   }
 
-  function restore(saved: Position): Map<Tail, Place> {
-    const restored = new Map<Tail, Place>();
+  function restore(saved: Position): Map<Tail, SavedPlace> {
+    const restored = new Map<Tail, SavedPlace>();
     const places = savedPlaces(saved);
     if (!places) tell('the saved positions are not understood; every file is read from its beginning');
     const open = knownOf(tails);
@@ -203,8 +203,7 @@ function knownOf(tails: readonly Tail[]): Known {
   };
 }
 
-/** Some file systems get another device number with each boot; a file's path and inode stay. */
+/** A file whose path and inode are the same. */
 function sameAfterBoot({ id }: SavedPlace, atPath: Tail | undefined): Tail | undefined {
-  const inode = (full: string) => full.slice(full.indexOf(':'));
-  return atPath && inode(atPath.id) === inode(id) ? atPath : undefined;
+  return atPath && inodeOf(atPath.id) === inodeOf(id) ? atPath : undefined;
 }

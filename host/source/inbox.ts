@@ -190,6 +190,14 @@ function createCursor(
       return (from, target) =>
         ring.isHeld(readAt + from) && ring.copy(readAt + from, target) === target.length;
     },
+    lastPlace: () => ({ offset: lastReadAt }),
+    readAt: ({ offset }, target) => ring.isHeld(offset) && ring.copy(offset, target) === target.length,
+    goTo({ offset }, skipping) {
+      reader.at = Math.min(Math.max(offset, ring.tail()), ring.head());
+      reader.readAt = reader.at;
+      reader.skipping = skipping;
+      onAdvance();
+    },
     isPressed: () => reader.at - (reader.keptFrom ?? reader.at) >= ring.capacityBytes / KEPT_PARTS,
     settle() {
       reader.keptFrom = undefined;

@@ -41,7 +41,7 @@ export interface FileCursorOptions {
   readonly tails: readonly Tail[];
   /** True when nothing will be added to the file any more. */
   readonly isComplete: (tail: Tail) => boolean;
-  readonly restored: ReadonlyMap<Tail, Place>;
+  readonly restored: ReadonlyMap<Tail, SavedPlace>;
   readonly tellOnce: (line: string) => void;
   /** The filter that reads here was taken out: no file waits for this cursor any more. */
   readonly giveUp: () => void;
@@ -62,6 +62,10 @@ export function createFileCursor({
   const kept = new Set<Tail>();
   const lastRead: { tail?: Tail; offset: number } = { offset: 0 };
   let current: Tail | undefined;
+  const byId = (id: string | undefined) =>
+    tails.find((tail) => tail.id === id) ??
+    [...restored].find(([, place]) => place.id === id)?.[0] ??
+    tails.find((tail) => inodeOf(tail.id) === inodeOf(id ?? ''));
   /** Where the turn of the current file is over. */
   let turnEnd = 0;
 
@@ -128,6 +132,18 @@ export function createFileCursor({
       kept.add(tail);
       return (from, target) => isReadAgain(tail, offset + from, target);
     },
+    lastPlace: () => ({ file: lastRead.tail?.id ?? '', offset: lastRead.offset }),
+    readAt({ file, offset }, target) {
+      const tail = byId(file);
+      return tail !== undefined && isReadAgain(tail, offset, target);
+    },
+    goTo({ file, offset }, skipping) {
+      const tail = byId(file);
+      if (!tail) return;
+      Object.assign(placeOf(tail), { offset, skipping, waitsFrom: -1 });
+      current = tail;
+      turnEnd = tail.size;
+    },
     isPressed: () => false,
     settle: () => kept.clear(),
     pass() {
@@ -167,6 +183,11 @@ export function createFileCursor({
       if (current === tail) current = undefined;
     },
   };
+}
+
+/** Some file systems get another device number with each boot; a file's inode stays. */
+export function inodeOf(id: string): string {
+  return id.slice(id.indexOf(':'));
 }
 
 /** Another file may be in its place by now, or none: the filter that reads again notices. */

@@ -9,6 +9,14 @@
 /** A cursor's place as plain JSON, kept across restarts; each kind of source knows its own shape. */
 export type Position = unknown;
 
+/** Where in a source bytes were read, as plain JSON, kept in the record of a call. */
+export interface ReadPlace {
+  /** Of a source of many files, the one: device and inode. */
+  readonly file?: string;
+  /** In the file, or in all that the source has ever received. */
+  readonly offset: number;
+}
+
 /** What a read found. */
 export interface Chunk {
   /** Bytes written to the start of the target; 0 when there is nothing now. */
@@ -34,6 +42,12 @@ export interface Cursor {
   advance(bytes: number): void;
   /** A way to the bytes of the last read. They are kept for it until `settle`; after that it may still work. */
   keepLastRead(): ReadAgain;
+  /** Where the last read began. */
+  lastPlace(): ReadPlace;
+  /** Fills `target` with the bytes from a place on, also of an earlier run; false when they are not there any more. */
+  readAt(place: ReadPlace, target: Uint8Array): boolean;
+  /** Moves the place there, also from one of an earlier run; `skipping` as below. Nothing when the file is gone. */
+  goTo(place: ReadPlace, skipping: boolean): void;
   /** True when a bounded buffer needs the room of what is kept: it is time to `settle`. */
   isPressed(): boolean;
   /** Says that nothing that was read so far need be kept. */

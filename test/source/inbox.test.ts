@@ -223,4 +223,20 @@ test('whatever is appended and read in whatever order, it does what the model do
   }
 });
 
+test('a place is read again as long as nothing was written over it', () => {
+  const inbox = createInbox({ capacityBytes: 16, eventBytesMax: 8 });
+  const cursor = inbox.cursor();
+  for (const text of ['one', 'two', 'six']) inbox.append(bytesOf(text));
+  assert.is(readText(cursor), 'one\ntwo\nsix\n');
+  assert.equal(cursor.lastPlace(), { offset: 12 });
+  cursor.goTo({ offset: 4 }, false);
+  assert.is(readUpTo(cursor, 4), 'two\n');
+  assert.equal(cursor.lastPlace(), { offset: 4 });
+  const bytes = Buffer.alloc(4);
+  assert.ok(cursor.readAt({ offset: 0 }, bytes));
+  assert.is(bytes.toString(), 'one\n');
+  inbox.append(bytesOf('seven'));
+  assert.not(cursor.readAt({ offset: 0 }, bytes));
+});
+
 test.run();

@@ -274,4 +274,27 @@ restart(
   },
 );
 
+restart(
+  'a place is found again by a later run, in a file that was rotated meanwhile, too',
+  async ({ log }) => {
+    writeFileSync(log, 'one\ntwo\nthree\n');
+    const before = await read([log]);
+    const saved = JSON.parse(JSON.stringify(before.cursor.position()));
+    await before.sees('one', 'two', 'three');
+    const place = JSON.parse(JSON.stringify(before.cursor.lastPlace()));
+    await closed(before);
+    renameSync(log, `${log}.1`);
+    writeFileSync(log, 'four\n');
+    const after = await read([log], QUICK, saved);
+    const bytes = Buffer.alloc(4);
+    assert.ok(after.cursor.readAt({ ...place, offset: 4 }, bytes));
+    assert.is(bytes.toString(), 'two\n');
+    assert.not(after.cursor.readAt({ ...place, offset: 12 }, bytes), 'past its end');
+    assert.not(after.cursor.readAt({ ...place, file: '1:1' }, bytes), 'another file');
+    after.cursor.goTo({ ...place, offset: 8 }, false);
+    await after.sees('three', 'four');
+    await closed(after);
+  },
+);
+
 restart.run();
