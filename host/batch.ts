@@ -11,8 +11,13 @@ import type { Cursor } from './source/source.js';
 const NEWLINE = 10;
 
 export type Batch =
-  /** Events in `region[0, bytes)`, the last one ended by LF. */
-  | { readonly kind: 'events'; readonly bytes: number; readonly isTruncated: boolean }
+  /** Events in `region[0, bytes)`, the last one ended by LF; in the source they are `moved` bytes. */
+  | {
+      readonly kind: 'events';
+      readonly bytes: number;
+      readonly moved: number;
+      readonly isTruncated: boolean;
+    }
   /** An unfinished line, or the rest of an over-long one, was passed over; ask again. */
   | { readonly kind: 'skipped' }
   /** Nothing, or no whole event, is there now. */
@@ -36,7 +41,7 @@ export function nextBatch(cursor: Cursor, region: Buffer, batchBytes: number): B
     const end = region.lastIndexOf(NEWLINE, bytes - 1) + 1;
     if (end > 0) {
       cursor.advance(end);
-      return { kind: 'events', bytes: end, isTruncated: false };
+      return { kind: 'events', bytes: end, moved: end, isTruncated: false };
     }
     if (bytes === capacity || final) return lineWithoutEnd(cursor, region, bytes);
     if (bytes < want) {
@@ -53,7 +58,7 @@ function lineWithoutEnd(cursor: Cursor, region: Buffer, bytes: number): Batch {
   cursor.skipping = isTruncated;
   cursor.advance(kept);
   region[kept] = NEWLINE;
-  return { kind: 'events', bytes: kept + 1, isTruncated };
+  return { kind: 'events', bytes: kept + 1, moved: kept, isTruncated };
 }
 
 /** Passes over the rest of a long line in the bytes that were read. */

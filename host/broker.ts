@@ -27,7 +27,14 @@ import {
 import { oneLine, systemCode, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, NOTICE_EVERY_MS, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
-import { ensureStream } from './jetstream.js';
+import {
+  apiCode,
+  ensureStream,
+  lastMessage,
+  OWN_STREAM,
+  plainHeaders,
+  WRONG_LAST_SEQUENCE,
+} from './jetstream.js';
 import type { Message } from './wire.js';
 
 export interface BrokerOptions {
@@ -57,15 +64,25 @@ export interface Stored {
   readonly sequence: number;
 }
 
+/** A message that the stream holds. */
+export interface LastMessage {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Its place in the stream. */
+  readonly sequence: number;
+}
+
 export interface Broker {
   connected(): boolean;
   /** Calls the listener each time a connection stands. One listener. */
   onConnected(listener: () => void): void;
   /**
-   * Resolves when JetStream holds the message; rejects when it has not said so in time, whatever the reason: with
-   * STREAM_REFUSED when no stream takes the subject.
+   * Resolves when JetStream holds the message, as the one behind that in place `follows` of the stream, 0 for the first of its
+   * subject; rejects when it has not said so in time, whatever the reason: with STREAM_REFUSED when no stream takes
+   * the subject, with STREAM_MOVED when another message is the last one there.
    */
-  publish(message: Message): Promise<Stored>;
+  publish(message: Message, follows?: number): Promise<Stored>;
+  /** The last message that the stream holds on a subject, which may be a pattern. */
+  last(subject: string): Promise<LastMessage | undefined>;
   /** Sends a message that nobody keeps; forgotten while there is no connection. */
   say(message: Message): void;
   /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
@@ -85,6 +102,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   const closing = new AbortController();
   const subscriptions = new Set<{ listen(connection: NatsConnection): void }>();
   let connection: NatsConnection | undefined;
+  let stream = OWN_STREAM;
   let attempts = 0;
   let tellConnected = () => {};
 
@@ -141,18 +159,28 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     say({ subject, headers, body }) {
       connection?.publish(subject, body, { headers: natsHeaders(headers) });
     },
-    async publish({ subject, headers, body }) {
+    async publish({ subject, headers, body }, follows) {
       const jetstream = connected().jetstream({ timeout: ACK_TIMEOUT_MS });
+      const expect = follows === undefined ? {} : { expect: { lastSubjectSequence: follows } };
       try {
-        const { duplicate, seq } = await jetstream.publish(subject, body, { headers: natsHeaders(headers) });
+        const sent = { headers: natsHeaders(headers), ...expect };
+        const { duplicate, seq } = await jetstream.publish(subject, body, sent);
         return { duplicate, sequence: seq };
+      } catch (error) {
+        throw publishProblem(subject, error);
+      }
+    },
+    async last(subject) {
+      const manager = connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
+      try {
+        return await lastMessage(await manager, stream, subject);
       } catch (error) {
         throw publishProblem(subject, error);
       }
     },
     async ensureStream() {
       const manager = connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
-      await ensureStream(await manager, reason);
+      stream = await ensureStream(await manager, reason);
     },
     subscribe(subject, each) {
       const subscription = subscriptionTo(subject, each, trouble);
@@ -321,6 +349,11 @@ function reason(error: unknown): string {
 
 function publishProblem(subject: string, error: unknown): Error {
   if (!(error instanceof NatsError)) return error as Error;
+  if (apiCode(error) === WRONG_LAST_SEQUENCE)
+    return new WeirError(
+      'STREAM_MOVED',
+      `${subject}: expected nobody else to write there, found a later message`,
+    );
   if (error.code === '503') return new WeirError('STREAM_REFUSED', `no stream takes ${subject}`);
   if (error.isPermissionError()) return new WeirError('BROKER_REFUSED', `no permission for ${subject}`);
   return new Error(`${subject}: ${reason(error)}`);
@@ -334,8 +367,7 @@ function subscriptionTo(subject: string, each: MessageHandler, trouble: (line: s
         callback(error, { subject: found, headers, data }) {
           try {
             if (error) throw error;
-            const fields = [...(headers ?? [])].map(([name, [value]]) => [name, value ?? '']);
-            each(found, Object.fromEntries(fields), data);
+            each(found, plainHeaders(headers), data);
           } catch (problem) {
             trouble(`broker: ${subject}: ${oneLine(problem)}`);
           }

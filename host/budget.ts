@@ -10,9 +10,12 @@ import type { Config, SourceConfig } from './config.js';
 import { WeirError } from './errors.js';
 import type { Manifest } from './filter/manifest.js';
 import {
+  COURIER_BYTES,
+  COURIER_BYTES_MIN,
   FEED_BYTES,
   HEAP_MIB,
   INBOX_BYTES,
+  MESSAGE_BYTES_MAX,
   NOTICE_EVERY_MS,
   PROCESS_BYTES,
   SYSLOG_CONNECTIONS_MAX,
@@ -81,7 +84,7 @@ function sumOf(config: Config, manifests: Manifests, kept: readonly Manifest[], 
     { owner: 'swap', bytes: Math.max(...[...manifests.values()].map(standingBytes)) },
     ...kept.map((manifest) => ({ owner: `${manifest.name} before`, bytes: standingBytes(manifest) })),
     ...config.sources.filter(({ name, kind }) => used.has(name) && kind !== 'file').map(sourceTerm),
-    { owner: 'queue', bytes: config.limits.spoolBytes },
+    { owner: 'queue', bytes: queueBytes(manifests.size) },
   ];
   return { terms, sumBytes: terms.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
@@ -91,6 +94,11 @@ function filterBytes(manifest: Manifest): number {
   const { memory, streams } = manifest;
   const buffers = (Object.keys(streams).length + 1) * messageBufferBytes(memory.output);
   return standingBytes(manifest) + memory.input + buffers;
+}
+
+/** Messages on their way from the spools to the broker. */
+function queueBytes(filters: number): number {
+  return filters * (Math.max(COURIER_BYTES / filters, COURIER_BYTES_MIN) + MESSAGE_BYTES_MAX);
 }
 
 /** Its memory, and what is kept of that to recover from a fault. */

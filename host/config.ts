@@ -6,10 +6,19 @@
  * key's path, what was expected and what was found, and never a password.
  */
 import { accessSync, constants } from 'node:fs';
-import { isIPv6 } from 'node:net';
 import { homedir, hostname } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
+import {
+  isAddress,
+  isArgument,
+  isRecords,
+  isServer,
+  isShare,
+  readInterval,
+  readKeep,
+  readSpool,
+} from './configvalues.js';
 import { WeirError } from './errors.js';
 import {
   CONFIG_BYTES_MAX,
@@ -18,17 +27,11 @@ import {
   FILTERS_MAX,
   MEMORY_BYTES_DEFAULT,
   CPU_SHARE_DEFAULT,
-  CPU_SHARE_MAX,
-  CPU_SHARE_MIN,
+  DISK_FREE_BYTES_DEFAULT,
   PROCESSES_EVERY_MS_DEFAULT,
-  PROCESSES_EVERY_MS_MAX,
-  PROCESSES_EVERY_MS_MIN,
-  RECORDS_PER_SECOND_MAX,
   SERVERS_MAX,
   SOURCES_MAX,
   SPOOL_BYTES_DEFAULT,
-  SPOOL_BYTES_MAX,
-  SPOOL_BYTES_MIN,
 } from './limits.js';
 import { isTimezone } from './timezone.js';
 import {
@@ -56,12 +59,23 @@ export interface Config {
   readonly sources: readonly SourceConfig[];
   readonly filters: readonly FilterConfig[];
   readonly limits: LimitsConfig;
+  readonly disk: DiskConfig;
+}
+
+/** How the data folder is used. */
+export interface DiskConfig {
+  /** When what is written there is made safe from a loss of power: never by us, once a second, or before it is published. */
+  readonly sync: 'none' | 'interval' | 'always';
+  /** What its file system keeps for everybody else. */
+  readonly freeBytes: number;
+  /** How long messages that the broker has acknowledged are kept, to send them again should it lose them. */
+  readonly keepMs: number;
 }
 
 export interface LimitsConfig {
   /** The whole process. */
   readonly memoryBytes: number;
-  /** Messages that wait for the broker. */
+  /** Messages on disk that wait for the broker, and what is needed to go on after a kill. */
   readonly spoolBytes: number;
   /** Records of each stream that go through in a second; absent: all. */
   readonly recordsMax?: number;
@@ -137,6 +151,7 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
       config: config ?? {},
     })),
     limits: limitsOf(parsed.limits),
+    disk: diskOf(parsed.disk ?? {}),
   };
 }
 
@@ -169,6 +184,7 @@ export function defaultConfig(facts: MachineFacts): Config {
       ...(hasProc ? [{ instance: 'processes', filter: 'processes', from: ['processes'], ...shared }] : []),
     ],
     limits: limitsOf({}),
+    disk: diskOf({}),
   };
 }
 
@@ -189,6 +205,18 @@ function limitsOf({
     cpu: cpu ?? CPU_SHARE_DEFAULT,
     ...(records === undefined ? {} : { recordsMax: records }),
   };
+}
+
+function diskOf({
+  sync,
+  free,
+  keep,
+}: {
+  sync?: DiskConfig['sync'];
+  free?: number;
+  keep?: number;
+}): DiskConfig {
+  return { sync: sync ?? 'interval', freeBytes: free ?? DISK_FREE_BYTES_DEFAULT, keepMs: keep ?? 0 };
 }
 
 export function machineFacts(): MachineFacts {
@@ -257,11 +285,16 @@ function configSchema(folder: string) {
   });
   const limits = object({
     memory: v.exactOptional(textAs('a size such as "176MiB"', readSize)),
-    spool: v.exactOptional(textAs('a size from 1MiB to 1GiB, such as "64MiB"', readSpool)),
+    spool: v.exactOptional(textAs('a size from 1MiB to 64GiB, such as "64MiB"', readSpool)),
     cpu: v.exactOptional(v.custom<number>(isShare, 'a number of cores from 0.01 to 64, such as 0.25')),
     records: v.exactOptional(
       v.custom<number>(isRecords, 'a whole number from 1 to 1000000, of records a second and stream'),
     ),
+  });
+  const disk = object({
+    sync: v.exactOptional(v.picklist(['none', 'interval', 'always'], '"none", "interval" or "always"')),
+    free: v.exactOptional(textAs('a size such as "64MiB"', readSize)),
+    keep: v.exactOptional(textAs('a time up to 24h, such as "5m"', readKeep)),
   });
   const whole = object({
     appliance: v.exactOptional(name()),
@@ -270,6 +303,7 @@ function configSchema(folder: string) {
     sources: named('sources', sourceSchema(path), 1, SOURCES_MAX),
     filters: named('filters', filter, 1, FILTERS_MAX),
     limits: v.exactOptional(limits),
+    disk: v.exactOptional(disk),
   });
   return v.pipe(
     whole,
@@ -346,49 +380,5 @@ function checkSize({ dataset, addIssue }: v.RawCheckContext<object>): void {
   }
   if (typeof bytes === 'string' || bytes > FILTER_CONFIG_BYTES_MAX) {
     addIssue({ message: `expected a config of up to ${FILTER_CONFIG_BYTES_MAX} bytes, found ${bytes}` });
-  }
-}
-
-function readSpool(value: string): number | undefined {
-  const bytes = readSize(value);
-  return bytes !== undefined && bytes >= SPOOL_BYTES_MIN && bytes <= SPOOL_BYTES_MAX ? bytes : undefined;
-}
-
-/** Milliseconds of "2s", "500ms", ...; `undefined` for anything else. */
-function readInterval(value: string): number | undefined {
-  const [, number, unit] = /^(\d{1,5})(ms|s)$/.exec(value) ?? [];
-  const intervalMs = Number(number) * (unit === 's' ? 1_000 : 1);
-  const isInRange = intervalMs >= PROCESSES_EVERY_MS_MIN && intervalMs <= PROCESSES_EVERY_MS_MAX;
-  return isInRange ? intervalMs : undefined;
-}
-
-function isShare(value: unknown): boolean {
-  return typeof value === 'number' && value >= CPU_SHARE_MIN && value <= CPU_SHARE_MAX;
-}
-
-function isRecords(value: unknown): boolean {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= RECORDS_PER_SECOND_MAX;
-}
-
-/** What a program can be given: the kernel ends an argument at NUL. */
-function isArgument(value: string): boolean {
-  return !value.includes('\0');
-}
-
-function isAddress(value: string): boolean {
-  const [, inBrackets, , port] = /^(?:\[(.+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(value) ?? [];
-  return port !== undefined && Number(port) <= 65_535 && (inBrackets === undefined || isIPv6(inBrackets));
-}
-
-/** `nats://` or `tls://`, a host, perhaps a login and a port; nothing else would have an effect. */
-function isServer(value: string): boolean {
-  try {
-    const { protocol, hostname: host, pathname, search, hash, username, password } = new URL(value);
-    // The broker's client is given the login as text.
-    decodeURIComponent(`${username}${password}`);
-    const rest = `${pathname}${search}${hash}`;
-    return /^(nats|tls):$/.test(protocol) && host !== '' && /^\/?$/.test(rest) && !/\s/.test(value);
-  } catch {
-    return false;
   }
 }

@@ -6,12 +6,27 @@
  * whatever process has its number by then.
  *
  *     <data>/host.pid              process id and start time, while the host runs
+ *     <data>/format                the form of what is kept there; another one is left alone
  */
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { oneLine, WeirError } from './errors.js';
+import { replaceFile } from './durable.js';
+import { oneLine, printable, WeirError } from './errors.js';
+import { mismatch } from './validate.js';
 
-/** Takes the folder; answers what gives it back. Throws DATA_UNWRITABLE or DATA_IN_USE. */
+/** Of the spool, the checkpoints and all else in the folder. */
+const FORMAT = 1;
+
+/** Takes the folder; answers what gives it back. Throws DATA_UNWRITABLE, DATA_IN_USE or DATA_VERSION. */
 export function takeDataFolder(folder: string): () => void {
   const path = join(folder, 'host.pid');
   const self = `${process.pid} ${startTime(process.pid)}\n`;
@@ -21,6 +36,8 @@ export function takeDataFolder(folder: string): () => void {
     const [owner = '', since] = textOf(path).split(/\s/);
     if (since !== undefined && startTime(Number(owner)) === since)
       throw new WeirError('DATA_IN_USE', `data: process ${owner} runs with ${folder}`);
+    checkOwner(folder);
+    checkFormat(folder);
     rmSync(path, { force: true });
     writeFileSync(path, self, { mode: 0o600, flag: 'wx' });
   } catch (error) {
@@ -30,6 +47,29 @@ export function takeDataFolder(folder: string): () => void {
   return () => {
     if (textOf(path) === self) rmSync(path, { force: true });
   };
+}
+
+/** What somebody else may change is not for us to trust, nor theirs for us to overwrite. */
+function checkOwner(folder: string): void {
+  const [owner, self] = [statSync(folder).uid, process.getuid?.()];
+  if (self === undefined || owner === self) return;
+  const problem = mismatch(`a folder of user ${self}`, `one of user ${owner}`);
+  throw new WeirError('DATA_UNWRITABLE', `data: ${folder}: ${problem}`);
+}
+
+function checkFormat(folder: string): void {
+  const path = join(folder, 'format');
+  const found = textOf(path).trim();
+  if (found === String(FORMAT)) return;
+  const isOlder = found === '' && existsSync(join(folder, 'positions.json'));
+  if (found !== '' || isOlder) {
+    const problem = mismatch(
+      `what this version keeps (format ${FORMAT})`,
+      isOlder ? 'an older one' : `format ${printable(found.slice(0, 20))}`,
+    );
+    throw new WeirError('DATA_VERSION', `data: ${folder}: ${problem}`);
+  }
+  replaceFile(path, `${FORMAT}\n`, false);
 }
 
 /** One folder after the other: `recursive` never returns where a parent takes no folders, as in /proc. */

@@ -9,7 +9,8 @@ import { oneLine, WeirError } from './errors.js';
 import type { Manifest } from './filter/manifest.js';
 import { FilterFault } from './filter/fault.js';
 import { DEAD_LETTERS_MAX, DEAD_LINE_BYTES_MAX, LEDGER_WINDOW_MS } from './limits.js';
-import { CONTENT_NDJSON, DEAD_STREAM, deadSubject, HEADER, type Message, messageId } from './wire.js';
+import type { SpooledMessage } from './spool/payload.js';
+import { CONTENT_NDJSON, DEAD_STREAM, deadSubject, HEADER } from './wire.js';
 
 export interface DeadLetter {
   readonly nowMs: number;
@@ -26,37 +27,56 @@ export interface DeadLetter {
 export interface DeadLettersOptions {
   readonly appliance: string;
   readonly instance: string;
-  readonly epoch: string;
-  readonly send: (message: Message) => void;
+  readonly send: (message: SpooledMessage) => void;
+}
+
+export interface DeadLetters {
+  bury(letter: DeadLetter): void;
+  /** Number of the last one. */
+  seq(): number;
+  /** Goes on behind that. */
+  goOn(seq: number): void;
 }
 
 /** Sends dead letters of one filter, as far as their number allows. */
-export function createDeadLetters(options: DeadLettersOptions): (letter: DeadLetter) => void {
-  const { appliance, instance, epoch, send } = options;
+export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
+  const { appliance, instance, send } = options;
   let seq = 0;
   let window = Number.NaN;
   let inWindow = 0;
-  return (letter) => {
+
+  function bury(letter: DeadLetter): void {
     const now = Math.floor(letter.nowMs / LEDGER_WINDOW_MS);
     if (now !== window) inWindow = 0;
     window = now;
     if (++inWindow > DEAD_LETTERS_MAX) return;
     seq++;
+    const events = letter.source === undefined ? 0 : 1;
     send({
       subject: deadSubject(appliance, instance),
       headers: {
         [HEADER.contentType]: CONTENT_NDJSON,
-        [HEADER.messageId]: messageId(appliance, instance, DEAD_STREAM, epoch, seq),
         [HEADER.appliance]: appliance,
         [HEADER.filter]: letter.filter,
         [HEADER.stream]: DEAD_STREAM,
-        [HEADER.seq]: String(seq),
         [HEADER.records]: '1',
-        [HEADER.events]: letter.source === undefined ? '0' : '1',
+        [HEADER.events]: String(events),
       },
       body: Buffer.from(`${JSON.stringify(bodyOf(letter))}\n`),
       isOptional: true,
+      stream: DEAD_STREAM,
+      seq,
+      records: 1,
+      events,
     });
+  }
+
+  return {
+    bury,
+    seq: () => seq,
+    goOn(from) {
+      seq = from;
+    },
   };
 }
 

@@ -36,6 +36,8 @@ export const REMEDIES = {
     'check nats.creds and nats.tls, and that the user that runs weir may read these files',
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
+  STREAM_MOVED: 'let one host only run under the name of this appliance',
+  DATA_VERSION: 'run the weir that wrote it, or set "data" to another folder',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
   FILE_EXISTS: 'choose another name, or remove what is there',

@@ -6,7 +6,6 @@
  * clock, and the places up to which everything is acknowledged are saved. A stop closes all windows, waits for
  * acknowledgements for a bounded time, and saves once more.
  */
-import { randomBytes } from 'node:crypto';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import { getHeapStatistics } from 'node:v8';
 import { type Budget, budgetOf, createWatermark, mebibytes, termsText } from './budget.js';
@@ -19,13 +18,13 @@ import { createEngine, type EngineFilter } from './engine.js';
 import { oneLine, WeirError } from './errors.js';
 import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
 import { createPace } from './pace.js';
-import { createPlaces, createSaver, loadPositions, type Positions } from './positions.js';
 import { createPublisher, type Publisher } from './publish.js';
 import { createSeldom, createStatus, filterEventText } from './status.js';
+import { createStore, type Store } from './store.js';
 import { createVersions, type Installed, loadEntry, startEntry } from './versions.js';
 import { createSources, isBounded } from './source/create.js';
 import type { Cursor, Source } from './source/source.js';
-import type { Message } from './wire.js';
+import { type Message, ownSubjects } from './wire.js';
 
 export interface HostOptions {
   readonly config: Config;
@@ -65,19 +64,33 @@ async function start(options: HostOptions): Promise<Host> {
   const { config, print } = options;
   const installed = config.filters.map((entry) => loadEntry(entry, options.filterDir));
   const budget = checkBudget(config, installed);
-  const filters = startFilters(installed);
+  let wake = () => {};
+  const store = createStore({ config, installed, notice: print, onAppended: () => wake() });
+  const filters = startFilters(installed.map(({ entry }) => store.toStart(entry.instance)));
   const sources = createSources(config, options.untilEof, print);
   const broker = await openBroker(config, print);
   const publisher = createPublisher({
     broker: broker.connection,
+    ownSubjects: ownSubjects(config.appliance),
     notice: print,
-    bytesMax: config.limits.spoolBytes,
   });
   try {
-    const lanes = await openLanes(filters, sources, loadPositions(config.data, print));
+    const lanes = await openLanes(filters, sources, store);
     if (budget.warning) print(budget.warning);
     print(summary(config, sources, budget));
-    const loop = createLoop(options, lanes, sources, publisher, broker.connection.say);
+    const { say, connected } = broker.connection;
+    const isUpgraded = installed.some((one) => store.toStart(one.entry.instance) !== one);
+    const loop = createLoop(options, {
+      lanes,
+      sources,
+      publisher,
+      store,
+      say,
+      isConnected: connected,
+      isUpgraded,
+    });
+    wake = publisher.wake;
+    for (const courier of store.couriers()) publisher.add(courier);
     const control = await listenForCommands(config.data, loop.handle);
     const end = async () => {
       await control.close();
@@ -102,7 +115,7 @@ function summary(
   return `${appliance}: ${reading}; ${running}; ${memory}; at most ${limits.cpu} cores`;
 }
 
-type StartedFilter = Omit<EngineFilter, 'cursors'> & { readonly installed: Installed };
+type StartedFilter = Omit<EngineFilter, 'cursors' | 'outbox'> & { readonly installed: Installed };
 
 function startFilters(installed: readonly Installed[]): StartedFilter[] {
   return installed.map((one) => {
@@ -126,13 +139,18 @@ function checkBudget(
 async function openLanes(
   filters: readonly StartedFilter[],
   sources: ReadonlyMap<string, Source>,
-  saved: Positions,
+  store: Store,
 ): Promise<Lanes[]> {
-  const lanes = filters.map((filter) => ({ ...filter, cursors: new Map<string, Cursor>() }));
+  const lanes = filters.map((filter) => ({
+    ...filter,
+    cursors: new Map<string, Cursor>(),
+    outbox: store.outbox(filter.instance),
+  }));
   for (const [name, source] of sources) {
     await source.open();
     for (const { installed, instance, cursors } of lanes) {
-      if (installed.entry.from.includes(name)) cursors.set(name, source.cursor(saved[instance]?.[name]));
+      if (installed.entry.from.includes(name))
+        cursors.set(name, source.cursor(store.position(instance, name)));
     }
   }
   return lanes;
@@ -148,13 +166,19 @@ interface Loop {
   handle(request: ControlRequest): Promise<readonly string[]>;
 }
 
-function createLoop(
-  options: HostOptions,
-  filters: readonly Lanes[],
-  sources: ReadonlyMap<string, Source>,
-  publisher: Publisher,
-  say: (message: Message) => void,
-): Loop {
+interface LoopParts {
+  readonly lanes: readonly Lanes[];
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly publisher: Publisher;
+  readonly store: Store;
+  readonly say: (message: Message) => void;
+  readonly isConnected: () => boolean;
+  /** Another version of a filter is installed than the one that goes on. */
+  readonly isUpgraded: boolean;
+}
+
+function createLoop(options: HostOptions, parts: LoopParts): Loop {
+  const { lanes: filters, sources, publisher, store, say, isConnected, isUpgraded } = parts;
   const { config, untilEof, filterDir, now, print } = options;
   let isStopping = false;
   let exitCode = 0;
@@ -162,16 +186,16 @@ function createLoop(
   let wake = () => {};
   const engine = createEngine({
     appliance: config.appliance,
-    epoch: randomBytes(8).toString('hex'),
     batchBytes: BATCH_BYTES_DEFAULT,
     filters,
     ...(config.limits.recordsMax === undefined ? {} : { recordsMax: config.limits.recordsMax }),
-    send: publisher.offer,
+    keepsReads: true,
     onFilterEvent: (instance, event) => {
       const text = filterEventText(event);
       if (event.kind === 'fault') faults.tell(instance, text);
       else tell(instance, text);
       if (event.kind === 'returned') versions.returned(instance);
+      if (event.kind !== 'fault') changed.add(instance);
       if (event.kind !== 'out') return;
       exitCode = 1;
       if (++takenOut < filters.length) return;
@@ -195,19 +219,22 @@ function createLoop(
     filterDir,
     now,
     checkMemory: (ones, kept) => void checkBudget(config, ones, kept),
-    tell: (instance, line) => tell(instance, `swapped: ${line}`),
+    tell(instance, line) {
+      changed.add(instance);
+      tell(instance, `swapped: ${line}`);
+    },
   });
+  /** Filters of which what was done before does not lead to what they are now. */
+  const changed = new Set<string>();
   const bounded = config.sources.filter(({ kind }) => isBounded(kind)).map(({ name }) => name);
-  const saver = createSaver(
-    config.data,
-    createPlaces(filters, engine.isRecovering),
-    () => publisher.whenAcknowledged(publisher.offered()),
-    print,
-  );
   const pace = createPace(config.limits.cpu);
   const watermark = createWatermark(config.limits.memoryBytes, print);
   for (const source of sources.values()) source.onData(() => wake());
-  publisher.onSpace(() => wake());
+  publisher.onStored(() => {
+    store.stored();
+    wake();
+  });
+  store.resume(engine);
 
   /** Waits until something may have changed, or for the next tick. */
   function rest(): Promise<void> {
@@ -220,19 +247,29 @@ function createLoop(
     });
   }
 
+  /** After each turn: checkpoints that cannot wait. */
+  function keepUp(): void {
+    store.look();
+    for (const instance of changed) {
+      if (engine.isRecovering(instance)) continue;
+      changed.delete(instance);
+      store.versionChanged(instance, versions.running(instance));
+    }
+  }
+
   async function read(): Promise<void> {
     let tickAt = Date.now() + TICK_MS;
     while (!isStopping) {
       const restMs = pace.restMs();
-      const isBusy = restMs === 0 && !publisher.full() && engine.turn(now());
+      const isBusy = restMs === 0 && engine.turn(now());
+      keepUp();
       if (Date.now() >= tickAt) {
         tickAt = Date.now() + TICK_MS;
         if (!untilEof) engine.tick(now());
-        // While messages have to wait, ledgers wait as well: the next one tells of the whole time.
-        if (!publisher.full()) engine.tellLedgers(now());
+        engine.tellLedgers(now());
         engine.cut();
         status.tick();
-        saver.saveWhenAcknowledged();
+        store.tick();
         watermark.look();
       }
       if (restMs > 0) await pause(restMs);
@@ -263,32 +300,37 @@ function createLoop(
       return [await versions.swapFiles(request.filter, request.module, request.manifest)];
     },
     async run() {
+      if (isUpgraded) for (const line of await versions.reload(config, config)) print(line);
       await read();
       const recoverUntilMs = isStopping ? performance.now() + STOP_MS_MAX : Number.POSITIVE_INFINITY;
       engine.finishRecoveries(recoverUntilMs);
       for (const source of sources.values()) await source.close();
       // What was received before the sources closed is still in their inboxes; files wait for the next start.
       const deadline = Date.now() + DRAIN_MS_MAX;
-      while (isStopping && Date.now() < deadline && !publisher.full() && engine.turn(now()));
-      engine.closeWindows(now(), recoverUntilMs);
+      while (isStopping && Date.now() < deadline && engine.turn(now())) keepUp();
+      // A host that is stopped goes on some day, and its windows with it; with the end of its input they are over.
+      if (!isStopping) engine.closeWindows(now(), recoverUntilMs);
       engine.cut();
-      engine.closeLedgers(now());
+      engine.closeLedgers(now(), isStopping ? 'keep places' : 'give places up');
       engine.cut();
-      const left = await publisher.drain(isStopping ? STOP_MS_MAX : Number.POSITIVE_INFINITY);
-      if (left > 0) {
-        print(
-          `stopped with ${left} messages that the broker has not acknowledged: what files hold of them is read again, what came from other sources and the ledger of it are lost`,
-        );
-        return 1;
-      }
-      saver.saveNow();
+      publisher.wake();
+      const stopMs = isConnected() ? STOP_MS_MAX : 0;
+      const isDrained = await publisher.drain(isStopping ? stopMs : Number.POSITIVE_INFINITY);
+      await store.close();
+      if (isDrained) return exitCode;
+      print(
+        'stopped with messages that the broker has not acknowledged: they wait on the disk for the next start',
+      );
       return exitCode;
     },
   };
 }
 
 interface OpenBroker {
-  readonly connection: Pick<Broker, 'publish' | 'say' | 'connected' | 'onConnected' | 'ensureStream'>;
+  readonly connection: Pick<
+    Broker,
+    'publish' | 'last' | 'say' | 'connected' | 'onConnected' | 'ensureStream'
+  >;
   stop(): Promise<void>;
 }
 
@@ -327,6 +369,7 @@ const ABSENT_BROKER: OpenBroker['connection'] = {
   connected: () => false,
   onConnected: () => {},
   publish: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
+  last: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
   ensureStream: async () => {},
 };
 

@@ -1,25 +1,38 @@
 /**
  * The JetStream stream that keeps events and dead letters: found, or created with limits.
  */
-import { type JetStreamManager, nanos, NatsError, type StreamConfig } from 'nats';
+import { type JetStreamManager, type MsgHdrs, nanos, NatsError, type StreamConfig } from 'nats';
+import type { LastMessage } from './broker.js';
 import { WeirError } from './errors.js';
 import { STREAM_AGE_MS_MAX, STREAM_BYTES_CHOICES, STREAM_DUPLICATES_MS } from './limits.js';
 import { DEAD_WILDCARD, EVENTS_WILDCARD, STREAM_NAME } from './wire.js';
+
+/** A stream that takes the events. */
+export interface KnownStream {
+  readonly name: string;
+  /** Each of its replicas answers what it holds: `allow_direct`. */
+  readonly isDirect: boolean;
+}
+
+/** What the host creates, and what is supposed where it may not look. */
+export const OWN_STREAM: KnownStream = { name: STREAM_NAME, isDirect: true };
 
 /** Leaves a stream that takes the events as it is; creates one with limits where there is none. */
 export async function ensureStream(
   manager: JetStreamManager,
   reason: (error: unknown) => string,
-): Promise<void> {
+): Promise<KnownStream> {
   try {
-    if (await hasStream(manager, STREAM_NAME)) return;
+    const found = await findStream(manager, STREAM_NAME);
+    if (found) return found;
     let problem: unknown;
     for (const max_bytes of STREAM_BYTES_CHOICES) {
       problem = await manager.streams.add({ ...STREAM, max_bytes }).catch((error: unknown) => error);
       if (!TOO_LARGE.includes(apiCode(problem))) break;
     }
-    if (apiCode(problem) === OVERLAP) await needOtherStream(manager);
-    else if (problem instanceof Error) throw problem;
+    if (apiCode(problem) === OVERLAP) return await otherStream(manager);
+    if (problem instanceof Error) throw problem;
+    return OWN_STREAM;
   } catch (error) {
     if (error instanceof WeirError) throw error;
     throw streamRefused(`cannot be looked at or created: ${reason(error)}`);
@@ -37,27 +50,29 @@ const STREAM = {
 /** The patterns of NATS that take all of these subjects. */
 const TAKES_EVENTS = /^(>|(weir|\*)\.>|(weir|\*)\.(ev|\*)\.>)$/;
 /** JetStream's own numbers of errors. */
-const [NOT_FOUND, OVERLAP] = [10_059, 10_065];
+const [NOT_FOUND, OVERLAP, NO_MESSAGE] = [10_059, 10_065, 10_037];
+export const WRONG_LAST_SEQUENCE = 10_071;
 const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];
 
 function streamRefused(problem: string): WeirError {
   return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME}: ${problem}`);
 }
 
-function apiCode(error: unknown): number {
+export function apiCode(error: unknown): number {
   return (error instanceof NatsError && error.api_error?.err_code) || 0;
 }
 
-/** Whether there is a stream of this name. Throws STREAM_REFUSED when it does not take all events. */
-async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
+/** The stream of this name. Throws STREAM_REFUSED when it does not take all events. */
+async function findStream(manager: JetStreamManager, name: string): Promise<KnownStream | undefined> {
   try {
     const { config } = await manager.streams.info(name);
     if (isOfOlderHost(config)) await addDeadLetters(manager, config);
-    if (config.subjects?.some((subject) => TAKES_EVENTS.test(subject))) return true;
+    if (config.subjects?.some((subject) => TAKES_EVENTS.test(subject)))
+      return { name, isDirect: config.allow_direct };
     const found = config.subjects?.join(', ') || 'no subjects';
     throw streamRefused(`expected stream ${name} to take ${EVENTS_WILDCARD}, found ${found}`);
   } catch (error) {
-    if (apiCode(error) === NOT_FOUND) return false;
+    if (apiCode(error) === NOT_FOUND) return undefined;
     throw error;
   }
 }
@@ -73,8 +88,38 @@ async function addDeadLetters(manager: JetStreamManager, config: StreamConfig): 
 }
 
 /** A stream of another name has these subjects: good, if it has all of them. */
-async function needOtherStream(manager: JetStreamManager): Promise<void> {
+async function otherStream(manager: JetStreamManager): Promise<KnownStream> {
   const name = await manager.streams.find(EVENTS_WILDCARD).catch(() => undefined);
-  if (name !== undefined && (await hasStream(manager, name))) return;
+  const found = name === undefined ? undefined : await findStream(manager, name);
+  if (found) return found;
   throw streamRefused(`several other streams take parts of ${EVENTS_WILDCARD}`);
+}
+
+/** The last message on a subject of a stream. Asked of any replica where that is allowed: it needs the least rights. */
+export async function lastMessage(
+  manager: JetStreamManager,
+  { name, isDirect }: KnownStream,
+  subject: string,
+): Promise<LastMessage | undefined> {
+  try {
+    // The client's interface does not name it, its class does.
+    const { direct } = manager as JetStreamManager & {
+      direct: Pick<JetStreamManager['streams'], 'getMessage'>;
+    };
+    const query = { last_by_subj: subject };
+    const { header, seq } = await (isDirect ? direct : manager.streams).getMessage(name, query);
+    return { headers: plainHeaders(header), sequence: seq };
+  } catch (error) {
+    if (isNoMessage(error)) return undefined;
+    throw error;
+  }
+}
+
+function isNoMessage(error: unknown): boolean {
+  return error instanceof NatsError && (apiCode(error) === NO_MESSAGE || error.code === '404');
+}
+
+/** Of a header with several values, the first one. */
+export function plainHeaders(headers: MsgHdrs | undefined): Readonly<Record<string, string>> {
+  return Object.fromEntries([...(headers ?? [])].map(([name, [value]]) => [name, value ?? '']));
 }

@@ -7,7 +7,7 @@
  * were shed. It holds what was counted since the record before it. So the sum over the records of a run
  * is the filter's counters, exactly, and in = kept + aggregated + discarded + malformed in each one of them.
  */
-import type { Ledger } from './filter/abi.js';
+import { LEDGER, type Ledger } from './filter/abi.js';
 import { LEDGER_WINDOW_MS } from './limits.js';
 import type { Cursor } from './source/source.js';
 import type { WireRecord } from './wire.js';
@@ -29,9 +29,21 @@ export interface Tally {
   leftOut(): number;
   /** What was counted since the last record; with `changes` nothing when there is nothing new. */
   take(span: Span, what: 'changes' | 'everything'): WireRecord | undefined;
+  /** A record that was told in an earlier run. */
+  tellAgain(record: WireRecord): void;
+  standing(): TallyStanding;
+  goOn(from: TallyStanding): void;
+}
+
+/** What was told, and what the host has counted by source. */
+export interface TallyStanding {
+  readonly told: Told;
+  readonly lost: Counts;
+  readonly dead: Counts;
 }
 
 type Counts = Readonly<Record<string, number>>;
+type Told = Readonly<Record<'counters' | 'lost' | 'cut' | 'dead' | 'shed', Counts>>;
 
 /** `ledger`, `cursors` and `shedCounts` (records by stream) are those of one filter, from its start. */
 export function createTally(
@@ -39,7 +51,7 @@ export function createTally(
   cursors: ReadonlyMap<string, Cursor>,
   shedCounts: () => Counts = () => ({}),
 ): Tally {
-  let told: Record<'counters' | 'lost' | 'cut' | 'dead' | 'shed', Counts> = {
+  let told: Told = {
     counters: {},
     lost: {},
     cut: {},
@@ -88,7 +100,40 @@ export function createTally(
       if (state === 'taken out') state = 'known to be taken out';
       return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, dead: left, shed, ...out };
     },
+    tellAgain(record) {
+      const group = (name: keyof Told) =>
+        plus(told[name], (name === 'counters' ? countersOf(record) : record[name]) as Counts);
+      told = {
+        counters: group('counters'),
+        lost: group('lost'),
+        cut: group('cut'),
+        dead: group('dead'),
+        shed: group('shed'),
+      };
+    },
+    standing() {
+      const named = (counts: ReadonlyMap<Cursor, number>) => bySource((cursor) => counts.get(cursor) ?? 0);
+      return { told, lost: named(lostHere), dead: named(dead) };
+    },
+    goOn(from) {
+      told = from.told;
+      for (const [source, cursor] of cursors) {
+        lostHere.set(cursor, from.lost[source] ?? 0);
+        dead.set(cursor, from.dead[source] ?? 0);
+      }
+    },
   };
+}
+
+/** The counters of a record, which stand beside its other fields. */
+function countersOf(record: WireRecord): Counts {
+  return Object.fromEntries(LEDGER.map((counter) => [counter, Number(record[counter] ?? 0)]));
+}
+
+function plus(before: Counts, more: Counts): Counts {
+  const sum = { ...before };
+  for (const [key, count] of Object.entries(more ?? {})) sum[key] = (sum[key] ?? 0) + count;
+  return sum;
 }
 
 /** Where the window of a time begins. */

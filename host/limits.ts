@@ -203,9 +203,7 @@ export const CPU_SHARE_MAX = 64;
 export const PACE_BURST_MS = 250;
 export const PACE_REST_MS_MAX = 100;
 
-/** The saved positions: some 250 bytes for each file that a filter reads, and at most 64 filters and 4096 files. */
-export const POSITIONS_BYTES_MAX = 64 * MiB;
-/** How often positions are saved, and quiet filters get a tick. */
+/** How often messages are cut, and quiet filters get a tick. */
 export const TICK_MS = 1_000;
 /** Windows are closed by the clock only this long after the last event of a filter's sources. */
 export const QUIET_MS = 5_000;
@@ -224,12 +222,33 @@ export const UNPACKED_BYTES_MAX = 8 * MiB;
 /** gzip level of messages: level 1 is about 3 times faster than the default for some 10 % more bytes. */
 export const GZIP_LEVEL = 1;
 
-/** Default of `limits.spool`: packed messages that wait for the broker; reading stops while it is full. */
-export const SPOOL_BYTES_DEFAULT = 16 * MiB;
-/** It takes a few messages of every stream, and has to fit memory. */
+/** Default of `limits.spool`: what all filters together keep on disk until the broker has it; reading stops while it is full. */
+export const SPOOL_BYTES_DEFAULT = 64 * MiB;
 export const SPOOL_BYTES_MIN = 1 * MiB;
-export const SPOOL_BYTES_MAX = 1024 * MiB;
-export const QUEUE_MESSAGES_MAX = 4096;
+export const SPOOL_BYTES_MAX = 64 * 1024 * MiB;
+/** A segment of it: a part of the whole, so that what is stored soon gives room; within these bounds. */
+export const SEGMENT_PARTS = 16;
+export const SEGMENT_BYTES_MIN = 64 * KiB;
+export const SEGMENT_BYTES_MAX = 4 * MiB;
+/** One entry of it: a message of the largest record that does not compress, with its headers. */
+export const ENTRY_BYTES_MAX = 2 * MiB;
+/** Default of `disk.free`: what a file system keeps for everybody else. */
+export const DISK_FREE_BYTES_DEFAULT = 64 * MiB;
+/** Longest that `disk.keep` may keep what the broker has acknowledged. */
+export const DISK_KEEP_MS_MAX = 24 * 3_600_000;
+/** What was done to a filter is written at the latest after so many calls, some 150 bytes each. */
+export const OUTBOX_ROWS_MAX = 4_096;
+/** A checkpoint of a filter that has read something: this often, or after so many calls, which would have to be made again. */
+export const CHECKPOINT_EVERY_MS = 30_000;
+export const CHECKPOINT_CALLS_MAX = 20_000;
+/** Also after so many bytes of its spool, which a start has to look through. */
+export const CHECKPOINT_SPOOL_BYTES = 32 * MiB;
+/** The memory of one filter and what it has read, 4,096 places at most. */
+export const CHECKPOINT_BYTES_MAX = FILTER_MEMORY_BYTES_MAX + 4 * MiB;
+/** Messages in memory on their way from the spool to the broker: bytes of all filters, at least so many of each, and their number. */
+export const COURIER_BYTES = 8 * MiB;
+export const COURIER_BYTES_MIN = 256 * KiB;
+export const COURIER_MESSAGES_MAX = 256;
 /** Messages published and not yet acknowledged. */
 export const IN_FLIGHT_MAX = 64;
 /** A message that may be dropped is, when the broker has refused it so often; one refusal may be a change of leader. */

@@ -3,8 +3,8 @@
  *
  * Records are copied as they come out of the filter, into one buffer a stream that is allocated once; nothing is
  * decoded, except where the config asks for NDJSON. A message is cut when the next record would not fit, or when
- * the engine says that it is old enough. Within a run of the host (the epoch) a stream's messages are
- * numbered from 1 without holes, and each says how many raw events were read since the one before it.
+ * the engine says that it is old enough. A stream's messages are numbered from 1 without holes, over all
+ * runs of the host, and each says how many raw events were read since the one before it.
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { oneLine, printable, WeirError } from './errors.js';
@@ -16,10 +16,9 @@ import {
   decodeRecords,
   eventSubject,
   HEADER,
-  type Message,
-  messageId,
   type WireRecord,
 } from './wire.js';
+import type { SpooledMessage } from './spool/payload.js';
 
 export interface PackOptions {
   readonly appliance: string;
@@ -27,8 +26,7 @@ export interface PackOptions {
   readonly instance: string;
   readonly from: PackedFilter;
   readonly format: 'cbor' | 'ndjson';
-  readonly epoch: string;
-  readonly send: (message: Message) => void;
+  readonly send: (message: SpooledMessage) => void;
   /** Records of the filter turned out not to be CBOR and are gone. */
   readonly onFault: (error: unknown) => void;
 }
@@ -52,7 +50,20 @@ export interface Pack {
   cut(): void;
   /** Cuts, and goes on with another version of the filter: a stream of the same name goes on with its numbers. */
   become(from: PackedFilter): void;
+  /** How far each stream has come; what is in the buffers is not told. */
+  standing(): Readonly<Record<string, StreamStanding>>;
+  /** Goes on from there; for a stream that is not named nothing changes. */
+  goOn(from: Readonly<Record<string, StreamStanding>>): void;
+  /** Number of the last message of a stream. */
+  seq(stream: string): number;
   readonly totals: { records: number; bytes: number; compressedBytes: number };
+}
+
+export interface StreamStanding {
+  /** Number of its last message. */
+  readonly seq: number;
+  /** Raw events since that. */
+  readonly events: number;
 }
 
 interface Buffered {
@@ -100,21 +111,17 @@ export function createPack(options: PackOptions): Pack {
       headers: {
         [HEADER.contentType]: options.format === 'ndjson' ? CONTENT_NDJSON : CONTENT_CBOR,
         [HEADER.contentEncoding]: 'gzip',
-        [HEADER.messageId]: messageId(
-          options.appliance,
-          options.instance,
-          stream.name,
-          options.epoch,
-          stream.seq,
-        ),
         [HEADER.appliance]: options.appliance,
         [HEADER.filter]: filter,
         [HEADER.stream]: stream.name,
-        [HEADER.seq]: String(stream.seq),
         [HEADER.records]: String(records),
         [HEADER.events]: String(stream.events),
       },
       body,
+      stream: stream.name,
+      seq: stream.seq,
+      records,
+      events: stream.events,
     });
     stream.events = 0;
   }
@@ -138,6 +145,15 @@ export function createPack(options: PackOptions): Pack {
       for (const stream of streams) stream.events += events;
     },
     cut,
+    standing: () => Object.fromEntries([...known].map(([name, { seq, events }]) => [name, { seq, events }])),
+    goOn(from) {
+      for (const [name, { seq, events }] of Object.entries(from)) {
+        const stream = known.get(name) ?? openStream(name);
+        known.set(name, stream);
+        Object.assign(stream, { seq, events });
+      }
+    },
+    seq: (stream) => known.get(stream)?.seq ?? 0,
     become(from) {
       cut();
       filter = from.filter;
@@ -146,12 +162,16 @@ export function createPack(options: PackOptions): Pack {
   };
 }
 
+function openStream(name: string): Buffered {
+  return { name, buffer: NO_BUFFER, bytes: 0, records: 0, events: 0, seq: 0 };
+}
+
 /** Buffers of a version's streams; those of other streams are let go. */
 function openStreams(known: Map<string, Buffered>, { streams, recordBytesMax }: PackedFilter): Buffered[] {
   const bufferBytes = messageBufferBytes(recordBytesMax);
   for (const stream of known.values()) if (!streams.includes(stream.name)) stream.buffer = NO_BUFFER;
   return streams.map((name) => {
-    const stream = known.get(name) ?? { name, buffer: NO_BUFFER, bytes: 0, records: 0, events: 0, seq: 0 };
+    const stream = known.get(name) ?? openStream(name);
     known.set(name, stream);
     if (stream.buffer.length < bufferBytes) stream.buffer = Buffer.allocUnsafe(bufferBytes);
     return stream;
@@ -182,6 +202,12 @@ export function jsonLines(
   return text;
 }
 
+/** The records of a message as they were packed. Throws on what does not unpack within the limit. */
+export function unpackBody(headers: Readonly<Record<string, string>>, body: Uint8Array): Buffer {
+  const isGzip = headers[HEADER.contentEncoding] === 'gzip';
+  return isGzip ? gunzipSync(body, { maxOutputLength: UNPACKED_BYTES_MAX }) : Buffer.from(body);
+}
+
 /**
  * Calls `each` for every record of a message, with values that JSON can say (json.ts), whatever its format. Throws a plain
  * error for a body that is not what its headers say: what comes from the network is hostile.
@@ -191,8 +217,7 @@ export function unpack(
   body: Uint8Array,
   each: (record: WireRecord) => void,
 ): void {
-  const isGzip = headers[HEADER.contentEncoding] === 'gzip';
-  const plain = isGzip ? gunzipSync(body, { maxOutputLength: UNPACKED_BYTES_MAX }) : body;
+  const plain = unpackBody(headers, body);
   if (headers[HEADER.contentType] === CONTENT_CBOR) readJsonRecords(plain, each);
   else decodeRecords(plain, headers[HEADER.contentType] ?? '', each);
 }

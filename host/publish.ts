@@ -1,48 +1,45 @@
 /**
- * Publish: messages on their way to the broker, bounded, in order, and none forgotten before it is stored.
+ * Publish: messages from the spools to the broker, in order within a stream, each once, none forgotten before it is stored.
  *
- * Each subject has a lane with one message in flight; up to `IN_FLIGHT_MAX` lanes are in flight at once, and take
- * turns. What keeps the order within a subject is this alone: a message is sent only when the one before it is
- * stored. It holds whatever the way to the stream does. Two in flight on one subject would hold only while
- * nothing between here and the stream loses one message and lets the next one through, which a change of the
- * stream's leader, a leaf connection that comes back, or a store that is nearly full all do. The price is one message
- * a round trip for each subject: thousands a second on loopback, twenty where the broker is 50 ms away.
+ * Each stream of each filter is a lane with one message in flight; up to `IN_FLIGHT_MAX` lanes are in flight at once, and
+ * take turns. A message says which one it has to follow, and the broker refuses it anywhere else: so what was sent
+ * twice is stored once, however long ago that was, and a second host under the same name cannot write in between. On a
+ * new connection, and whenever the broker refuses a place, the lane first asks what the broker has.
  *
- * A message that is not acknowledged is sent again, as it was, after a growing delay; if the broker had stored
- * it, it knows its `Nats-Msg-Id` for as long as the stream's duplicate window lasts. A subject that is refused holds
- * up itself only. While the broker is away everything waits; while the queue is full the engine does not read.
+ * One in flight, because two hold their order only while nothing between here and the stream loses one message and lets
+ * the next one through, which a change of the stream's leader, a leaf connection that comes back, or a store that is
+ * nearly full all do. The price is one message a round trip for each stream: thousands a second on loopback, twenty where the
+ * broker is 50 ms away.
+ *
+ * What is not acknowledged is sent again, after a growing delay. A stream that is refused holds up its own filter only,
+ * once as much of it waits as a courier holds. While the broker is away everything waits on the disk.
  */
 import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
+import type { Courier, Line } from './courier.js';
 import { oneLine, WeirError } from './errors.js';
 import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, OPTIONAL_ATTEMPTS } from './limits.js';
-import { QUEUE_MESSAGES_MAX, SPOOL_BYTES_DEFAULT } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
-import type { Message } from './wire.js';
+import { createLane, type Lane, learn, publishFirst } from './lane.js';
 
 export interface PublisherOptions {
-  readonly broker: Pick<Broker, 'publish' | 'connected' | 'onConnected' | 'ensureStream'>;
+  readonly broker: Pick<Broker, 'publish' | 'last' | 'connected' | 'onConnected' | 'ensureStream'>;
+  /** A pattern for all subjects of this appliance. */
+  readonly ownSubjects: string;
   readonly notice: (line: string) => void;
-  /** Bodies that may wait. */
-  readonly bytesMax?: number;
   /** First delay after a failure; for tests. */
   readonly retryMs?: number;
 }
 
 export interface Publisher {
-  /** Takes a message. It is the caller that waits while `full`. */
-  offer(message: Message): void;
-  full(): boolean;
-  /** Calls the listener when the queue is no longer full. One listener. */
-  onSpace(listener: () => void): void;
-  /** Messages taken since the start. */
-  offered(): number;
-  /** All messages up to this one, in the order of `offer`, are stored. */
-  acknowledged(): number;
-  /** Resolves when `acknowledged` has come that far. */
-  whenAcknowledged(count: number): Promise<void>;
-  /** Waits until the queue is empty, at most `deadlineMs`; answers how many messages are left. */
-  drain(deadlineMs: number): Promise<number>;
+  /** Publishes what a courier has, from now on. */
+  add(courier: Courier): void;
+  /** Looks for messages that are new. */
+  wake(): void;
+  /** Calls the listener each time a message is stored. One listener. */
+  onStored(listener: () => void): void;
+  /** Waits until everything is stored, at most `deadlineMs`; true when it is. */
+  drain(deadlineMs: number): Promise<boolean>;
   statistics(): PublisherStatistics;
   stop(): void;
 }
@@ -55,41 +52,36 @@ export interface PublisherStatistics {
   readonly retries: number;
 }
 
-interface Entry {
-  /** The message's number, from 1, over all subjects. */
-  readonly number: number;
-  readonly message: Message;
-}
-
-/** The messages of one subject that are not stored yet, oldest first. */
-interface Lane {
-  readonly entries: Entry[];
-  /** Since the last message of the lane was stored. */
-  failures: number;
-  state: 'ready' | 'in flight' | 'resting';
-  timer: NodeJS.Timeout | undefined;
-}
-
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { broker, notice, bytesMax = SPOOL_BYTES_DEFAULT, retryMs = RECONNECT_MS_MIN } = options;
-  const lanes = new Map<string, Lane>();
+  const { broker, ownSubjects, notice, retryMs = RECONNECT_MS_MIN } = options;
+  const couriers: Courier[] = [];
+  const lanes = new Map<Line, Lane>();
   /** Lanes that may send, the one that has waited longest first. */
   const ready = new Set<Lane>();
-  /** Numbers of the messages that are not stored, ascending. */
-  const outstanding = new Set<number>();
-  const waiting = new Set<{ readonly count: number; readonly resolve: () => void }>();
-  let offered = 0;
-  let queueBytes = 0;
+  const waiting = new Set<() => void>();
   let inFlight = 0;
+  let stored = 0;
   let storedBytes = 0;
   let retries = 0;
   let quietUntilMs = 0;
   let stream: 'unknown' | 'asked' | 'known' = 'unknown';
   let isStopped = false;
-  let tellSpace = () => {};
+  let tellStored = () => {};
 
-  const isFull = () => queueBytes >= bytesMax || outstanding.size >= QUEUE_MESSAGES_MAX;
-  const acknowledged = () => (outstanding.values().next().value ?? offered + 1) - 1;
+  const isEmpty = () => couriers.every((courier) => courier.isEmpty());
+
+  function load(courier: Courier): void {
+    for (const line of courier.load()) {
+      const lane = lanes.get(line) ?? open(courier, line);
+      if (lane.state === 'idle') makeReady(lane);
+    }
+  }
+
+  function open(courier: Courier, line: Line): Lane {
+    const lane = createLane(courier, line);
+    lanes.set(line, lane);
+    return lane;
+  }
 
   function send(): void {
     if (ready.size === 0 || isStopped || !broker.connected()) return;
@@ -99,10 +91,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
       ready.delete(lane);
       lane.state = 'in flight';
       inFlight++;
-      if (lane.failures > 0) retries++;
-      const entry = lane.entries[0] as Entry;
-      broker.publish(entry.message).then(
-        () => stored(lane, entry),
+      if (lane.isKnown && lane.failures > 0) retries++;
+      stepOf(lane).then(
+        () => goOn(lane),
         (error) => failed(lane, error),
       );
     }
@@ -117,47 +108,53 @@ export function createPublisher(options: PublisherOptions): Publisher {
     send();
   }
 
-  function stored(lane: Lane, entry: Entry): void {
-    storedBytes += entry.message.body.length;
-    settle(lane, entry);
+  /** Asks what the broker has, or publishes the first message. */
+  async function stepOf(lane: Lane): Promise<void> {
+    if (lane.isKnown) {
+      const bytes = await publishFirst(lane, broker, () => isStopped);
+      if (bytes === undefined) return;
+      stored++;
+      storedBytes += bytes;
+      tellStored();
+    } else if (await learn(lane, broker, ownSubjects)) load(lane.courier);
+    else if (lane.isBlind)
+      tellTrouble(new WeirError('BROKER_REFUSED', `no permission to read ${lane.line.subject}`));
   }
 
-  /** Nothing more is to be done about a message. */
-  function settle(lane: Lane, { number, message }: Entry): void {
-    const wasFull = isFull();
+  /** A step of a lane went well. */
+  function goOn(lane: Lane): void {
     inFlight--;
-    lane.failures = 0;
-    lane.entries.shift();
-    outstanding.delete(number);
-    queueBytes -= message.body.length;
-    if (lane.entries.length > 0) makeReady(lane);
-    else lanes.delete(message.subject);
-    for (const waiter of waiting) {
-      if (waiter.count > acknowledged()) continue;
-      waiting.delete(waiter);
-      waiter.resolve();
-    }
-    if (wasFull && !isFull()) tellSpace();
+    if (isStopped) return;
+    lane.state = 'idle';
+    load(lane.courier);
+    if (lane.line.held.length > 0 && lane.state === 'idle') makeReady(lane);
+    if (waiting.size > 0 && isEmpty()) for (const resolve of waiting) resolve();
     send();
   }
 
   function failed(lane: Lane, error: unknown): void {
-    const entry = lane.entries[0] as Entry;
+    const { courier, line } = lane;
     lane.failures++;
-    if (entry.message.isOptional && isRefused(error) && lane.failures >= OPTIONAL_ATTEMPTS) {
+    const isOptional = line.held[0]?.message.isOptional === true;
+    if (isOptional && isRefused(error) && lane.failures >= OPTIONAL_ATTEMPTS) {
       tellTrouble(error);
-      settle(lane, entry);
+      courier.drop(line);
       // Whoever refused it refuses the next one as well: that is tried once, so that a thousand of them hold nothing up.
       lane.failures = OPTIONAL_ATTEMPTS - 1;
+      goOn(lane);
       return;
     }
     inFlight--;
     if (isStopped) return;
+    lane.isKnown = false;
+    const isMoved = error instanceof WeirError && error.code === 'STREAM_MOVED';
     if (error instanceof WeirError && error.code === 'STREAM_REFUSED' && stream === 'known')
       stream = 'unknown';
-    tellTrouble(error);
+    // The first time it may be a message of ours whose acknowledgement was lost.
+    if (!isMoved || lane.failures > 1) tellTrouble(error);
     // Without a connection there is nothing to wait for but the next one, which is a new beginning for every lane.
-    const delayMs = broker.connected() ? restMs(lane.failures, retryMs) : 0;
+    const delayMs =
+      broker.connected() && !(isMoved && lane.failures === 1) ? restMs(lane.failures, retryMs) : 0;
     lane.state = 'resting';
     lane.timer = setTimeout(() => makeReady(lane), delayMs);
     send();
@@ -174,54 +171,52 @@ export function createPublisher(options: PublisherOptions): Publisher {
     // That the connection was lost is told by the broker.
     if (isStopped || !broker.connected() || performance.now() < quietUntilMs) return;
     quietUntilMs = performance.now() + NOTICE_EVERY_MS;
-    const waits = outstanding.size === 1 ? '1 message waits' : `${outstanding.size} messages wait`;
-    notice(`broker: ${oneLine(error)}; ${waits}`);
-  }
-
-  function whenAcknowledged(count: number): Promise<void> {
-    if (count <= acknowledged()) return Promise.resolve();
-    return new Promise((resolve) => waiting.add({ count, resolve }));
+    notice(`broker: ${oneLine(error)}; messages wait on the disk`);
   }
 
   broker.onConnected(() => {
     if (isStopped) return;
     void askForStream();
-    for (const lane of lanes.values()) if (lane.state === 'resting') makeReady(lane);
+    for (const lane of lanes.values()) {
+      lane.isKnown = false;
+      if (lane.state === 'resting') makeReady(lane);
+    }
   });
 
   return {
-    offer(message) {
-      const entry = { number: ++offered, message };
-      outstanding.add(entry.number);
-      queueBytes += message.body.length;
-      const lane = lanes.get(message.subject);
-      if (lane) return void lane.entries.push(entry);
-      const opened: Lane = { entries: [entry], failures: 0, state: 'ready', timer: undefined };
-      lanes.set(message.subject, opened);
-      makeReady(opened);
+    add(courier) {
+      couriers.push(courier);
+      load(courier);
     },
-    full: isFull,
-    onSpace(listener) {
-      tellSpace = listener;
+    wake() {
+      for (const courier of couriers) load(courier);
     },
-    offered: () => offered,
-    acknowledged,
-    whenAcknowledged,
+    onStored(listener) {
+      tellStored = listener;
+    },
     async drain(deadlineMs) {
-      let timer: NodeJS.Timeout | undefined;
-      const deadline = new Promise<void>((resolve) => {
-        if (Number.isFinite(deadlineMs)) timer = setTimeout(resolve, deadlineMs);
-      });
-      await Promise.race([whenAcknowledged(offered), deadline]);
-      clearTimeout(timer);
-      return outstanding.size;
+      if (!isEmpty()) await atMost(deadlineMs, waiting);
+      return isEmpty();
     },
-    statistics: () => ({ messages: offered - outstanding.size, bytes: storedBytes, retries }),
+    statistics: () => ({ messages: stored, bytes: storedBytes, retries }),
     stop() {
       isStopped = true;
       for (const lane of lanes.values()) clearTimeout(lane.timer);
     },
   };
+}
+
+/** Waits until what is put into `waiting` is called, or for so long. */
+async function atMost(deadlineMs: number, waiting: Set<() => void>): Promise<void> {
+  let done = () => {};
+  const called = new Promise<void>((resolve) => {
+    done = resolve;
+  });
+  waiting.add(done);
+  const timer = Number.isFinite(deadlineMs) ? setTimeout(done, deadlineMs) : undefined;
+  await called;
+  clearTimeout(timer);
+  waiting.delete(done);
 }
 
 /** No stream takes the subject, or this user may not publish there. */

@@ -11,13 +11,24 @@ export interface Shed {
   admits(stream: string, nowMs: number): boolean;
   /** Records shed since the start, by stream. */
   counts(): Readonly<Record<string, number>>;
+  standing(): ShedStanding;
+  goOn(from: ShedStanding): void;
+}
+
+/** What another run needs to shed as this one would have. */
+export interface ShedStanding {
+  readonly second: number;
+  /** Records by stream: those of this second that went through, and all that were shed. */
+  readonly admitted: Readonly<Record<string, number>>;
+  readonly shed: Readonly<Record<string, number>>;
 }
 
 /** `recordsMax` is for each stream and second. */
 export function createShed(recordsMax: number): Shed {
-  const admitted = new Map<string, number>();
-  const shed = new Map<string, number>();
-  let second = Number.NEGATIVE_INFINITY;
+  let admitted = new Map<string, number>();
+  let shed = new Map<string, number>();
+  /** None is before it. */
+  let second = Number.MIN_SAFE_INTEGER;
   return {
     admits(stream, nowMs) {
       const now = Math.floor(nowMs / 1_000);
@@ -30,5 +41,11 @@ export function createShed(recordsMax: number): Shed {
       return isAdmitted;
     },
     counts: () => Object.fromEntries(shed),
+    standing: () => ({ second, admitted: Object.fromEntries(admitted), shed: Object.fromEntries(shed) }),
+    goOn(from) {
+      second = from.second;
+      admitted = new Map(Object.entries(from.admitted));
+      shed = new Map(Object.entries(from.shed));
+    },
   };
 }

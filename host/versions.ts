@@ -72,6 +72,8 @@ export interface Versions {
   reload(config: Config, before: Config): Promise<readonly string[]>;
   /** The version before took over again. */
   returned(instance: string): void;
+  /** What runs. */
+  running(instance: string): Installed;
 }
 
 export function createVersions(options: VersionsOptions): Versions {
@@ -154,6 +156,7 @@ export function createVersions(options: VersionsOptions): Versions {
       }
       return lines;
     },
+    running: runningOf,
     returned(instance) {
       const previous = earlier.get(instance)?.pop();
       if (previous) running.set(instance, previous);

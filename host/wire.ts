@@ -29,6 +29,9 @@ export const HEADER = {
   seq: 'Weir-Seq',
   records: 'Weir-Records',
   events: 'Weir-Events',
+  /** On the first message of an epoch: why it began, and how many messages before it are gone for good. */
+  epoch: 'Weir-Epoch',
+  lost: 'Weir-Lost',
 } as const;
 
 /** One NATS message, ready to publish. */
@@ -51,6 +54,11 @@ export function eventSubject(appliance: string, filter: string, stream: string):
   return `weir.ev.${appliance}.${filter}.${stream}`;
 }
 
+/** A pattern for all streams of an appliance. */
+export function ownSubjects(appliance: string): string {
+  return `weir.ev.${appliance}.>`;
+}
+
 export function deadSubject(appliance: string, filter: string): string {
   return `weir.dead.${appliance}.${filter}`;
 }
@@ -67,6 +75,12 @@ export function messageId(
   seq: number,
 ): string {
   return `${appliance}/${filter}/${stream}/${epoch}-${seq}`;
+}
+
+/** Epoch and number of a message id; empty and 0 when it is none of weir's. */
+export function numberOfId(id: string): { readonly epoch: string; readonly number: number } {
+  const [, epoch = '', digits = '0'] = /\/([0-9a-f]+)-(\d{1,15})$/.exec(id) ?? [];
+  return { epoch, number: Number(digits) };
 }
 
 const OPTIONS = { useRecords: false, mapsAsObjects: true, int64AsNumber: true };

@@ -13,6 +13,7 @@ import {
   MEMORY_BYTES_DEFAULT,
   SERVERS_MAX,
   SOURCES_MAX,
+  DISK_FREE_BYTES_DEFAULT,
   SPOOL_BYTES_DEFAULT,
 } from '../host/limits.js';
 import { seeded } from './filter.js';
@@ -68,6 +69,7 @@ test('the example of the design means what it says', () => {
       },
     ],
     limits: { memoryBytes: 96 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024, cpu: 0.25 },
+    disk: { sync: 'interval', freeBytes: 64 * 1024 * 1024, keepMs: 0 },
   });
 });
 
@@ -81,6 +83,7 @@ test('what is left out has a default', () => {
     spoolBytes: SPOOL_BYTES_DEFAULT,
     cpu: CPU_SHARE_DEFAULT,
   });
+  assert.equal(config.disk, { sync: 'interval', freeBytes: DISK_FREE_BYTES_DEFAULT, keepMs: 0 });
 });
 
 test('relative paths are relative to the folder of the config', () => {
@@ -186,10 +189,19 @@ test('a share of the processor, a spool and records a second are within their bo
       /^limits\.records: expected a whole number from 1 to 1000000, of records a second and stream, found/,
     );
   }
-  for (const spool of ['1MiB', '64MiB', '1GiB']) parse({ limits: { spool } });
-  for (const spool of ['1023KiB', '2GiB', '64MB', 64]) {
-    assert.match(problem({ limits: { spool } }), /^limits\.spool: expected a size from 1MiB to 1GiB/);
+  for (const spool of ['1MiB', '64MiB', '64GiB']) parse({ limits: { spool } });
+  for (const spool of ['1023KiB', '65GiB', '64MB', 64]) {
+    assert.match(problem({ limits: { spool } }), /^limits\.spool: expected a size from 1MiB to 64GiB/);
   }
+});
+
+test('what the disk is to do is understood, and what it cannot is refused', () => {
+  const { disk } = parse({ disk: { sync: 'always', free: '1GiB', keep: '5m' } });
+  assert.equal(disk, { sync: 'always', freeBytes: 1 << 30, keepMs: 300_000 });
+  for (const keep of ['5', '25h', '-1s', 5])
+    assert.match(problem({ disk: { keep } }), /^disk\.keep: expected a time up to 24h, such as "5m", found/);
+  assert.match(problem({ disk: { sync: 'often' } }), /^disk\.sync: expected "none", "interval" or "always"/);
+  assert.match(problem({ disk: { free: 1 } }), /^disk\.free: expected a size such as "64MiB"/);
 });
 
 test('names that cannot be a subject token are refused', () => {

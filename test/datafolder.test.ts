@@ -3,7 +3,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -38,5 +38,40 @@ test('a host that was killed keeps nothing, also while nobody has asked how it e
   parent.kill();
   await folder.remove();
 });
+
+test('a folder of another version is left as it is', async () => {
+  const { path, remove } = await temporaryFolder();
+  writeFileSync(join(path, 'format'), '99\n');
+  assert.throws(
+    () => takeDataFolder(path),
+    /^data: .*: expected what this version keeps \(format 1\), found format 99/,
+  );
+  rmSync(join(path, 'format'));
+  writeFileSync(join(path, 'positions.json'), '{}');
+  assert.is(
+    codeOf(() => takeDataFolder(path)),
+    'DATA_VERSION',
+  );
+  assert.equal(readdirSync(path), ['positions.json']);
+  await remove();
+});
+
+if (process.getuid?.() === 0)
+  test('a folder of somebody else is left as it is', async () => {
+    const { path, remove } = await temporaryFolder();
+    chownSync(path, 12_345, 12_345);
+    assert.throws(() => takeDataFolder(path), /expected a folder of user 0, found one of user 12345/);
+    assert.equal(readdirSync(path), []);
+    await remove();
+  });
+
+function codeOf(action: () => unknown): string {
+  try {
+    action();
+    return 'none';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
 
 test.run();

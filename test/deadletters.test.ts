@@ -17,10 +17,9 @@ const FAULT = new FilterFault('f', 'trap', 'stopped: unreachable');
 
 function bury(line: string | Buffer, changes: Partial<Manifest> = {}, error: unknown = FAULT): WireRecord {
   const messages: Message[] = [];
-  const send = createDeadLetters({
+  const { bury: send } = createDeadLetters({
     appliance: 'a',
     instance: 'f',
-    epoch: 'e',
     send: (message) => messages.push(message),
   });
   const manifest = { ...MANIFEST, ...changes };
@@ -28,7 +27,7 @@ function bury(line: string | Buffer, changes: Partial<Manifest> = {}, error: unk
   send({ nowMs: NOW_MS, error, source: 's', line: bytes, manifest, filter: 'f@1.0.0+0' });
   const [{ subject, headers, body }] = messages as [Message];
   assert.is(subject, 'weir.dead.a.f');
-  assert.equal([headers['Nats-Msg-Id'], headers['Weir-Events']], ['a/f/dead/e-1', '1']);
+  assert.equal([headers['Weir-Stream'], headers['Weir-Events']], ['dead', '1']);
   const records: WireRecord[] = [];
   unpack(headers, body, (record) => records.push(record));
   assert.is(records.length, 1);
@@ -94,11 +93,10 @@ test('any error has a reason, in words without a remedy', () => {
 
 test('in a minute only so many are sent, numbered without holes', () => {
   const seqs: number[] = [];
-  const send = createDeadLetters({
+  const { bury: send } = createDeadLetters({
     appliance: 'a',
     instance: 'f',
-    epoch: 'e',
-    send: ({ headers }) => seqs.push(Number(headers['Weir-Seq'])),
+    send: ({ seq }) => seqs.push(seq),
   });
   const letter = { error: FAULT, source: undefined, line: Buffer.alloc(0), manifest: MANIFEST, filter: 'f' };
   for (let at = 0; at < DEAD_LETTERS_MAX + 50; at++) send({ ...letter, nowMs: NOW_MS });

@@ -180,7 +180,6 @@ function published(
     instance: 'f',
     from: { filter: 'f@1.0.0+0', streams: ['s'], recordBytesMax: 1_048_576 },
     format,
-    epoch: 'e',
     send: (message) => messages.push(message),
     onFault(error) {
       throw error;

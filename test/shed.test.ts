@@ -27,7 +27,6 @@ function shedding(recordsMax: number | undefined, batchBytes = 4_096) {
   const inbox = createInbox(INBOX_DEFAULTS);
   const engine = createEngine({
     appliance: 'fw-01',
-    epoch: 'test',
     batchBytes,
     filters: [
       {

@@ -64,10 +64,8 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
   const cursor = memoryCursor();
   const engine = createEngine({
     appliance: 'test',
-    epoch: 'test',
     batchBytes: options.batchBytes ?? BATCH_BYTES_DEFAULT,
     filters: [{ instance: name, filter, format: 'cbor', cursors: new Map([['memory', cursor]]) }],
-    send: () => {},
     onRecord: (_instance, stream, record) => void found.push({ stream, record: Buffer.from(record) }),
     onFilterEvent(_instance, event) {
       throw faultOf(event, filter.ledger().in);

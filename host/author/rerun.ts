@@ -63,10 +63,8 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
   const kept: { readonly stream: string; readonly record: Uint8Array }[] = [];
   const engine = createEngine({
     appliance: 'replay',
-    epoch: 'replay',
     batchBytes: options.batchBytes,
     filters: [{ instance: manifest.name, filter, format: 'cbor', cursors: new Map([['replay', cursor]]) }],
-    send: () => {},
     onRecord(_instance, stream, record) {
       streams[stream] = (streams[stream] as number) + 1;
       if (options.print) kept.push({ stream, record: Uint8Array.from(record) });

@@ -22,6 +22,8 @@ export interface Counters {
   /** Remembers what was taken last, and goes back to what was remembered: together with the memory. */
   save(): void;
   restore(): void;
+  /** Goes on from these. */
+  goOn(from: Ledger): void;
 }
 
 export function createCounters(memory: WebAssembly.Memory, map: number): Counters {
@@ -50,5 +52,6 @@ export function createCounters(memory: WebAssembly.Memory, map: number): Counter
     aggregated: () => taken[AGGREGATED] as number,
     save: () => saved.set(taken),
     restore: () => taken.set(saved),
+    goOn: (from) => taken.set(LEDGER.map((counter) => from[counter])),
   };
 }

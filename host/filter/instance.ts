@@ -17,7 +17,14 @@ import { FilterFault } from './fault.js';
 import { versionLabel } from './library.js';
 import type { Manifest } from './manifest.js';
 import { createOutput, type RecordSink } from './output.js';
-import { createSnapshot, type Snapshot } from './snapshot.js';
+import {
+  createSnapshot,
+  globalsOf,
+  globalText,
+  type Remembered,
+  setGlobal,
+  type Snapshot,
+} from './snapshot.js';
 import { startTimer, type Timer } from './timer.js';
 import { readRegistry, type Stateful } from './state.js';
 
@@ -52,6 +59,10 @@ export interface FilterInstance extends Stateful {
   save(): void;
   /** Puts it back as it was saved last. Needed after a fault, before anything else is called. */
   restore(): void;
+  /** What it remembers now; the memory is its own, and goes on changing. */
+  remembered(): Remembered & { readonly ledger: Ledger };
+  /** Goes on from what the same filter remembered in an earlier run; false when that does not fit, and nothing has changed. */
+  remember(saved: Remembered & { readonly ledger: Ledger }): boolean;
 }
 
 /**
@@ -200,6 +211,27 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       else restart();
       counters.restore();
       fuelUsed = fuelSaved;
+    },
+    remembered: () => ({
+      memory: new Uint8Array(memory.buffer, 0, inputAt),
+      globals: globalsOf(exports).map(globalText),
+      ledger: counters.ledger(),
+    }),
+    remember(saved) {
+      const globals = globalsOf(exports);
+      if (saved.memory.length !== inputAt || saved.globals.length !== globals.length) return false;
+      const before = globals.map(globalText);
+      try {
+        for (let at = 0; at < globals.length; at++)
+          setGlobal(globals[at] as WebAssembly.Global, saved.globals[at] as string);
+      } catch {
+        for (let at = 0; at < globals.length; at++)
+          setGlobal(globals[at] as WebAssembly.Global, before[at] as string);
+        return false;
+      }
+      new Uint8Array(memory.buffer).set(saved.memory);
+      counters.goOn(saved.ledger);
+      return true;
     },
   };
 }

@@ -5,7 +5,7 @@
  * A call holds no bytes, only the way to read them again; for how long that works is the source's to say.
  */
 import { SNAPSHOT_CALLS_MAX, SNAPSHOT_RATIO } from '../limits.js';
-import type { Cursor, ReadAgain } from '../source/source.js';
+import type { Cursor, ReadAgain, ReadPlace } from '../source/source.js';
 import type { FilterInstance } from './instance.js';
 import type { RecordSink } from './output.js';
 
@@ -17,12 +17,40 @@ export interface BatchCall {
   /** Where its events came from. */
   readonly cursor: Cursor;
   readonly readAgain: ReadAgain;
+  /** Where that began, and the offset behind all of it. */
+  readonly place: ReadPlace;
+  readonly end: number;
   /** Its place in what `readAgain` gives. */
   readonly from: number;
   /** With the LF of the last event, which may not be in the source. */
   readonly bytes: number;
   readonly isTruncated: boolean;
   readonly nowMs: number;
+}
+
+/** A batch that was just read from a cursor, as a call. */
+export function batchCall(
+  cursor: Cursor,
+  {
+    bytes,
+    moved,
+    isTruncated,
+  }: { readonly bytes: number; readonly moved: number; readonly isTruncated: boolean },
+  nowMs: number,
+): BatchCall {
+  const place = cursor.lastPlace();
+  const readAgain = cursor.keepLastRead();
+  return {
+    kind: 'batch',
+    cursor,
+    readAgain,
+    place,
+    end: place.offset + moved,
+    from: 0,
+    bytes,
+    isTruncated,
+    nowMs,
+  };
 }
 
 export interface TickCall {

@@ -26,6 +26,7 @@ import {
   object,
   readJson,
   readSize,
+  sizeText,
   refusal,
   text,
   textAs,
@@ -118,6 +119,12 @@ export function parseManifest(value: unknown, where: string): Manifest {
   const { dead_letter: deadLetter, ...rest } = manifest;
   const fuel = rest.fuel ?? FUEL_DEFAULT + FUEL_PER_INPUT_BYTE * manifest.memory.input;
   return { ...rest, fuel, deadLetter, memoryBytes };
+}
+
+/** A manifest as it would be written in a file: `parseManifest` gives the same again. */
+export function manifestSource({ deadLetter, memoryBytes: _, memory, ...rest }: Manifest): unknown {
+  const regions = Object.entries(memory).map(([name, bytes]) => [name, sizeText(bytes)]);
+  return { ...rest, memory: Object.fromEntries(regions), dead_letter: deadLetter };
 }
 
 function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {

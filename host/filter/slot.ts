@@ -41,6 +41,10 @@ export interface SlotOptions {
   readonly first: FilterInstance;
   readonly sink: RecordSink;
   readonly tell: (event: SlotEvent) => void;
+  /** A call went well, and took so much fuel. */
+  readonly made?: (call: Call, fuel: number) => void;
+  /** What was read is kept until the owner says so, not only until the next snapshot. */
+  readonly keepsReads?: boolean;
 }
 
 /** A version that can take over again. */
@@ -80,6 +84,20 @@ export interface Slot {
   swap(next: FilterInstance, atMs: number, flushes: boolean): readonly string[];
   /** What the filter has emitted is unusable: the version before takes over, or it is taken out; `step` does it. */
   spoil(error: unknown): void;
+  readonly earlier: Earlier;
+}
+
+/** How a slot goes on from an earlier run. */
+export interface Earlier {
+  /**
+   * Goes on from what the filter remembered in an earlier run, `total` being the counters of all versions; false when it does not
+   * fit. Before the first call, or to begin the same anew.
+   */
+  goOnFrom(saved: ReturnType<FilterInstance['remembered']>, total: Ledger): boolean;
+  /** Makes a call as it was made in an earlier run; false when it goes another way, and its records are as they come. */
+  makeAgain(call: Call, fuel: number | undefined): boolean;
+  /** What was counted in an earlier run stays counted. */
+  keepTotal(total: Ledger): void;
 }
 
 /** What a recovery may do with its slot. */
@@ -129,7 +147,7 @@ export function createSlot(options: SlotOptions): Slot {
     if (probation) probation.isSaved = true;
     journal.mark(probation !== undefined);
     // What a recovery has in hand it may have to read again.
-    if (!recovery) for (const cursor of cursors) cursor.settle();
+    if (!recovery && !options.keepsReads) for (const cursor of cursors) cursor.settle();
   }
 
   /** Before its first snapshot a version on probation began with what the one before had, which is still there. */
@@ -140,8 +158,10 @@ export function createSlot(options: SlotOptions): Slot {
 
   function note(call: Call): void {
     nowMs = call.nowMs;
-    journal.add(madeEntry(filter, call, sink));
+    const entry = madeEntry(filter, call, sink);
+    journal.add(entry);
     if (call.kind === 'batch') cursors.add(call.cursor);
+    options.made?.(call, entry.fuel);
   }
 
   function lookAtProbation(call: Call): void {
@@ -223,7 +243,7 @@ export function createSlot(options: SlotOptions): Slot {
       }
       batchSize.grow(call);
       lookAtProbation(call);
-      if (isPressed(call) || journal.isDue(filter.snapshotBytes)) save();
+      if ((!options.keepsReads && isPressed(call)) || journal.isDue(filter.snapshotBytes)) save();
     },
     step() {
       try {
@@ -231,13 +251,12 @@ export function createSlot(options: SlotOptions): Slot {
         endRecovery();
         if (spoiled === undefined) save();
         else spoil(spoiled);
-        return recovery !== undefined;
       } catch (error) {
         // It does not start a second time, or there is no memory for it: there is nothing to go back to.
         endRecovery();
         takeOut(error);
       }
-      return false;
+      return recovery !== undefined;
     },
     batchBytes: batchSize.limit,
     rest(atMs) {
@@ -261,6 +280,9 @@ export function createSlot(options: SlotOptions): Slot {
       return missing;
     },
     spoil,
+    earlier: createEarlier(recovering, (value) => {
+      nowMs = value;
+    }),
   };
 }
 
@@ -275,6 +297,38 @@ function madeEntry(filter: FilterInstance, call: Call, sink: RecordSink): Entry 
   const [fuel, aggregated] = [filter.fuelUsed(), filter.aggregated()];
   make(filter, call, sink);
   return { call, fuel: filter.fuelUsed() - fuel, aggregated: filter.aggregated() - aggregated };
+}
+
+function createEarlier({ filter, sum, sink, save }: Recovering, setNow: (nowMs: number) => void): Earlier {
+  return {
+    goOnFrom(saved, total) {
+      if (!filter().remember(saved)) return false;
+      sum.goOnFrom(total);
+      save();
+      return true;
+    },
+    makeAgain(call, fuel) {
+      setNow(call.nowMs);
+      return isMadeAgain(filter(), call, fuel, sink);
+    },
+    keepTotal: sum.goOnFrom,
+  };
+}
+
+/** Makes a call; true when it goes as it did. */
+function isMadeAgain(
+  filter: FilterInstance,
+  call: Call,
+  fuel: number | undefined,
+  sink: RecordSink,
+): boolean {
+  const before = filter.fuelUsed();
+  try {
+    make(filter, call, sink);
+  } catch {
+    return false;
+  }
+  return fuel === undefined || filter.fuelUsed() - before === fuel;
 }
 
 function isPressed(call: Call): boolean {

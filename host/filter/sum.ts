@@ -13,6 +13,8 @@ export interface Sum {
   thaw(): void;
   /** The filter was put back further than could be made up for; what it had counted stays counted. */
   keep(counted: Ledger): void;
+  /** Goes on from what was counted in all, in an earlier run. */
+  goOnFrom(counted: Ledger): void;
   /** Another version goes on. */
   goOnWith(next: FilterInstance): void;
 }
@@ -35,6 +37,9 @@ export function createSum(first: FilterInstance): Sum {
     keep(counted) {
       before = combine(before, counted, (one, other) => one + other);
       before = combine(before, filter.ledger(), (one, other) => one - other);
+    },
+    goOnFrom(counted) {
+      before = combine(counted, filter.ledger(), (one, other) => one - other);
     },
     goOnWith(next) {
       before = combine(now(), next.ledger(), (one, other) => one - other);

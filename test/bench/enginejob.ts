@@ -28,7 +28,6 @@ export async function engineRun(
   let records = 0;
   const engine = createEngine({
     appliance: 'bench',
-    epoch: '0',
     batchBytes: BATCH_BYTES_DEFAULT,
     filters: Object.entries(filters).map(([instance, filter]) => {
       told[instance] = [];

@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
 import { type FilterInstance, type RecordSink, startFilter } from '../../host/filter/instance.js';
+import { batchCall } from '../../host/filter/journal.js';
 import { loadFilter } from '../../host/filter/library.js';
 import { createSlot } from '../../host/filter/slot.js';
 import { BATCH_BYTES_DEFAULT } from '../../host/limits.js';
@@ -67,9 +68,7 @@ async function weirRun(filter: FilterInstance, path: string, sink: RecordSink): 
     const batch = nextBatch(cursor, filter.input, BATCH_BYTES_DEFAULT);
     if (batch.kind === 'none') break;
     if (batch.kind === 'skipped') continue;
-    const { bytes, isTruncated } = batch;
-    const readAgain = cursor.keepLastRead();
-    slot.call({ kind: 'batch', cursor, readAgain, from: 0, bytes, isTruncated, nowMs: NOW_MS });
+    slot.call(batchCall(cursor, batch, NOW_MS));
   }
   slot.call({ kind: 'close', nowMs: NOW_MS });
   await source.close();

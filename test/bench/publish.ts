@@ -2,16 +2,24 @@
  * File to acknowledged JetStream messages: weir's own engine and publisher beside a plain Node program with the same
  * client, the same gzip level and the same size of messages, both on one broker that this job starts.
  */
+import { join } from 'node:path';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { connect, headers } from 'nats';
-import { connectBroker } from '../../host/broker.js';
+import { type Broker, connectBroker } from '../../host/broker.js';
+import { createCourier } from '../../host/courier.js';
 import { createEngine } from '../../host/engine.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
-import { BATCH_BYTES_DEFAULT, GZIP_LEVEL, IN_FLIGHT_MAX, MESSAGE_BYTES_MAX } from '../../host/limits.js';
+import { BATCH_BYTES_DEFAULT, COURIER_BYTES, GZIP_LEVEL, IN_FLIGHT_MAX } from '../../host/limits.js';
+import { MESSAGE_BYTES_MAX, SPOOL_BYTES_DEFAULT, TICK_MS } from '../../host/limits.js';
+import { createOutbox, directOutbox, type Outbox } from '../../host/outbox.js';
 import { createPublisher } from '../../host/publish.js';
 import { createFileSource } from '../../host/source/file.js';
+import { createSpoolSpace } from '../../host/spool/space.js';
+import { HEADER } from '../../host/wire.js';
 import { readStream, recordsOf, startTestBroker } from '../broker.js';
+import { temporaryFolder } from '../help.js';
 import { benchFile } from './data.js';
 import { bestOf, ratio } from './best.js';
 import { selectSimple } from './plain.js';
@@ -24,10 +32,13 @@ export async function publishJob(): Promise<Row> {
   const path = benchFile('ndjson');
   const broker = await startTestBroker();
   let runs = 0;
-  const records = { weir: 0, simple: 0 };
+  const records = { weir: 0, withoutSpool: 0, simple: 0 };
   const seconds = await bestOf({
     weir: async () => {
-      records.weir = await weirPublish(path, broker.url, `run-${++runs}`);
+      records.weir = await weirPublish(path, broker.url, `run-${++runs}`, true);
+    },
+    withoutSpool: async () => {
+      records.withoutSpool = await weirPublish(path, broker.url, `run-${++runs}`, false);
     },
     simple: async () => {
       records.simple = await plainPublish(path, broker.url, `run-${++runs}`);
@@ -35,50 +46,115 @@ export async function publishJob(): Promise<Row> {
   });
   const count = async (subject: string) => recordsOf(await readStream(broker.url, subject)).length;
   const found = await count(`weir.ev.run-1.json-select.selected`);
-  if (found !== records.weir || records.weir !== records.simple) {
+  if (found !== records.weir || records.weir !== records.simple || found !== records.withoutSpool) {
     throw new Error(`publish: the sides do not agree: ${found} stored, ${JSON.stringify(records)} sent`);
   }
   await broker.stop();
+  const share = ((100 * seconds.withoutSpool) / seconds.weir).toFixed(0);
   return {
     job: `file to ${found} records in acknowledged JetStream messages`,
     weir: `${(1 / seconds.weir).toFixed(1)} M events/s`,
-    ratios: `${ratio(seconds.simple, seconds.weir)} simple`,
-    target: '8x simple',
+    ratios: `${ratio(seconds.simple, seconds.weir)} simple, ${share} % of the rate without a spool`,
+    target: '8x simple, 80 % of the rate without a spool',
   };
 }
 
-async function weirPublish(path: string, url: string, appliance: string): Promise<number> {
-  const broker = await connectBroker({
-    servers: [url],
-    name: 'bench',
-    wait: 'fail-fast',
-    notice: console.error,
-  });
-  const publisher = createPublisher({ broker, notice: console.error });
+/** The engine and the publisher with a spool on disk between them; or each message straight to the broker, one after the other. */
+async function weirPublish(path: string, url: string, appliance: string, hasSpool: boolean): Promise<number> {
+  const notice = console.error;
+  const broker = await connectBroker({ servers: [url], name: 'bench', wait: 'fail-fast', notice });
   const { manifest, module } = loadFilter('json-select');
   const filter = startFilter({ manifest, module, config: SELECT, zones: [] });
   const source = createFileSource('bench', [path], { untilEof: true });
   await source.open();
+  const way = hasSpool ? await throughSpool(broker, appliance) : straight(broker);
   const engine = createEngine({
     appliance,
-    epoch: '0',
     batchBytes: BATCH_BYTES_DEFAULT,
     filters: [
-      { instance: 'json-select', filter, format: 'cbor', cursors: new Map([['bench', source.cursor()]]) },
+      {
+        instance: 'json-select',
+        filter,
+        format: 'cbor',
+        cursors: new Map([['bench', source.cursor()]]),
+        outbox: way.outbox,
+      },
     ],
-    send: publisher.offer,
     onFilterEvent(_instance, event) {
       throw event;
     },
   });
-  while (engine.turn(NOW_MS)) if (publisher.full()) await publisher.drain(60_000);
+  while (engine.turn(NOW_MS)) await breathe();
   engine.closeWindows(NOW_MS);
   engine.cut();
-  if ((await publisher.drain(60_000)) > 0) throw new Error('publish: not all messages were acknowledged');
-  publisher.stop();
+  await way.end();
   await broker.close();
   await source.close();
   return engine.totals().records;
+}
+
+interface Way {
+  readonly outbox: Outbox;
+  end(): Promise<void>;
+}
+
+async function throughSpool(broker: Broker, appliance: string): Promise<Way> {
+  const folder = await temporaryFolder();
+  const notice = console.error;
+  const publisher = createPublisher({ broker, ownSubjects: `weir.ev.${appliance}.>`, notice });
+  const space = createSpoolSpace({
+    dataFolder: folder.path,
+    bytesMax: SPOOL_BYTES_DEFAULT,
+    freeBytes: 0,
+    sync: 'interval',
+    notice,
+    onSafe() {},
+  });
+  const instance = 'json-select';
+  const spool = space.open(instance, 0);
+  const outbox = createOutbox({ spool, space, onAppended: publisher.wake });
+  const courier = createCourier({
+    appliance,
+    instance,
+    folder: join(folder.path, 'spool', instance),
+    spool,
+    safe: () => space.safe(spool),
+    produced: () => Number.POSITIVE_INFINITY,
+    bytesMax: COURIER_BYTES,
+    notice,
+  });
+  publisher.add(courier);
+  const timer = setInterval(space.tick, TICK_MS);
+  return {
+    outbox,
+    async end() {
+      if (!(await publisher.drain(60_000))) throw new Error('publish: not all messages were acknowledged');
+      clearInterval(timer);
+      publisher.stop();
+      courier.close();
+      await space.close();
+      await folder.remove();
+    },
+  };
+}
+
+function straight(broker: Broker): Way {
+  const lanes = new Map<string, Promise<unknown>>();
+  let seq = 0;
+  const outbox = directOutbox((message) => {
+    const headers = { ...message.headers, [HEADER.messageId]: `${message.subject}/${++seq}` };
+    const before = lanes.get(message.subject) ?? broker.ensureStream();
+    lanes.set(
+      message.subject,
+      before.then(() => broker.publish({ ...message, headers })),
+    );
+  });
+  return {
+    outbox,
+    async end() {
+      await Promise.all(lanes.values());
+    },
+  };
 }
 
 /** Parse every line, keep the same fields, NDJSON, gzip, publish with acknowledgements, as many in flight. */

@@ -20,7 +20,6 @@ function engineOf(filter: FilterInstance) {
   const ledgers: WireRecord[] = [];
   const engine = createEngine({
     appliance: 'a',
-    epoch: 'e',
     batchBytes: 4_096,
     filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map([['s', cursor]]) }],
     send({ subject, headers, body }) {

@@ -77,7 +77,6 @@ function engineOf(
   });
   const engine = createEngine({
     appliance: 'a',
-    epoch: 'e',
     batchBytes,
     filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map(Object.entries(cursors)) }],
     send({ subject, headers, body }: Message) {

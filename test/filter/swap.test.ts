@@ -65,14 +65,13 @@ function engineOf(first: FilterInstance, batchBytes = 4_096, format: 'cbor' | 'n
   const seqs: number[] = [];
   const engine = createEngine({
     appliance: 'a',
-    epoch: 'e',
     batchBytes,
     filters: [{ instance: 'f', filter: first, format, cursors: new Map([['s', cursor]]) }],
-    send({ subject, headers, body }) {
+    send({ subject, headers, body, seq }) {
       const stream = subject.split('.').at(-1);
       if (stream === 'kept') {
         versions.push((headers['Weir-Filter'] as string).replace(/.*@(.*)\+.*/, '$1'));
-        seqs.push(Number(headers['Weir-Seq']));
+        seqs.push(seq);
       }
       const target = subject.startsWith('weir.dead.') ? dead : stream === 'ledger' ? ledgers : records;
       unpack(headers, body, (record) => (target as WireRecord[]).push({ stream, ...record }));

@@ -1,0 +1,233 @@
+/**
+ * The courier of one filter: reads its spool, gives each message its number on the wire, and knows what the broker has.
+ *
+ * It holds a few messages of each stream, whatever the backlog. What is settled, for all streams up to one entry, is written
+ * down before a segment goes: in the reverse order a crash would look for what is not there any more.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LastMessage } from './broker.js';
+import { replaceFile } from './durable.js';
+import { COURIER_MESSAGES_MAX } from './limits.js';
+import { agree, type LastStored, type Numbering, newEpoch, numberingFor } from './numbering.js';
+import { readJson, readMessage, type SpooledMessage } from './spool/payload.js';
+import type { Spool, SpoolReader } from './spool/spool.js';
+import { HEADER, type Message, messageId, numberOfId } from './wire.js';
+
+export interface CourierOptions {
+  readonly appliance: string;
+  readonly instance: string;
+  readonly folder: string;
+  readonly spool: Spool;
+  /** Number of the last entry that may go out. */
+  readonly safe: () => number;
+  /** Number of the last message of a stream that was made. */
+  readonly produced: (stream: string) => number;
+  readonly bytesMax: number;
+  readonly notice: (line: string) => void;
+}
+
+/** The messages of one stream that are held, oldest first. */
+export interface Line {
+  readonly stream: string;
+  readonly subject: string;
+  readonly held: { readonly entry: number; readonly message: SpooledMessage }[];
+  numbering: Numbering;
+}
+
+export interface Courier {
+  /** Reads on in the spool, as far as there is room; answers the lines that have got something. */
+  load(): Line[];
+  /** The first message of a line as it goes out, and the number in the broker's stream it has to follow. */
+  next(line: Line): { readonly message: Message; readonly follows: number };
+  /** Compares with what the broker has; `isIntact` as in `agree`. True when all lines were emptied, to be read again. */
+  agreeWith(line: Line, last: LastMessage | undefined, isIntact: boolean): boolean;
+  /** The first message of the line is stored, in this place of the broker's stream. */
+  stored(line: Line, sequence: number): void;
+  /** The first message of the line will not be sent. */
+  drop(line: Line): void;
+  /** Everything up to this entry of the spool is settled. */
+  settled(): number;
+  /** Nothing is left to be sent. */
+  isEmpty(): boolean;
+  /** Writes down what is settled; `isSafe` before a segment goes. */
+  save(isSafe: boolean): void;
+  /** Entries at which the spool was damaged. */
+  damaged(): number;
+  close(): void;
+}
+
+export function createCourier(options: CourierOptions): Courier {
+  const { appliance, instance, folder, spool, safe, produced, bytesMax, notice } = options;
+  const path = join(folder, 'published.json');
+  const saved = readSaved(path);
+  const numberings = new Map(Object.entries(saved.streams));
+  const lines = new Map<string, Line>();
+  /** Entries that are held, ascending. */
+  const outstanding = new Set<number>();
+  let heldBytes = 0;
+  let damagedBefore = 0;
+  let readTo = Math.min(saved.through, spool.last());
+  let reader: SpoolReader = spool.read(readTo);
+  let written = '';
+
+  function lineOf({ stream, subject, seq }: SpooledMessage): Line {
+    const found = lines.get(stream);
+    if (found) return found;
+    const numbering = numberings.get(stream) ?? newEpoch(seq - 1, 0, 'started');
+    const line: Line = { stream, subject, held: [], numbering };
+    lines.set(stream, line);
+    return line;
+  }
+
+  function settledTo(): number {
+    return (outstanding.values().next().value ?? readTo + 1) - 1;
+  }
+
+  function save(isSafe: boolean): void {
+    for (const { stream, numbering } of lines.values()) numberings.set(stream, numbering);
+    const text = JSON.stringify({
+      version: VERSION,
+      through: settledTo(),
+      streams: Object.fromEntries(numberings),
+    });
+    if (text === written) return;
+    replaceFile(path, `${text}\n`, isSafe);
+    written = text;
+  }
+
+  /** The first message of a line is done with. */
+  function shift(line: Line): void {
+    const first = line.held.shift();
+    if (!first) return;
+    outstanding.delete(first.entry);
+    heldBytes -= first.message.body.length;
+  }
+
+  function rewind(): void {
+    damagedBefore += reader.damaged();
+    reader.close();
+    readTo = spool.first() - 1;
+    reader = spool.read(readTo);
+    outstanding.clear();
+    heldBytes = 0;
+    for (const line of lines.values()) line.held.length = 0;
+  }
+
+  return {
+    load() {
+      const changed = new Set<Line>();
+      while (heldBytes < bytesMax && outstanding.size < COURIER_MESSAGES_MAX && readTo < safe()) {
+        const entry = reader.next();
+        if (!entry) break;
+        readTo = entry.number;
+        const message = entry.kind === 'message' ? readMessage(entry) : undefined;
+        if (!message) continue;
+        const line = lineOf(message);
+        if (message.seq <= line.numbering.stored) continue;
+        line.held.push({ entry: entry.number, message });
+        outstanding.add(entry.number);
+        heldBytes += message.body.length;
+        changed.add(line);
+      }
+      return [...changed];
+    },
+    next(line) {
+      const { message } = line.held[0] as Line['held'][0];
+      const numbering = numberingFor(line.numbering, message.seq);
+      if (numbering !== line.numbering || numbering.stored === numbering.base) {
+        if (numbering.lost > 0 && numbering !== line.numbering)
+          notice(`stream ${instance}.${line.stream}: ${numbering.lost} messages are gone (${numbering.why})`);
+        line.numbering = numbering;
+        // Known before anybody sees it, or after a crash it would be taken for another host's.
+        save(false);
+      }
+      const follows = numbering.sequence;
+      return { message: onWire(appliance, instance, message, numbering), follows };
+    },
+    agreeWith(line, last, isIntact) {
+      const known = last && lastStored(last);
+      const { numbering, rewinds } = agree(line.numbering, known, isIntact, produced(line.stream));
+      if (numbering.epoch !== line.numbering.epoch || rewinds)
+        notice(
+          `stream ${instance}.${line.stream}: the broker has not what it should have (${numbering.why})`,
+        );
+      line.numbering = numbering;
+      numberings.set(line.stream, numbering);
+      if (rewinds) rewind();
+      while ((line.held[0]?.message.seq ?? Number.POSITIVE_INFINITY) <= numbering.stored) shift(line);
+      return rewinds;
+    },
+    stored(line, sequence) {
+      const seq = line.held[0]?.message.seq ?? line.numbering.stored;
+      line.numbering = { ...line.numbering, stored: seq, sequence };
+      shift(line);
+    },
+    drop(line) {
+      line.numbering = { ...line.numbering, why: 'refused' };
+      shift(line);
+    },
+    settled: settledTo,
+    isEmpty: () => outstanding.size === 0 && readTo >= spool.last(),
+    save,
+    damaged: () => damagedBefore + reader.damaged(),
+    close: () => reader.close(),
+  };
+}
+
+/** A message with its number: where it begins an epoch it says why, and what is gone before it. */
+function onWire(
+  appliance: string,
+  instance: string,
+  { subject, headers, body, stream, seq, isOptional }: SpooledMessage,
+  { epoch, base, why, lost }: Numbering,
+): Message {
+  const number = seq - base;
+  const begins =
+    number === 1 ? { [HEADER.epoch]: why, ...(lost > 0 ? { [HEADER.lost]: String(lost) } : {}) } : {};
+  return {
+    subject,
+    headers: {
+      ...headers,
+      [HEADER.messageId]: messageId(appliance, instance, stream, epoch, number),
+      [HEADER.seq]: String(number),
+      ...begins,
+    },
+    body,
+    ...(isOptional ? { isOptional } : {}),
+  };
+}
+
+function lastStored({ headers, sequence }: LastMessage): LastStored {
+  const { epoch, number } = numberOfId(headers[HEADER.messageId] ?? '');
+  return { epoch, number, sequence };
+}
+
+const VERSION = 1;
+
+interface Saved {
+  readonly through: number;
+  readonly streams: Readonly<Record<string, Numbering>>;
+}
+
+/** What was written down last; what makes no sense is as nothing, and the broker is asked anyway. */
+function readSaved(path: string): Saved {
+  const nothing: Saved = { through: 0, streams: {} };
+  try {
+    const saved = readJson(readFileSync(path)) as (Partial<Saved> & { version?: unknown }) | undefined;
+    if (saved?.version !== VERSION || !Number.isSafeInteger(saved.through)) return nothing;
+    const streams = Object.entries(saved.streams ?? {}).filter(([, numbering]) => isNumbering(numbering));
+    return { through: saved.through as number, streams: Object.fromEntries(streams) };
+  } catch {
+    return nothing;
+  }
+}
+
+function isNumbering(value: Partial<Numbering> | null): boolean {
+  const { epoch, base, stored, sequence, lost, why } = value ?? {};
+  return (
+    /^[0-9a-f]{16}$/.test(epoch ?? '') &&
+    typeof why === 'string' &&
+    [base, stored, sequence, lost].every((count) => Number.isSafeInteger(count) && (count as number) >= 0)
+  );
+}

@@ -1,0 +1,207 @@
+/**
+ * Going on after a restart, a kill, or a loss of power: what a filter stood at when its checkpoint was made, and what was
+ * done to it since, from its spool.
+ *
+ * The calls are made again over the same bytes, which gives the same state and the same records. Those that are in messages of
+ * the spool are out already and are left out; those that are in none had not been published, and go out now. Where that is
+ * impossible (a file is gone or was written anew, an entry of the spool was damaged) the filter goes on from its
+ * checkpoint, and the events that it had counted into its state since are told as lost.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Ledger } from './filter/abi.js';
+import type { BatchCall, Call } from './filter/journal.js';
+import type { Remembered } from './filter/snapshot.js';
+import type { TallyStanding } from './ledger.js';
+import type { StreamStanding } from './pack.js';
+import type { Position } from './source/source.js';
+import { addLedger, countEvents, type Running } from './running.js';
+import type { ShedStanding } from './shed.js';
+import type { BatchRow, Commit, DeadRow, Row, SentMessage } from './spool/rows.js';
+import { DEAD_STREAM } from './wire.js';
+
+/** Everything that a filter's going on depends on, but for its memory. */
+export interface Standing {
+  /** `name@version+hash`. */
+  readonly filter: string;
+  /** It was taken out: the next run begins anew, from these positions. */
+  readonly isOut: boolean;
+  readonly globals: readonly string[];
+  /** The filter's own counters, and those of all versions. */
+  readonly counters: Ledger;
+  readonly total: Ledger;
+  /** By source. */
+  readonly positions: Readonly<Record<string, Position>>;
+  readonly streams: Readonly<Record<string, StreamStanding>>;
+  readonly tally: TallyStanding;
+  readonly shed?: ShedStanding;
+  /** Number of the last entry of the spool that it includes. */
+  readonly through: number;
+}
+
+/** What a filter stands at, between two calls, with nothing in its outbox; the memory is the live one. */
+export function standingOf(filter: Running): { readonly standing: Standing; readonly memory: Uint8Array } {
+  const { slot, pack, deadLetters, tally, shed, cursors, outbox } = filter;
+  const { memory, globals, ledger } = slot.filter().remembered();
+  const positions = [...cursors].map(([source, cursor]) => [source, cursor.position()] as const);
+  const standing: Standing = {
+    filter: slot.filter().label,
+    isOut: slot.isOut(),
+    globals,
+    counters: ledger,
+    total: slot.ledger(),
+    positions: Object.fromEntries(positions.filter(([, position]) => position !== undefined)),
+    streams: { ...pack.standing(), [DEAD_STREAM]: { seq: deadLetters.seq(), events: 0 } },
+    tally: tally.standing(),
+    ...(shed ? { shed: shed.standing() } : {}),
+    through: outbox.last(),
+  };
+  return { standing, memory };
+}
+
+/** What the spool holds behind a checkpoint. */
+export interface Since {
+  readonly messages: readonly SentMessage[];
+  readonly commits: readonly Commit[];
+}
+
+/** How it went: exactly, or with so many events lost from the filter's state. */
+export interface Resumed {
+  readonly isExact: boolean;
+  readonly lostEvents: number;
+}
+
+/**
+ * Puts a filter that was just started where it was; the cursors have been opened at the positions of the checkpoint. Without a
+ * memory that fits, it begins anew.
+ */
+export function goOn(filter: Running, standing: Standing, memory: Uint8Array, since: Since): Resumed {
+  const { slot, pack, deadLetters, tally, shed } = filter;
+  const saved: Remembered & { ledger: Ledger } = {
+    memory,
+    globals: standing.globals,
+    ledger: standing.counters,
+  };
+  const streams = lastOf(standing, since.messages);
+  pack.goOn(streams);
+  deadLetters.goOn(streams[DEAD_STREAM]?.seq ?? 0);
+  tally.goOn(standing.tally);
+  if (standing.shed) shed?.goOn(standing.shed);
+  for (const message of since.messages) expectOut(filter, standing, message);
+  const isThere = slot.earlier.goOnFrom(saved, standing.total);
+  if (!isThere) slot.earlier.keepTotal(standing.total);
+  filter.eventsBefore = standing.total.in + tally.leftOut();
+  const isExact = isThere && doAgain(filter, since.commits, standing);
+  countEvents(filter);
+  filter.isOut.clear();
+  const last = since.commits[since.commits.length - 1];
+  if (isExact || !last) return { isExact, lostEvents: 0 };
+  return { isExact, lostEvents: giveUp(filter, standing, saved, isThere, since.commits, last) };
+}
+
+/** How far each stream has come by the checkpoint and the messages behind it; what was read since counts on. */
+function lastOf({ streams }: Standing, messages: readonly SentMessage[]): Record<string, StreamStanding> {
+  const last: Record<string, { seq: number; events: number }> = {};
+  for (const [name, { seq, events }] of Object.entries(streams)) last[name] = { seq, events };
+  for (const { stream, seq, events } of messages) {
+    if (seq <= (streams[stream]?.seq ?? 0)) continue;
+    const found = last[stream] ?? { seq: 0, events: 0 };
+    last[stream] = found;
+    found.seq = Math.max(found.seq, seq);
+    found.events -= events;
+  }
+  return last;
+}
+
+function expectOut({ isOut }: Running, { streams }: Standing, { stream, seq, records }: SentMessage): void {
+  if (stream === DEAD_STREAM || seq <= (streams[stream]?.seq ?? 0)) return;
+  isOut.set(stream, (isOut.get(stream) ?? 0) + records);
+}
+
+/** Does all of it again; false as soon as something goes another way. */
+function doAgain(filter: Running, commits: readonly Commit[], { filter: label, through }: Standing): boolean {
+  let behind = through;
+  for (const commit of commits) {
+    if (commit.filter !== label || commit.behind !== behind) return false;
+    for (const row of commit.rows) if (!doRowAgain(filter, row)) return false;
+    if (!isDeepStrictEqual(filter.slot.ledger(), commit.ledger)) return false;
+    behind = commit.number;
+  }
+  return true;
+}
+
+function doRowAgain(filter: Running, row: Row): boolean {
+  const { slot, cursors, tally } = filter;
+  switch (row.kind) {
+    case 'batch': {
+      const call = callOf(filter, row);
+      if (!call || !slot.earlier.makeAgain(call, row.fuel)) return false;
+      countEvents(filter);
+      moveBehind(filter, row);
+      return true;
+    }
+    case 'tick':
+    case 'close':
+      return slot.earlier.makeAgain(row as Call, row.fuel);
+    default:
+      countRow({ cursors, tally }, row);
+      if (row.kind === 'dead') moveBehind(filter, row);
+      if (row.kind === 'ledger') addLedger(filter, row.record);
+      countEvents(filter);
+      return true;
+  }
+}
+
+/** The call of a row, its events in the input region; nothing when they are not there any more. */
+function callOf({ slot, cursors }: Running, row: BatchRow): BatchCall | undefined {
+  const { source, place, bytes, moved, isTruncated, nowMs } = row;
+  const cursor = cursors.get(source);
+  const { input } = slot.filter();
+  if (!cursor || bytes > input.length) return undefined;
+  if (bytes > 1 && !cursor.readAt(place, input.subarray(0, bytes - 1))) return undefined;
+  input[bytes - 1] = LF;
+  const end = place.offset + moved;
+  const readAgain = (from: number, target: Uint8Array) =>
+    cursor.readAt({ ...place, offset: place.offset + from }, target);
+  return { kind: 'batch', cursor, readAgain, place, end, from: 0, bytes, isTruncated, nowMs };
+}
+
+const LF = 10;
+
+function moveBehind({ cursors }: Running, { source, place, moved, isTruncated }: BatchRow | DeadRow): void {
+  cursors.get(source)?.goTo({ ...place, offset: place.offset + moved }, isTruncated);
+}
+
+/** What the host had counted. */
+function countRow({ cursors, tally }: Pick<Running, 'cursors' | 'tally'>, row: Row): void {
+  const cursor = 'source' in row ? cursors.get(row.source) : undefined;
+  if (row.kind === 'ledger') tally.tellAgain(row.record);
+  else if (row.kind === 'dead' && cursor) tally.leaveOut(cursor);
+  else if (row.kind === 'lost' && cursor) tally.lose(cursor, row.events);
+}
+
+/**
+ * Goes on from the checkpoint, behind all that was done since: it is out, and will not be done again. Answers how many events are
+ * gone from the filter's state.
+ */
+function giveUp(
+  filter: Running,
+  standing: Standing,
+  saved: Parameters<Running['slot']['earlier']['goOnFrom']>[0],
+  isThere: boolean,
+  commits: readonly Commit[],
+  last: Commit,
+): number {
+  const { slot, tally, cursors } = filter;
+  if (isThere) slot.earlier.goOnFrom(saved, standing.total);
+  tally.goOn(standing.tally);
+  for (const row of commits.flatMap(({ rows }) => rows)) {
+    countRow(filter, row);
+    if (row.kind === 'batch' || row.kind === 'dead') moveBehind(filter, row);
+  }
+  slot.earlier.keepTotal(last.ledger);
+  filter.eventsBefore = last.ledger.in + tally.leftOut();
+  const lost = last.ledger.aggregated - standing.total.aggregated;
+  const [cursor] = cursors.values();
+  if (cursor && lost > 0) tally.lose(cursor, lost);
+  return lost;
+}

@@ -1,0 +1,207 @@
+/**
+ * A filter that runs, and the table of contents: the imports stand in the order of an event's way. Its slot, and what becomes of its records, its dead letters and its counts,
+ * wired together.
+ *
+ * What is done to it is noted in its outbox beside the messages that come of it (`spool/rows.ts`).
+ */
+import type { Cursor } from './source/source.js';
+import { nextBatch } from './batch.js';
+import type { FilterInstance } from './filter/instance.js';
+import { batchCall, type Call } from './filter/journal.js';
+import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
+import { createShed, type Shed } from './shed.js';
+import { createPack, type Pack, type PackedFilter } from './pack.js';
+import { createDeadLetters, type DeadLetter, type DeadLetters } from './deadletters.js';
+import { createTally, type Span, type Tally } from './ledger.js';
+import type { Outbox } from './outbox.js';
+import type { BatchRow, Row } from './spool/rows.js';
+import { encodeRecord, LEDGER_STREAM } from './wire.js';
+
+/** A filter of the config, started. */
+export interface EngineFilter {
+  /** Its name in the config. */
+  readonly instance: string;
+  readonly filter: FilterInstance;
+  readonly format: 'cbor' | 'ndjson';
+  /** Its places in its sources, by source name. */
+  readonly cursors: ReadonlyMap<string, Cursor>;
+  readonly outbox: Outbox;
+}
+
+/** What happens to a filter besides its work; people are told. */
+export type FilterEvent =
+  /** It was at fault at one event, or in a tick: that is left out. */
+  | { readonly kind: 'fault'; readonly error: unknown; readonly letter: DeadLetter }
+  | Exclude<SlotEvent, { kind: 'dead' | 'lost' }>;
+
+export interface RunningOptions {
+  readonly appliance: string;
+  readonly recordsMax?: number;
+  /** The owner says when what was read need not be kept any more. */
+  readonly keepsReads?: boolean;
+  readonly onRecord?: (instance: string, stream: string, record: Uint8Array) => void;
+  readonly onFilterEvent: (instance: string, event: FilterEvent) => void;
+}
+
+export interface Running extends EngineFilter {
+  readonly slot: Slot;
+  readonly pack: Pack;
+  readonly deadLetters: DeadLetters;
+  readonly shed: Shed | undefined;
+  readonly tally: Tally;
+  /** What is packed is another version's from here on. */
+  readonly become: (next: FilterInstance) => void;
+  readonly add: (stream: number, output: Uint8Array, start: number, end: number) => void;
+  /** Records of a stream that are out already, when what gave them is done again. */
+  readonly isOut: Map<string, number>;
+  readonly lanes: readonly Cursor[];
+  /** Events that have been told to the pack. */
+  eventsBefore: number;
+  bytes: number;
+  quietSinceMs: number;
+}
+
+export function createRunning(options: RunningOptions, filter: EngineFilter): Running {
+  const { appliance, onRecord, onFilterEvent, recordsMax, keepsReads = false } = options;
+  const { instance, format, cursors, outbox } = filter;
+  const { send } = outbox;
+  const pack = createPack({
+    appliance,
+    instance,
+    from: packed(filter.filter),
+    format,
+    send,
+    onFault: (error) => slot.spoil(error),
+  });
+  const deadLetters = createDeadLetters({ appliance, instance, send });
+  const shed = recordsMax === undefined ? undefined : createShed(recordsMax);
+  const isOut = new Map<string, number>();
+  /** By their numbers in the version that runs; behind them the ledger, which is never shed: it tells what was. */
+  let streams = Object.keys(filter.filter.manifest.streams);
+
+  const add: Running['add'] = (stream, output, start, end) => {
+    const name = streams[stream] ?? LEDGER_STREAM;
+    if (shed && name !== LEDGER_STREAM && !shed.admits(name, slot.nowMs())) return;
+    const left = isOut.get(name) ?? 0;
+    if (left > 0) return void isOut.set(name, left - 1);
+    onRecord?.(instance, name, output.subarray(start, end));
+    pack.add(stream, output, start, end);
+  };
+
+  const lanes = [...cursors.values()];
+  const nameOf = (cursor: Cursor) => [...cursors].find(([, found]) => found === cursor)?.[0] ?? '';
+  let recordsBefore = 0;
+  const made = (call: Call, fuel: number) => {
+    const isSilent = call.kind === 'tick' && pack.totals.records === recordsBefore;
+    recordsBefore = pack.totals.records;
+    outbox.note(isSilent ? { kind: 'tick', nowMs: call.nowMs } : rowOf(call, fuel, nameOf));
+  };
+  const slot: Slot = createSlot({ first: filter.filter, sink: add, tell, made, keepsReads });
+  const tally = createTally(() => slot.ledger(), cursors, shed?.counts);
+
+  function become(next: FilterInstance): void {
+    pack.become(packed(next));
+    streams = Object.keys(next.manifest.streams);
+  }
+
+  function tell(event: SlotEvent): void {
+    switch (event.kind) {
+      case 'lost':
+        tally.lose(event.cursor, event.events);
+        outbox.note({ kind: 'lost', source: nameOf(event.cursor), events: event.events });
+        return;
+      case 'dead':
+        tellDead(event);
+        return;
+      case 'returned':
+        become(event.to);
+        break;
+      case 'out':
+        // For good: its sources wait for it no more, so that other filters go on reading them.
+        tally.takeOut();
+        for (const cursor of lanes) cursor.close();
+        break;
+    }
+    onFilterEvent(instance, event);
+  }
+
+  function tellDead({ call, error, line }: Extract<SlotEvent, { kind: 'dead' }>): void {
+    const source = call.kind === 'batch' ? nameOf(call.cursor) : undefined;
+    const { manifest, label } = slot.filter();
+    const letter = { nowMs: call.nowMs, error, source, line, manifest, filter: label };
+    if (call.kind === 'batch') {
+      tally.leaveOut(call.cursor);
+      outbox.note({ ...(rowOf(call, 0, nameOf) as BatchRow), kind: 'dead' });
+    }
+    deadLetters.bury(letter);
+    onFilterEvent(instance, { kind: 'fault', error, letter });
+  }
+
+  const counts = { eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
+  return { ...filter, slot, pack, deadLetters, shed, tally, become, add, isOut, lanes, ...counts };
+}
+
+/** What is to be known of a call to make it again. */
+function rowOf(call: Call, fuel: number, nameOf: (cursor: Cursor) => string): Row {
+  if (call.kind !== 'batch') return { kind: call.kind, nowMs: call.nowMs, fuel };
+  const { cursor, place, end, from, bytes, isTruncated, nowMs } = call;
+  const offset = place.offset + from;
+  return {
+    kind: 'batch',
+    source: nameOf(cursor),
+    place: { ...place, offset },
+    bytes,
+    moved: Math.min(end - offset, bytes),
+    isTruncated,
+    nowMs,
+    fuel,
+  };
+}
+
+/** Gives a filter one batch from a cursor; false when there is none. */
+export function feed(filter: Running, cursor: Cursor, batchBytes: number, nowMs: number): boolean {
+  const { slot } = filter;
+  const batch = nextBatch(cursor, slot.filter().input, slot.batchBytes(batchBytes));
+  if (batch.kind === 'none') return false;
+  if (batch.kind === 'events') {
+    filter.bytes += batch.bytes;
+    filter.quietSinceMs = nowMs;
+    slot.call(batchCall(cursor, batch, nowMs));
+    countEvents(filter);
+  }
+  return true;
+}
+
+/** Tells the pack of the events that were processed or left out since the last time. */
+export function countEvents(filter: Running): void {
+  const events = filter.slot.eventsIn() + filter.tally.leftOut();
+  filter.pack.countEvents(events - filter.eventsBefore);
+  filter.eventsBefore = events;
+}
+
+export function tellLedger(filter: Running, span: Span, what: 'changes' | 'everything'): void {
+  const record = filter.tally.take(span, what);
+  if (!record) return;
+  filter.outbox.note({ kind: 'ledger', record });
+  addLedger(filter, record);
+}
+
+/** The ledger is the stream behind those of the manifest. */
+export function addLedger({ slot, add }: Running, record: Parameters<typeof encodeRecord>[0]): void {
+  const bytes = encodeRecord(record);
+  add(Object.keys(slot.filter().manifest.streams).length, bytes, 0, bytes.length);
+}
+
+/** Writes what is in the outbox, where there is a message in it. */
+export function commit({ outbox, slot }: Running): void {
+  outbox.commit(slot.filter().label, slot.ledger());
+}
+
+/** Whose records a version's are, on the wire. */
+function packed({ manifest, label }: FilterInstance): PackedFilter {
+  return {
+    filter: label,
+    streams: [...Object.keys(manifest.streams), LEDGER_STREAM],
+    recordBytesMax: manifest.memory.output,
+  };
+}

@@ -1,0 +1,299 @@
+/**
+ * What the host keeps on disk of each filter, and how it goes on from there: the spool with its outbox and courier, and the
+ * checkpoints.
+ *
+ *     <data>/spool/<filter>/          messages that wait, and what was done since the older checkpoint
+ *     <data>/checkpoints/<filter>/    what the filter remembered, and how far it had come
+ *
+ * A segment of the spool goes when the broker has all of it, that is written down, and no checkpoint needs it.
+ */
+import { join } from 'node:path';
+import { type CheckpointFolder, openCheckpoints } from './checkpoint.js';
+import type { Config } from './config.js';
+import { type Courier, createCourier } from './courier.js';
+import type { Engine } from './engine.js';
+import { oneLine } from './errors.js';
+import { firstGood, type Head, headOf, startable } from './head.js';
+import {
+  CHECKPOINT_CALLS_MAX,
+  CHECKPOINT_EVERY_MS,
+  CHECKPOINT_SPOOL_BYTES,
+  COURIER_BYTES,
+  COURIER_BYTES_MIN,
+  OUTBOX_ROWS_MAX,
+} from './limits.js';
+import { createOutbox, type Outbox } from './outbox.js';
+import type { Running } from './running.js';
+import { goOn, type Since, standingOf } from './resume.js';
+import type { Position } from './source/source.js';
+import { createSpoolSpace, type SpoolSpace } from './spool/space.js';
+import { readMessageHead } from './spool/payload.js';
+import { type Commit, readCommit, type SentMessage } from './spool/rows.js';
+import type { Spool } from './spool/spool.js';
+import type { Installed } from './versions.js';
+import { DEAD_STREAM } from './wire.js';
+
+/** What is kept of one filter. */
+interface Kept {
+  readonly installed: Installed;
+  readonly folder: CheckpointFolder;
+  readonly checkpoint: { readonly head: Head; readonly memory: Uint8Array } | undefined;
+  readonly spool: Spool;
+  readonly outbox: Outbox;
+  readonly courier: Courier;
+  /** Entries of the spool up to this one are in both checkpoints. */
+  through: { older: number; newer: number };
+  savedAtMs: number;
+  saving: Promise<void> | undefined;
+  /** A checkpoint is to be made as soon as that is possible. */
+  isWanted: boolean;
+}
+
+export interface Store {
+  /** What to start: what ran when the last checkpoint was made, or else what is installed. */
+  toStart(instance: string): Installed;
+  outbox(instance: string): Outbox;
+  couriers(): readonly Courier[];
+  /** Where a filter had come to in a source when its checkpoint was made. */
+  position(instance: string, source: string): Position | undefined;
+  /** Puts every filter of the engine where it was, and writes what that is. */
+  resume(engine: Engine): void;
+  /** A filter runs another version, or was put back: what was done before does not lead there. */
+  versionChanged(instance: string, installed: Installed): void;
+  /** After each turn of the engine: makes room in inboxes. */
+  look(): void;
+  /** The broker has one more message. */
+  stored(): void;
+  /** Once a second. */
+  tick(): void;
+  /** Writes everything, for an orderly end. */
+  close(): Promise<void>;
+  space: SpoolSpace;
+}
+
+export interface StoreOptions {
+  readonly config: Config;
+  readonly installed: readonly Installed[];
+  readonly notice: (line: string) => void;
+  /** There is something new to be published. */
+  readonly onAppended: () => void;
+}
+
+export function createStore({ config, installed, notice, onAppended }: StoreOptions): Store {
+  const { data, appliance, limits, disk } = config;
+  const isSafe = disk.sync !== 'none';
+  const space = createSpoolSpace({
+    dataFolder: data,
+    bytesMax: limits.spoolBytes,
+    freeBytes: disk.freeBytes,
+    sync: disk.sync,
+    notice,
+    onSafe: onAppended,
+  });
+  const courierBytes = Math.max(COURIER_BYTES / installed.length, COURIER_BYTES_MIN);
+  let engine: Engine | undefined;
+  const produced = (instance: string, stream: string) => {
+    const running = engine?.running(instance);
+    if (!running) return Number.POSITIVE_INFINITY;
+    return stream === DEAD_STREAM ? running.deadLetters.seq() : running.pack.seq(stream);
+  };
+  const open = (one: Installed) =>
+    openKept(one, { appliance, data, space, courierBytes, notice, onAppended, produced });
+  const kept = new Map(installed.map((one) => [one.entry.instance, open(one)]));
+
+  const of = (instance: string) => kept.get(instance) as Kept;
+  const versions = new Map([...kept].map(([instance, one]) => [instance, one.installed]));
+
+  /** Writes a checkpoint of a filter, unless it is in the middle of something. */
+  function save(instance: string, one: Kept, safely: boolean): void {
+    const running = engine?.running(instance);
+    one.isWanted = true;
+    if (!running || running.slot.isRecovering() || one.saving) return;
+    running.pack.cut();
+    if (!one.outbox.commitAll(running.slot.filter().label, running.slot.ledger())) return;
+    const { standing, memory } = standingOf(running);
+    const { loaded } = versions.get(instance) as Installed;
+    const done = () => {
+      one.saving = undefined;
+      one.through = { older: one.through.newer, newer: standing.through };
+      if (one.isWanted) save(instance, one, isSafe);
+    };
+    const failed = (error: unknown) => {
+      one.saving = undefined;
+      one.isWanted = true;
+      notice(`filter ${instance}: no checkpoint: ${oneLine(error)}; after a kill more has to be read again`);
+    };
+    one.savedAtMs = performance.now();
+    try {
+      const module = one.folder.keepModule(loaded.module);
+      const head = headOf(versions.get(instance) as Installed, standing, module);
+      one.isWanted = false;
+      one.saving = one.folder.save(head, memory, safely)?.then(done, failed);
+      if (!one.saving) done();
+      one.outbox.mark();
+      for (const cursor of running.lanes) cursor.settle();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** Lets go what nobody needs any more. */
+  function release(one: Kept): void {
+    const through = Math.min(one.courier.settled(), one.through.older);
+    const goes = one.spool.isReleasable(through);
+    try {
+      one.courier.save(goes && isSafe);
+      if (goes) one.spool.release(through, disk.keepMs);
+    } catch (error) {
+      notice(`spool: ${oneLine(error)}`);
+    }
+  }
+
+  function isDue({ outbox, savedAtMs, courier, through, isWanted }: Kept): boolean {
+    if (!outbox.isDirty()) return isWanted;
+    return (
+      isWanted ||
+      performance.now() - savedAtMs >= CHECKPOINT_EVERY_MS ||
+      outbox.calls() >= CHECKPOINT_CALLS_MAX ||
+      outbox.bytes() >= CHECKPOINT_SPOOL_BYTES ||
+      // What the broker has could go, if it were not for the checkpoints.
+      (courier.settled() > through.newer && space.isTight())
+    );
+  }
+
+  function keepUp(): void {
+    for (const [instance, one] of kept) {
+      if (isDue(one)) save(instance, one, isSafe);
+      release(one);
+    }
+  }
+
+  return {
+    space,
+    toStart: (instance) => of(instance).installed,
+    outbox: (instance) => of(instance).outbox,
+    couriers: () => [...kept.values()].map(({ courier }) => courier),
+    position: (instance, source) => of(instance).checkpoint?.head.standing.positions[source],
+    resume(started) {
+      engine = started;
+      for (const [instance, one] of kept) {
+        const running = started.running(instance) as Running;
+        const { standing, memory } = one.checkpoint
+          ? { standing: one.checkpoint.head.standing, memory: one.checkpoint.memory }
+          : asStarted(running);
+        const isOther = standing.isOut || standing.filter !== running.slot.filter().label;
+        const since = sinceOf(one.spool, standing.through);
+        const { isExact, lostEvents } = goOn(running, standing, isOther ? NO_MEMORY : memory, since);
+        if (!isExact && !standing.isOut) notice(notExact(instance, lostEvents));
+        save(instance, one, false);
+      }
+    },
+    versionChanged(instance, next) {
+      versions.set(instance, next);
+      save(instance, of(instance), isSafe);
+    },
+    look() {
+      for (const [instance, one] of kept) {
+        const running = engine?.running(instance);
+        // What cannot be read again lies in memory that a loss of power takes anyway.
+        if (running?.lanes.some((cursor) => cursor.isPressed())) save(instance, one, false);
+      }
+    },
+    stored() {
+      if (space.isTight()) keepUp();
+    },
+    tick() {
+      space.tick();
+      keepUp();
+    },
+    async close() {
+      for (const [instance, one] of kept) {
+        await one.saving;
+        save(instance, one, isSafe);
+        await one.saving;
+        release(one);
+        one.courier.close();
+      }
+      await space.close();
+    },
+  };
+}
+
+interface OpenOptions extends Pick<StoreOptions, 'notice' | 'onAppended'> {
+  readonly appliance: string;
+  readonly data: string;
+  readonly space: SpoolSpace;
+  readonly courierBytes: number;
+  /** Number of the last message of a stream that was made. */
+  readonly produced: (instance: string, stream: string) => number;
+}
+
+/** What is there of a filter. */
+function openKept(one: Installed, options: OpenOptions): Kept {
+  const { appliance, data, space, courierBytes, notice, onAppended, produced } = options;
+  const { instance } = one.entry;
+  const folder = openCheckpoints(join(data, 'checkpoints', instance), notice);
+  const checkpoint = firstGood(folder.load(), instance, notice);
+  const through = checkpoint?.head.standing.through ?? 0;
+  const spool = space.open(instance, through);
+  const outbox = createOutbox({ spool, space, onAppended });
+  const courier = createCourier({
+    appliance,
+    instance,
+    folder: join(data, 'spool', instance),
+    spool,
+    safe: () => space.safe(spool),
+    produced: (stream) => produced(instance, stream),
+    bytesMax: courierBytes,
+    notice,
+  });
+  const start = (checkpoint && startable(one, checkpoint.head, folder, notice)) ?? one;
+  return {
+    installed: start,
+    folder,
+    checkpoint,
+    spool,
+    outbox,
+    courier,
+    through: { older: through, newer: through },
+    savedAtMs: performance.now(),
+    saving: undefined,
+    isWanted: false,
+  };
+}
+
+const NO_MEMORY = new Uint8Array();
+
+/** Where a filter stands that has no checkpoint: at its beginning, and so does its spool. */
+function asStarted(running: Running): ReturnType<typeof standingOf> {
+  const { standing, memory } = standingOf(running);
+  return { standing: { ...standing, through: 0 }, memory: Uint8Array.from(memory) };
+}
+
+function notExact(instance: string, lostEvents: number): string {
+  return `filter ${instance}: what was done since its last checkpoint cannot be done again; ${lostEvents} events are lost from its state`;
+}
+
+/** Rows of two checkpoints, and of one append each. */
+const ROWS_MAX = 2 * (CHECKPOINT_CALLS_MAX + OUTBOX_ROWS_MAX);
+
+/** What the spool holds behind an entry. */
+function sinceOf(spool: Spool, after: number): Since {
+  const sent = new Map<string, SentMessage>();
+  const commits: Commit[] = [];
+  let rows = 0;
+  const keep = (message: SentMessage) => sent.set(`${message.stream} ${message.seq}`, message);
+  const reader = spool.read(after);
+  for (let entry = reader.next(); entry; entry = reader.next()) {
+    const head = entry.kind === 'message' ? readMessageHead(entry.payload) : undefined;
+    const commit = entry.kind === 'commit' ? readCommit(entry) : undefined;
+    if (head) keep(head);
+    for (const message of commit?.messages ?? []) keep(message);
+    if (commit) commits.push(commit);
+    rows += commit?.rows.length ?? 0;
+    // Far more than there can be between two checkpoints: without the first ones the rest tells only where it led.
+    if (rows > ROWS_MAX) commits.splice(0, commits.length - 1);
+  }
+  reader.close();
+  return { messages: [...sent.values()], commits };
+}

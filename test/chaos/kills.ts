@@ -1,0 +1,106 @@
+/**
+ * A host that is killed at random moments while it reads a file with window state: what subscribers read is what they would
+ * have read of an undisturbed one.
+ */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startTestBroker } from '../broker.js';
+import { temporaryFolder, until } from '../help.js';
+import { createRandom } from '../source/reading.js';
+import { createAppliance, difference, misnumbered, readBack } from './appliance.js';
+
+export interface ScenarioResult {
+  readonly scenario: string;
+  readonly runs: number;
+  readonly faults: number;
+  readonly messages: number;
+  readonly differences: readonly string[];
+}
+
+const PROGRAMS = ['sshd', 'sudo', 'cron', 'kernel', 'charon'];
+const USERS = ['root', 'admin', 'alice', 'bob'];
+
+/** Lines of JSON, a second apart by tens, so that windows of a minute close all the time. */
+export function inputLines(random: (below: number) => number, from: number, count: number): string {
+  let text = '';
+  for (let at = from; at < from + count; at++) {
+    const line = {
+      ts: new Date(Date.UTC(2026, 0, 31) + at * 100).toISOString(),
+      program: PROGRAMS[random(PROGRAMS.length)],
+      user: USERS[random(USERS.length)],
+      action: random(10) === 0 ? 'login_failed' : 'other',
+      text: `event ${at} ${'x'.repeat(random(80))}`,
+    };
+    text += `${JSON.stringify(line)}\n`;
+  }
+  return text;
+}
+
+export const FILTERS = {
+  failed: {
+    filter: 'json-select',
+    from: ['log'],
+    config: { where: [{ field: 'action', equals: 'login_failed' }], keep: ['ts', 'user', 'text'] },
+  },
+  counts: {
+    filter: 'json-select',
+    from: ['log'],
+    config: { count_by: ['program', 'user'], window: '60s' },
+  },
+};
+
+/** `kills` times SIGKILL over one input that grows meanwhile. */
+export async function killsOfTheHost(kills: number, seed: number): Promise<ScenarioResult> {
+  const random = createRandom(seed);
+  const folder = await temporaryFolder();
+  const broker = await startTestBroker();
+  const differences: string[] = [];
+  try {
+    const config = (appliance: string, log: string) => ({
+      appliance,
+      nats: { servers: [broker.url] },
+      sources: { log: { file: log } },
+      filters: FILTERS,
+    });
+    const log = join(folder.path, 'app.log');
+    writeFileSync(log, '');
+    const host = createAppliance(join(folder.path, 'killed'), config('killed', log));
+    let lines = 0;
+    for (let kill = 0; kill < kills; kill++) {
+      host.start();
+      // Now and then it dies while it starts.
+      if (random(8) > 0) await until(() => host.isReading(), 20_000, `a start: ${host.output()}`);
+      const moments = 1 + random(8);
+      for (let moment = 0; moment < moments; moment++) {
+        const count = 1 + random(random(4) === 0 ? 20_000 : 300);
+        appendFileSync(log, inputLines(random, lines, count));
+        lines += count;
+        await pause(random(500));
+      }
+      await host.kill();
+    }
+    host.start('--until-eof');
+    const code = await host.ended();
+    if (code !== 0) differences.push(`the last run ended with ${code}: ${host.output().slice(-2000)}`);
+
+    const undisturbed = createAppliance(join(folder.path, 'undisturbed'), config('undisturbed', log));
+    undisturbed.start('--until-eof');
+    await undisturbed.ended();
+    const found = await readBack(broker.url, 'killed');
+    const expected = await readBack(broker.url, 'undisturbed');
+    for (const problem of [difference(found, expected), misnumbered(found)])
+      if (problem) differences.push(`${problem}\n${host.output().slice(-2000)}`);
+    const messages = [...found.values()].reduce((sum, stream) => sum + stream.messages, 0);
+    return {
+      scenario: `SIGKILL of the host, seed ${seed}`,
+      runs: kills + 1,
+      faults: kills,
+      messages,
+      differences,
+    };
+  } finally {
+    await broker.stop();
+    await folder.remove();
+  }
+}

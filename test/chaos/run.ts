@@ -1,0 +1,23 @@
+/**
+ * `npm run chaos`: every scenario in its long form, with runs, faults injected, messages compared, and differences.
+ */
+import { killsOfTheHost, type ScenarioResult } from './kills.js';
+
+const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+const SCENARIOS: Readonly<Record<string, () => Promise<ScenarioResult>>> = {
+  kills: () => killsOfTheHost(Number(process.env.KILLS ?? 200), seed),
+};
+
+const wanted = process.argv.slice(2);
+let differences = 0;
+for (const [name, scenario] of Object.entries(SCENARIOS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const result = await scenario();
+  differences += result.differences.length;
+  const { runs, faults, messages } = result;
+  process.stdout.write(
+    `${result.scenario}: ${runs} runs, ${faults} faults, ${messages} messages compared, ${result.differences.length} differences\n`,
+  );
+  for (const problem of result.differences) process.stdout.write(`  ${problem}\n`);
+}
+process.exitCode = differences > 0 ? 1 : 0;
