@@ -279,11 +279,9 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
     }
   }
 
-  let configNow = config;
   async function reload(): Promise<readonly string[]> {
-    const next = options.readConfig?.() ?? configNow;
-    const lines = await versions.reload(next, configNow);
-    configNow = next;
+    // What needs a restart is told until it is done, or undone: so always against what the host was started with.
+    const lines = await versions.reload(options.readConfig?.() ?? config, config);
     return lines.length > 0 ? lines : ['nothing has changed'];
   }
 
@@ -293,7 +291,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
       wake();
     },
     async reload() {
-      const lines = await reload().catch((error) => [oneLine(error)]);
+      const lines = await reload().catch((error) => [`${oneLine(error)}; nothing was changed`]);
       for (const line of lines) print(`reload: ${line}`);
     },
     async handle(request) {

@@ -67,9 +67,9 @@ export interface Versions {
   swapFiles(instance: string, modulePath: string, manifestPath: string): Promise<string>;
   /**
    * Goes over to another config: swaps every filter whose module, manifest or config is another one. Answers a line for each thing that
-   * was done, that could not be done, or that needs a restart.
+   * was done, that could not be done, or that needs a restart, which is what is otherwise than in the config that the host started with.
    */
-  reload(config: Config, before: Config): Promise<readonly string[]>;
+  reload(config: Config, started: Config): Promise<readonly string[]>;
   /** The version before took over again. */
   returned(instance: string): void;
   /** What runs. */
@@ -141,8 +141,8 @@ export function createVersions(options: VersionsOptions): Versions {
       const { entry } = runningOf(instance);
       return swap({ entry, loaded: { manifest, module } });
     },
-    async reload(config, before) {
-      const lines = restartNeeded(config, before);
+    async reload(config, started) {
+      const lines = restartNeeded(config, started);
       for (const entry of config.filters) {
         const current = running.get(entry.instance);
         if (!current) continue;
@@ -171,18 +171,20 @@ function needFile(path: string): void {
 }
 
 /** What a reload does not touch, a line for each. */
-function restartNeeded(next: Config, before: Config): string[] {
+function restartNeeded(next: Config, started: Config): string[] {
   const lines: string[] = [];
-  const add = (what: string) => lines.push(`${what}: changed; it needs a restart`);
-  const names = (config: Config) => config.filters.map(({ instance }) => instance);
-  if (!isDeepStrictEqual(names(next), names(before))) add('filters that run');
+  const add = (what: string, how = 'changed') => lines.push(`${what}: ${how}; it needs a restart`);
   for (const key of ['appliance', 'data', 'nats', 'sources', 'limits'] as const)
-    if (!isDeepStrictEqual(next[key], before[key])) add(key);
+    if (!isDeepStrictEqual(next[key], started[key])) add(key);
+  const gone = new Map(started.filters.map((filter) => [filter.instance, filter]));
   for (const { instance, from, format } of next.filters) {
-    const old = before.filters.find((filter) => filter.instance === instance);
-    if (old && !isDeepStrictEqual([old.from, old.format], [from, format]))
+    const old = gone.get(instance);
+    if (!old) add(`filters.${instance}`, 'new');
+    else if (!isDeepStrictEqual([old.from, old.format], [from, format]))
       add(`filters.${instance}.from or format`);
+    gone.delete(instance);
   }
+  for (const instance of gone.keys()) add(`filters.${instance}`, 'gone');
   return lines;
 }
 

@@ -81,6 +81,29 @@ versions('a version that came back meanwhile is what the next one is compared wi
   assert.equal(engine.flushes, [true, true]);
 });
 
+versions('what needs a restart is named until it is undone', async () => {
+  const { versions: found } = versionsOf();
+  const started = { appliance: 'a', filters: [FIRST.entry] } as unknown as Config;
+  const other = {
+    appliance: 'b',
+    filters: [
+      { ...FIRST.entry, from: ['t'] },
+      { ...FIRST.entry, instance: 'g' },
+    ],
+  } as unknown as Config;
+  const named = [
+    'appliance: changed; it needs a restart',
+    'filters.f.from or format: changed; it needs a restart',
+    'filters.g: new; it needs a restart',
+  ];
+  assert.equal(await found.reload(other, started), named);
+  assert.equal(await found.reload(other, started), named);
+  assert.equal(await found.reload(started, started), []);
+  assert.equal(await found.reload({ ...started, filters: [] }, started), [
+    'filters.f: gone; it needs a restart',
+  ]);
+});
+
 versions('what is no regular file is not read: it could have no end, or nobody who writes it', async () => {
   const { path, remove } = await temporaryFolder();
   const pipe = join(path, 'pipe');

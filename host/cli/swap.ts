@@ -19,8 +19,8 @@ the running one, and hands the state over by name; what is declared otherwise is
 "partial": true. No event is lost, none is seen twice. When anything is wrong, the running filter is left as it is.
 
 The new version is on probation for ${PROBATION_MS / 1000} s or ${PROBATION_BATCHES} batches: at its first fault the one before takes over again. The
-swap lasts until the host stops: to keep it, put the files where the host finds its filters; a SIGHUP makes the host read
-its config and its filters anew.
+swap lasts until the host stops, or reads its config and its filters anew: at a SIGHUP, or when the config is written. To keep
+it, put the files where the host finds its filters. What becomes of it afterwards is in the log of the host and on weir.status.APPLIANCE.
 
   --data FOLDER     data folder of the host (default: that of "weir run")
   --manifest FILE   the manifest (default: filter.json beside MODULE)
