@@ -295,7 +295,13 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
       for (const line of lines) print(`reload: ${line}`);
     },
     async handle(request) {
-      return [await versions.swapFiles(request.filter, request.module, request.manifest)];
+      try {
+        return [await versions.swapFiles(request.filter, request.module, request.manifest)];
+      } catch (error) {
+        // Also here: who tried to change what runs is of interest to more than himself.
+        print(`swap refused: ${oneLine(error)}`);
+        throw error;
+      }
     },
     async run() {
       if (isUpgraded) for (const line of await versions.reload(config, config)) print(line);

@@ -166,8 +166,10 @@ export function createVersions(options: VersionsOptions): Versions {
 
 /** A pipe without a writer, or a device, would hold up everything. */
 function needFile(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== false) return;
-  throw new WeirError('SWAP_REFUSED', `${printable(path)}: ${mismatch('a regular file', 'another one')}`);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile()) return;
+  const what = found ? 'something else' : 'nothing of that name';
+  throw new WeirError('SWAP_REFUSED', `${printable(path)}: expected a regular file, found ${what}`);
 }
 
 /** What a reload does not touch, a line for each. */

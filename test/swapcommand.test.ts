@@ -181,7 +181,10 @@ commands('what cannot be swapped is refused by name, and the running filter goes
       ['stumbling', 'next/rubbish.wasm'],
       /^weir: MODULE_REFUSED: .*expected a WebAssembly module, found other bytes/,
     ],
-    [['stumbling', 'nowhere.wasm'], /^weir: M\w+: .*nowhere\.wasm|filter\.json: expected a readable file/],
+    [
+      ['stumbling', 'nowhere'],
+      /^weir: SWAP_REFUSED: .*\/nowhere: expected a regular file, found nothing of that name; nothing was changed/,
+    ],
     [
       ['stumbling', 'other'],
       /^weir: SWAP_REFUSED: filter stumbling: expected a version of stumbling, found "other"/,
@@ -193,6 +196,8 @@ commands('what cannot be swapped is refused by name, and the running filter goes
     const { code, err } = await said(['swap', ...args, '--data', 'data'], folder);
     assert.is(code, 1, args.join(' '));
     assert.match(err, expected, args.join(' '));
+    const logged = err.replace('weir: ', 'weir: swap refused: ');
+    await until(() => host.err().includes(logged), WAIT_MS, `the host says ${logged}`);
   }
   assert.match(
     (await said(['swap', 'stumbling', 'next', '--data', 'nowhere'], folder)).err,

@@ -25,7 +25,7 @@ it, put the files where the host finds its filters. What becomes of it afterward
   --data FOLDER     data folder of the host (default: that of "weir run")
   --manifest FILE   the manifest (default: filter.json beside MODULE)
 
-The exit code is 1 when nothing was changed.
+The exit code is 1 when the swap was refused; 0 when it was made, or that version runs already.
 
 Example: weir swap ssh-auth dist/filters/ssh-auth
 `,
@@ -36,7 +36,7 @@ Example: weir swap ssh-auth dist/filters/ssh-auth
     });
     const [filter, where, ...more] = positionals;
     if (filter === undefined || where === undefined || more.length > 0)
-      throw new WeirError('USAGE', `expected NAME and MODULE, found ${positionals.length} arguments`);
+      throw new WeirError('USAGE', `expected NAME and MODULE, found ${positionals.join(' ') || 'neither'}`);
     const isFolder = statSync(where, { throwIfNoEntry: false })?.isDirectory() === true;
     const module = resolve(isFolder ? join(where, 'filter.wasm') : where);
     const manifest = resolve(values.manifest ?? join(dirname(module), 'filter.json'));
