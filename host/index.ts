@@ -194,6 +194,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
       const text = filterEventText(event);
       if (event.kind === 'fault') faults.tell(instance, text);
       else tell(instance, text);
+      if (event.kind === 'approved') versions.approved(instance);
       if (event.kind === 'returned') versions.returned(instance);
       if (event.kind !== 'fault') changed.add(instance);
       if (event.kind !== 'out') return;

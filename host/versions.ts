@@ -27,6 +27,12 @@ import { mismatch } from './validate.js';
 /** Versions that are remembered to name them when they come back. */
 const EARLIER_MAX = 8;
 
+/** What ran before. One that is not known to be good comes back only from the probation of the one behind it. */
+interface Earlier {
+  readonly version: Installed;
+  readonly isProven: boolean;
+}
+
 /** A filter of the config and what it runs. */
 export interface Installed {
   readonly entry: FilterConfig;
@@ -70,6 +76,8 @@ export interface Versions {
    * was done, that could not be done, or that needs a restart, which is what is otherwise than in the config that the host started with.
    */
   reload(config: Config, started: Config): Promise<readonly string[]>;
+  /** The version that runs has passed its probation. */
+  approved(instance: string): void;
   /** The version before took over again. */
   returned(instance: string): void;
   /** What runs. */
@@ -79,8 +87,8 @@ export interface Versions {
 export function createVersions(options: VersionsOptions): Versions {
   const { engine, installed, filterDir, now, checkMemory, tell } = options;
   const running = new Map(installed.map((one) => [one.entry.instance, one]));
-  /** What ran before, the latest last. */
-  const earlier = new Map<string, Installed[]>();
+  /** What may come back, the latest last. */
+  const earlier = new Map<string, Earlier[]>();
   const busy = new Set<string>();
 
   function runningOf(instance: string): Installed {
@@ -90,12 +98,16 @@ export function createVersions(options: VersionsOptions): Versions {
     throw new WeirError('SWAP_REFUSED', `filter "${printable(instance)}": expected one that runs (${known})`);
   }
 
+  function provenOf(instance: string): Earlier[] {
+    return (earlier.get(instance) ?? []).filter(({ isProven }) => isProven);
+  }
+
   async function prepare(next: Installed): Promise<FilterInstance> {
     const { instance } = next.entry;
     const kept = [...running.keys()].filter((one) => one !== instance && engine.slot(one)?.isOnProbation());
     checkMemory(
       [...running.values()].map((one) => (one.entry.instance === instance ? next : one)),
-      kept.flatMap((one) => earlier.get(one)?.slice(-1) ?? []),
+      kept.flatMap((one) => earlier.get(one)?.at(-1)?.version ?? []),
     );
     const { manifest, module } = next.loaded;
     const filter = startEntry(next, await admitBeside(manifest.name, module));
@@ -117,16 +129,17 @@ export function createVersions(options: VersionsOptions): Versions {
       while (engine.isRecovering(instance)) await pause(RECOVERY_LOOK_MS);
       // The version before may have come back meanwhile.
       current = runningOf(instance);
-      if (engine.slot(instance)?.isOut() !== false)
-        throw new WeirError('SWAP_REFUSED', `filter ${instance}: it was taken out`);
+      const slot = engine.slot(instance);
+      if (!slot || slot.isOut()) throw new WeirError('SWAP_REFUSED', `filter ${instance}: it was taken out`);
       const flushes =
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||
         current.entry.timezone !== next.entry.timezone;
+      const isProven = slot.isProven();
       const missing = engine.swap(instance, filter, now(), flushes);
       const line = `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
       tell(instance, line);
       running.set(instance, next);
-      earlier.set(instance, [...(earlier.get(instance) ?? []), current].slice(-EARLIER_MAX));
+      earlier.set(instance, [...provenOf(instance), { version: current, isProven }].slice(-EARLIER_MAX));
       return line;
     } finally {
       busy.delete(instance);
@@ -157,9 +170,12 @@ export function createVersions(options: VersionsOptions): Versions {
       return lines;
     },
     running: runningOf,
+    approved(instance) {
+      earlier.set(instance, provenOf(instance));
+    },
     returned(instance) {
       const previous = earlier.get(instance)?.pop();
-      if (previous) running.set(instance, previous);
+      if (previous) running.set(instance, previous.version);
     },
   };
 }

@@ -26,13 +26,13 @@ const FIRST = loadEntry(ENTRY, undefined);
 
 /** Versions over an engine that only says whether the filter recovers. */
 function versionsOf() {
-  const engine = { isRecovering: false, asked: 0, flushes: [] as boolean[] };
+  const engine = { isRecovering: false, isProven: true, asked: 0, flushes: [] as boolean[] };
   const fake = {
     isRecovering() {
       engine.asked++;
       return engine.isRecovering;
     },
-    slot: () => ({ isOut: () => false }),
+    slot: () => ({ isOut: () => false, isProven: () => engine.isProven }),
     swap(_instance: string, _next: unknown, _nowMs: number, flushes: boolean) {
       engine.flushes.push(flushes);
       return [];
@@ -79,6 +79,24 @@ versions('a version that came back meanwhile is what the next one is compared wi
   engine.isRecovering = false;
   assert.match((await swapped)[0] as string, /its config is another one/);
   assert.equal(engine.flushes, [true, true]);
+});
+
+versions('what comes back is the version before, or the last one that was known to be good', async () => {
+  const { engine, versions: found } = versionsOf();
+  const line = async (timezone: string) => (await reload(found, timezone))[0];
+  await line('Europe/Berlin');
+  engine.isProven = false;
+  await line('Europe/Paris');
+  await line('Europe/Rome');
+  found.returned('f');
+  assert.is(await line('Europe/Paris'), undefined, 'it runs');
+  found.returned('f');
+  assert.is(await line('UTC'), undefined, 'the first one runs');
+  await line('Europe/Berlin');
+  await line('Europe/Paris');
+  found.approved('f');
+  found.returned('f');
+  assert.match((await line('Europe/Berlin')) as string, /its config is another one/);
 });
 
 versions('what needs a restart is named until it is undone', async () => {

@@ -13,7 +13,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { FilterFault } from './fault.js';
 import { type Call, type Entry, eventsOf, fill, fitting, type Held, halves, hold, make } from './journal.js';
 import type { FilterInstance } from './instance.js';
-import type { Recovering } from './slot.js';
+import type { Probation, Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
@@ -74,7 +74,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
 /** What the filter has emitted is unusable, so it must not go on: the version before does, or none. */
 export function* giveUp(slot: Recovering, error: unknown): Generator<void> {
   const probation = slot.probation();
-  if (probation) return yield* goBack(slot, probation.previous, error);
+  if (probation) return yield* goBack(slot, probation, error);
   if (replaceByPrevious(slot, error, slot.nowMs())) return;
   flush(slot, slot.nowMs());
   slot.takeOut(error);
@@ -134,7 +134,7 @@ function* condemn(
   const isOver = slot.budget().countFault() || isSlow;
   const probation = slot.probation();
   if (probation) {
-    yield* goBack(slot, probation.previous, error);
+    yield* goBack(slot, probation, error);
     return 'again';
   }
   if (isOver) {
@@ -149,8 +149,8 @@ function* condemn(
 }
 
 /** The version before goes on from where it was replaced: it sees again what the other one has published since. */
-function* goBack(slot: Recovering, to: FilterInstance, error: unknown): Generator<void> {
-  const from = slot.filter();
+function* goBack(slot: Recovering, probation: Probation, error: unknown): Generator<void> {
+  const [from, to] = [slot.filter(), probation.previous];
   to.save();
   for (const entry of slot.journal.entries) {
     try {
@@ -165,19 +165,19 @@ function* goBack(slot: Recovering, to: FilterInstance, error: unknown): Generato
       tellLost(slot, entry);
     }
   }
-  slot.replace(to);
+  slot.replace(to, probation.isPreviousProven);
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
 }
 
-/** The version that ran before this one's probation was over, started anew, takes over the state by name. */
+/** The last version before this one that was known to be good, started anew, takes over the state by name. */
 function replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): boolean {
   const from = slot.filter();
   const to = slot.startLastGood();
   if (!to) return false;
   if (planTakeOver(from, to).missing.length > 0) flush(slot, nowMs);
   takeOver(from, to);
-  slot.replace(to);
+  slot.replace(to, true);
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
   return true;

@@ -48,9 +48,11 @@ export interface SlotOptions {
 }
 
 /** A version that can take over again. */
-interface Probation {
+export interface Probation {
   /** As it was when it was replaced. */
   readonly previous: FilterInstance;
+  /** That one is known to be good. */
+  readonly isPreviousProven: boolean;
   readonly sinceMs: number;
   batches: number;
   /** A snapshot of the version on probation has been made. */
@@ -65,6 +67,8 @@ export interface Slot {
   isOut(): boolean;
   isRecovering(): boolean;
   isOnProbation(): boolean;
+  /** It is the first version, or has passed its probation. One that came back without having passed it is not. */
+  isProven(): boolean;
   /** Calls the filter, unless it is out. When that begins a recovery, `step` has to be called until it is over. */
   call(call: Call): void;
   /** One step of a recovery, about one call of the filter; true while there is more to do. */
@@ -112,9 +116,9 @@ export interface Recovering {
   make(call: Call): void;
   budget(): FaultBudget;
   probation(): Probation | undefined;
-  /** Puts a version in place of the present one. */
-  replace(filter: FilterInstance): void;
-  /** Starts the version anew that was approved before the present one, once; nothing when there was none. */
+  /** Puts a version in place of the present one; says whether it is known to be good. */
+  replace(filter: FilterInstance, isProven: boolean): void;
+  /** Starts the version anew that was known to be good before the present one, once; nothing when there was none. */
   startLastGood(): FilterInstance | undefined;
   tell(event: SlotEvent): void;
   readonly batchSize: BatchSize;
@@ -129,7 +133,8 @@ export function createSlot(options: SlotOptions): Slot {
   let filter = options.first;
   let budget = createFaultBudget(filter.manifest.faults);
   let probation: Probation | undefined;
-  /** Starts the version anew that was approved before this one. */
+  let isProven = true;
+  /** Starts the version anew that was known to be good before this one. */
   let lastGood: (() => FilterInstance) | undefined;
   let recovery: Generator<void> | undefined;
   let isOut = false;
@@ -166,17 +171,19 @@ export function createSlot(options: SlotOptions): Slot {
 
   function lookAtProbation(call: Call): void {
     if (!probation || !isPassed(probation, call)) return;
-    lastGood = probation.previous.startAgain;
+    lastGood = goodBehind(probation) ?? lastGood;
+    isProven = true;
     probation = undefined;
     save();
     tell({ kind: 'approved', filter });
   }
 
-  function replace(next: FilterInstance): void {
+  function replace(next: FilterInstance, isNextProven: boolean, trial?: Probation): void {
     sum.goOnWith(next);
     filter = next;
+    isProven = isNextProven;
     budget = createFaultBudget(next.manifest.faults);
-    probation = undefined;
+    probation = trial;
     batchSize.reset();
     journal.clear();
   }
@@ -230,6 +237,7 @@ export function createSlot(options: SlotOptions): Slot {
     isOut: () => isOut,
     isRecovering: () => recovery !== undefined,
     isOnProbation: () => probation !== undefined,
+    isProven: () => isProven,
     ledger: sum.ledger,
     eventsIn: sum.eventsIn,
     call(call) {
@@ -273,10 +281,9 @@ export function createSlot(options: SlotOptions): Slot {
         flushOrRestore(previous, atMs, sink);
       }
       takeOver(previous, next);
-      // One that is replaced on probation may come back, and is not known to be good.
-      if (probation) lastGood = probation.previous.startAgain;
-      replace(next);
-      probation = { previous, sinceMs: atMs, batches: 0, isSaved: false };
+      if (probation) lastGood = goodBehind(probation) ?? lastGood;
+      const trial = { previous, isPreviousProven: isProven, sinceMs: atMs, batches: 0, isSaved: false };
+      replace(next, false, trial);
       return missing;
     },
     spoil,
@@ -284,6 +291,11 @@ export function createSlot(options: SlotOptions): Slot {
       nowMs = value;
     }),
   };
+}
+
+/** However many versions follow each other untried: the last one that was known to be good is not forgotten. */
+function goodBehind({ previous, isPreviousProven }: Probation): (() => FilterInstance) | undefined {
+  return isPreviousProven ? previous.startAgain : undefined;
 }
 
 /** Counts a call of a version on probation; true when that was the last one. */

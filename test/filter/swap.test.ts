@@ -289,6 +289,38 @@ swap('behind two versions that were never approved the good one comes back', (co
   assert.is(told.versions.at(-1), '1.0.0');
 });
 
+for (const untried of [3, 4])
+  swap(`behind ${untried} versions that were never approved the good one comes back`, (context) => {
+    const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
+    for (let n = 2; n < 2 + untried; n++)
+      told.engine.swap('f', version(context.loaded, `${n}.0.0`, {}, 1), NOW_MS, false);
+    told.run(lines(0, 200, [100, 101, 102, 103]));
+    told.end();
+    assert.equal(
+      told.events.map(({ kind }) => kind),
+      ['returned', 'fault', 'returned'],
+    );
+    assert.is(told.ledgers[0]?.in, 199);
+    assert.is(told.versions.at(-1), '1.0.0');
+  });
+
+swap('one that came back without having been approved is not the good one', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
+  for (const next of ['2.0.0', '3.0.0'])
+    told.engine.swap('f', version(context.loaded, next, {}, 1), NOW_MS, false);
+  told.run(lines(0, 100, [50]));
+  told.engine.swap('f', version(context.loaded, '4.0.0', {}, 1), NOW_MS, false);
+  const enough = 100 + PROBATION_BATCHES * 8;
+  told.run(lines(100, enough));
+  told.run(lines(enough, enough + 100, [enough + 10, enough + 11]));
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned', 'fault', 'approved', 'fault', 'returned'],
+  );
+  assert.is(told.versions.at(-1), '1.0.0');
+});
+
 swap('what can start a version anew does not hold its memory', async (context) => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
