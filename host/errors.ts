@@ -23,7 +23,7 @@ export const REMEDIES = {
   FILTER_CONFIG: 'correct this key of the filter\'s "config"',
   SWAP_REFUSED: 'nothing was changed; correct this and try again',
   HOST_UNREACHABLE: 'start it with "weir run", or name its data folder with --data',
-  FILTER_FAULT: 'the filter is broken; "weir replay" of the same input names the event',
+  FILTER_FAULT: 'correct the filter; "weir replay" of the same input shows the fault',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
   INPUT_UNREADABLE: 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
   SOURCE_INVALID: 'correct the source in the config',

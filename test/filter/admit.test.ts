@@ -214,11 +214,11 @@ test('a module that fails before its first event is refused with what it says', 
 
   const started = (parts: Parts, expected: RegExp) =>
     refuses(() => load(assemble(parts)), 'FILTER_FAULT', expected, JSON.stringify(parts));
-  started(starts('unreachable'), /filter hostile: weir_start stopped: unreachable; the filter is broken/);
+  started(starts('unreachable'), /filter hostile: weir_start stopped: unreachable; correct the filter/);
   started(starts('(drop (i32.load (i32.const 65536)))'), /stopped: memory access out of bounds/);
   started({ ...starts('(call $deep (i32.const 0))'), more: recursion }, /stopped: Maximum call stack size/);
   const words = `${HONEST.data} ${says('\\06\\00\\00\\00n\\00o\\00;\\00')}`;
-  started({ ...starts(ABORT), data: words }, /^filter hostile: no;; the filter is broken/);
+  started({ ...starts(ABORT), data: words }, /^filter hostile: no;; correct the filter/);
 });
 
 test('a registry that lies outside of memory, or names other streams, is refused', () => {

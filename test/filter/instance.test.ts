@@ -119,9 +119,9 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
   ...[0, 3, -1, -2_147_483_648, 65_537].map((pointer): [string, Parts, RegExp] => [
     `last words at ${pointer}`,
     { batch: aborts(pointer) },
-    /filter hostile: aborted; the filter is broken/,
+    /filter hostile: aborted; correct the filter/,
   ]),
-  ['last words at the end of memory', { batch: aborts(65_536) }, /filter hostile: ; the filter is broken/],
+  ['last words at the end of memory', { batch: aborts(65_536) }, /filter hostile: ; correct the filter/],
   [
     'last words without end',
     { batch: aborts(700), data: `${HONEST.data} ${says('\\ff\\ff\\ff\\ffx\\00')}` },
@@ -133,7 +133,7 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
       batch: aborts(700),
       data: `${HONEST.data} ${says('\\08\\00\\00\\00\\1b\\00\\0a\\00\\2e\\20\\28\\20')}`,
     },
-    /filter hostile: \\u001b\\u000a\\u202e\\u2028; the filter/,
+    /filter hostile: \\u001b\\u000a\\u202e\\u2028; correct the filter/,
   ],
 ];
 
