@@ -21,7 +21,6 @@ import {
 import { dirname, join } from 'node:path';
 import { replaceFile } from './durable.js';
 import { oneLine, printable, WeirError } from './errors.js';
-import { mismatch } from './validate.js';
 
 /** Of the spool, the checkpoints and all else in the folder. */
 const FORMAT = 1;
@@ -53,7 +52,7 @@ export function takeDataFolder(folder: string): () => void {
 function checkOwner(folder: string): void {
   const [owner, self] = [statSync(folder).uid, process.getuid?.()];
   if (self === undefined || owner === self) return;
-  const problem = mismatch(`a folder of user ${self}`, `one of user ${owner}`);
+  const problem = `expected a folder of user ${self}, found one of user ${owner}`;
   throw new WeirError('DATA_UNWRITABLE', `data: ${folder}: ${problem}`);
 }
 
@@ -63,10 +62,8 @@ function checkFormat(folder: string): void {
   if (found === String(FORMAT)) return;
   const isOlder = found === '' && existsSync(join(folder, 'positions.json'));
   if (found !== '' || isOlder) {
-    const problem = mismatch(
-      `what this version keeps (format ${FORMAT})`,
-      isOlder ? 'an older one' : `format ${printable(found.slice(0, 20))}`,
-    );
+    const other = isOlder ? 'what an older one kept' : `format ${printable(found.slice(0, 20))}`;
+    const problem = `expected what this version keeps (format ${FORMAT}), found ${other}`;
     throw new WeirError('DATA_VERSION', `data: ${folder}: ${problem}`);
   }
   replaceFile(path, `${FORMAT}\n`, false);

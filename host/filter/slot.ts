@@ -138,7 +138,8 @@ export function createSlot(options: SlotOptions): Slot {
   let lastGood: (() => FilterInstance) | undefined;
   let recovery: Generator<void> | undefined;
   let isOut = false;
-  let nowMs = 0;
+  const clock = { nowMs: 0 };
+  const view = { filter: () => filter, nowMs: () => clock.nowMs, isOut: () => isOut };
   /** Since the last snapshot, or, on probation, since the swap. */
   const journal = createJournal();
   const cursors = new Set<Cursor>();
@@ -162,7 +163,7 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   function note(call: Call): void {
-    nowMs = call.nowMs;
+    clock.nowMs = call.nowMs;
     const entry = madeEntry(filter, call, sink);
     journal.add(entry);
     if (call.kind === 'batch') cursors.add(call.cursor);
@@ -209,7 +210,7 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   const recovering: Recovering = {
-    filter: () => filter,
+    ...view,
     journal,
     save,
     restore,
@@ -226,15 +227,11 @@ export function createSlot(options: SlotOptions): Slot {
     tell,
     batchSize,
     sink,
-    nowMs: () => nowMs,
-    isOut: () => isOut,
     takeOut,
   };
 
   return {
-    filter: () => filter,
-    nowMs: () => nowMs,
-    isOut: () => isOut,
+    ...view,
     isRecovering: () => recovery !== undefined,
     isOnProbation: () => probation !== undefined,
     isProven: () => isProven,
@@ -273,7 +270,7 @@ export function createSlot(options: SlotOptions): Slot {
       if (journal.since().length > 0) save();
     },
     swap(next, atMs, flushes) {
-      nowMs = atMs;
+      clock.nowMs = atMs;
       const previous = filter;
       const { missing } = planTakeOver(previous, next);
       if (flushes || missing.length > 0) {
@@ -287,9 +284,7 @@ export function createSlot(options: SlotOptions): Slot {
       return missing;
     },
     spoil,
-    earlier: createEarlier(recovering, (value) => {
-      nowMs = value;
-    }),
+    earlier: createEarlier(recovering, clock),
   };
 }
 
@@ -311,7 +306,7 @@ function madeEntry(filter: FilterInstance, call: Call, sink: RecordSink): Entry 
   return { call, fuel: filter.fuelUsed() - fuel, aggregated: filter.aggregated() - aggregated };
 }
 
-function createEarlier({ filter, sum, sink, save }: Recovering, setNow: (nowMs: number) => void): Earlier {
+function createEarlier({ filter, sum, sink, save }: Recovering, clock: { nowMs: number }): Earlier {
   return {
     goOnFrom(saved, total) {
       if (!filter().remember(saved)) return false;
@@ -320,7 +315,7 @@ function createEarlier({ filter, sum, sink, save }: Recovering, setNow: (nowMs: 
       return true;
     },
     makeAgain(call, fuel) {
-      setNow(call.nowMs);
+      clock.nowMs = call.nowMs;
       return isMadeAgain(filter(), call, fuel, sink);
     },
     keepTotal: sum.goOnFrom,
