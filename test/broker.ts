@@ -15,6 +15,8 @@ import { until } from './help.js';
 export interface TestBroker {
   readonly url: string;
   readonly port: number;
+  /** Where its store lies. */
+  readonly store: string;
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startTestBroker(config = ''): Promise<TestBroker> {
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
+    store: join(folder, 'store'),
     async stop() {
       await end('SIGTERM');
       process.off('exit', killWithTest);

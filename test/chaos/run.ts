@@ -1,11 +1,18 @@
 /**
  * `npm run chaos`: every scenario in its long form, with runs, faults injected, messages compared, and differences.
  */
+import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
 import { killsOfTheHost, type ScenarioResult } from './kills.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+/** Of the longest scenario; others have a part of it. */
+const kills = Number(process.env.KILLS ?? 200);
 const SCENARIOS: Readonly<Record<string, () => Promise<ScenarioResult>>> = {
-  kills: () => killsOfTheHost(Number(process.env.KILLS ?? 200), seed),
+  kills: () => killsOfTheHost(kills, seed),
+  broker: () => killsOfTheBroker(kills / 10, seed),
+  away: () => brokerAway(seed),
+  both: () => bothKilled(kills / 10, seed),
+  wiped: () => brokerWiped(seed),
 };
 
 const wanted = process.argv.slice(2);
