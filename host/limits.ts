@@ -236,8 +236,8 @@ export const ENTRY_BYTES_MAX = 2 * MiB;
 export const DISK_FREE_BYTES_DEFAULT = 64 * MiB;
 /** Longest that `disk.keep` may keep what the broker has acknowledged. */
 export const DISK_KEEP_MS_MAX = 24 * 3_600_000;
-/** What was done to a filter is written at the latest after so many calls, some 150 bytes each. */
-export const OUTBOX_ROWS_MAX = 4_096;
+/** What was done to a filter is written at the latest after so many calls, some 200 bytes each, which are written twice. */
+export const OUTBOX_ROWS_MAX = 2_048;
 /** A checkpoint of a filter that has read something: this often, or after so many calls, which would have to be made again. */
 export const CHECKPOINT_EVERY_MS = 30_000;
 export const CHECKPOINT_CALLS_MAX = 20_000;

@@ -8,7 +8,7 @@
 import type { Ledger } from './filter/abi.js';
 import { OUTBOX_ROWS_MAX } from './limits.js';
 import { messageEntry, type SpooledMessage } from './spool/payload.js';
-import { commitEntry, type Row } from './spool/rows.js';
+import { commitEntry, type Done, type Row } from './spool/rows.js';
 import type { SpoolSpace } from './spool/space.js';
 import type { Spool } from './spool/spool.js';
 
@@ -48,11 +48,14 @@ export function createOutbox({ spool, space, onAppended }: OutboxOptions): Outbo
   let bytes = 0;
   /** Of the entry up to which what was done is known. */
   let behind = spool.last();
+  let previous: Done | undefined;
 
   function write(filter: string, ledger: Ledger): boolean {
     const sent = messages.map(({ stream, seq, records, events }) => ({ stream, seq, records, events }));
-    const commit = commitEntry({ filter, behind, rows, ledger, messages: sent });
+    const done: Done = { filter, behind, rows, ledger, messages: sent };
+    const commit = commitEntry({ ...done, ...(previous ? { previous } : {}) });
     if (!space.append(spool, [...messages.map(messageEntry), commit])) return false;
+    previous = done;
     behind = spool.last();
     bytes += messages.reduce((sum, { body }) => sum + body.length, 0);
     messages = [];
@@ -80,6 +83,7 @@ export function createOutbox({ spool, space, onAppended }: OutboxOptions): Outbo
     isFull: () => space.isFull() || messages.length > 0,
     mark() {
       behind = spool.last();
+      previous = undefined;
       rows = [];
       isDirty = false;
       calls = 0;

@@ -288,9 +288,16 @@ function sinceOf(spool: Spool, after: number): Since {
     const head = entry.kind === 'message' ? readMessageHead(entry.payload) : undefined;
     const commit = entry.kind === 'commit' ? readCommit(entry) : undefined;
     if (head) keep(head);
-    for (const message of commit?.messages ?? []) keep(message);
-    if (commit) commits.push(commit);
-    rows += commit?.rows.length ?? 0;
+    if (!commit) continue;
+    const { previous, ...own } = commit;
+    const known = commits.at(-1)?.number ?? after;
+    // The entry of that was damaged.
+    if (previous && previous.behind === known && commit.behind > known)
+      commits.push({ ...previous, number: commit.behind });
+    for (const { messages } of previous ? [previous, own] : [own])
+      for (const message of messages) keep(message);
+    commits.push(own);
+    rows += own.rows.length;
     // Far more than there can be between two checkpoints: without the first ones the rest tells only where it led.
     if (rows > ROWS_MAX) commits.splice(0, commits.length - 1);
   }

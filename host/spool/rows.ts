@@ -48,8 +48,14 @@ export interface LedgerRow {
   readonly record: WireRecord;
 }
 
-/** What was done between two appends, and where that led. */
-export interface Commit {
+/** What was done between two appends, and where that led; with what was done before, once more, should that entry be damaged. */
+export interface Commit extends Done {
+  /** Number of its own entry. */
+  readonly number: number;
+  readonly previous?: Done;
+}
+
+export interface Done {
   /** `name@version+hash` that it was done to. */
   readonly filter: string;
   /** Number of the last entry that belongs to what was done before. */
@@ -59,8 +65,6 @@ export interface Commit {
   readonly ledger: Ledger;
   /** The messages that came of it, beside which it lies. */
   readonly messages: readonly SentMessage[];
-  /** Number of its own entry. */
-  readonly number: number;
 }
 
 /** A message, as far as it matters to whoever does the same again. */
@@ -78,11 +82,17 @@ export function commitEntry(commit: Omit<Commit, 'number'>): NewEntry {
 /** The commit of an entry; nothing when it cannot be understood. */
 export function readCommit({ payload, number }: Entry): Commit | undefined {
   const found = readJson(payload) as Partial<Commit> | undefined;
-  const isGood =
-    typeof found?.filter === 'string' &&
-    Number.isSafeInteger(found.behind) &&
-    Array.isArray(found.rows) &&
-    Array.isArray(found.messages) &&
-    typeof found.ledger === 'object';
-  return isGood ? { ...(found as Commit), number } : undefined;
+  const { previous } = found ?? {};
+  if (!isDone(found) || (previous !== undefined && !isDone(previous))) return undefined;
+  return { ...found, ...(previous ? { previous } : {}), number };
+}
+
+function isDone(value: Partial<Done> | undefined): value is Done {
+  return (
+    typeof value?.filter === 'string' &&
+    Number.isSafeInteger(value.behind) &&
+    Array.isArray(value.rows) &&
+    Array.isArray(value.messages) &&
+    typeof value.ledger === 'object'
+  );
 }

@@ -11,6 +11,12 @@ import { readStream, type StoredMessage } from '../broker.js';
 
 const WEIR = fileURLToPath(new URL('../../../bin/weir', import.meta.url));
 
+/** A test that fails leaves nothing running. */
+const appliances = new Set<() => void>();
+process.once('exit', () => {
+  for (const kill of appliances) kill();
+});
+
 export interface Appliance {
   readonly folder: string;
   /** What all runs have said. */
@@ -37,8 +43,7 @@ export function createAppliance(folder: string, config: object): Appliance {
   let exited: Promise<number | null> = Promise.resolve(null);
   let output = '';
   let startedAt = 0;
-  // A test that fails leaves nothing running.
-  process.once('exit', () => child?.kill('SIGKILL'));
+  appliances.add(() => child?.kill('SIGKILL'));
   return {
     folder,
     output: () => output,

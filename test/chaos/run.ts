@@ -2,6 +2,7 @@
  * `npm run chaos`: every scenario in its long form, with runs, faults injected, messages compared, and differences.
  */
 import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
+import { damagedBytes, troubledDisk } from './disks.js';
 import { killsOfTheHost, type ScenarioResult } from './kills.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
@@ -13,6 +14,9 @@ const SCENARIOS: Readonly<Record<string, () => Promise<ScenarioResult>>> = {
   away: () => brokerAway(seed),
   both: () => bothKilled(kills / 10, seed),
   wiped: () => brokerWiped(seed),
+  full: () => troubledDisk('full', seed),
+  readonly: () => troubledDisk('read-only', seed),
+  damaged: () => damagedBytes(kills / 2, seed),
 };
 
 const wanted = process.argv.slice(2);
