@@ -39,6 +39,8 @@ export const REMEDIES = {
   STREAM_MOVED: 'let one host only run under the name of this appliance',
   DATA_VERSION: 'run the weir that wrote it, or set "data" to another folder',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
+  INBOX_UNWRITABLE:
+    'make room there, or set "inboxes" to a folder, best on a tmpfs, in which this user may make files',
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
   FILE_EXISTS: 'choose another name, or remove what is there',
   OUTPUT_UNWRITABLE: 'choose a path that this user may write',

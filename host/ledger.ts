@@ -51,10 +51,11 @@ export function createTally(
   cursors: ReadonlyMap<string, Cursor>,
   shedCounts: () => Counts = () => ({}),
 ): Tally {
+  // What a run before has counted, its own records have told.
   let told: Told = {
     counters: {},
-    lost: {},
-    cut: {},
+    lost: bySource((cursor) => cursor.countsBefore?.lostEvents ?? 0),
+    cut: bySource((cursor) => cursor.countsBefore?.cutEvents ?? 0),
     dead: {},
     shed: {},
   };

@@ -1,7 +1,7 @@
 /**
  * The ledger on the wire: whoever adds its records up knows what became of every event, and how many were never seen.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -22,7 +22,8 @@ import { assemble, batch, CONSUMED, LEDGER as COUNTERS, load } from './filter/ho
 import { memoryCursor } from '../host/author/drive.js';
 import { ledgerAddsUp, runFilter } from './filter.js';
 import { temporaryFolder, until } from './help.js';
-import { sendDatagrams } from './source/reading.js';
+import { arrive, open } from './source/keeping.js';
+import { readText, sendDatagrams } from './source/reading.js';
 
 const SMALL = { capacityBytes: 1_000, eventBytesMax: 100 };
 const NOON = Date.parse('2026-01-31T12:00:00Z');
@@ -176,6 +177,29 @@ test('what a source loses, cuts or still holds at the end is told by its name', 
       [{}, {}],
     ],
   );
+});
+
+test('over a restart only that is told which the run before could not tell', async () => {
+  const { path: folder, remove } = await temporaryFolder();
+  const first = open(join(folder, 'first.ring'), SMALL);
+  const cursor = first.inbox.cursor();
+  const event = (at: number) => `event ${String(at).padStart(3, '0')}`;
+  for (let at = 0; at < 300; at++) first.inbox.append(Buffer.from(event(at)));
+  readText(cursor);
+  const saved = JSON.parse(JSON.stringify(cursor.position()));
+  await arrive(first.inbox, ['x'.repeat(101), ...Array.from({ length: 150 }, (_, at) => event(at))]);
+  // As a kill leaves it.
+  copyFileSync(join(folder, 'first.ring'), join(folder, 'second.ring'));
+  first.inbox.end();
+  const { inbox } = open(join(folder, 'second.ring'), SMALL);
+  const again = inbox.cursor(saved);
+  assert.equal([cursor.lostEvents(), again.lostEvents()], [251, 251]);
+  const { engine, ledgers } = engineOf(started('ssh-auth'), { s: again });
+  while (engine.turn(NOON));
+  inbox.end();
+  engine.closeLedgers(NOON);
+  assert.equal([ledgers()[0]?.in, ledgers()[0]?.lost, ledgers()[0]?.cut], [100, { s: 51 }, { s: 1 }]);
+  await remove();
 });
 
 test('an event whose beginning was read is not lost when its reader goes', () => {

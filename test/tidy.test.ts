@@ -59,7 +59,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   nats: /^host\/(broker|jetstream)\.ts$/,
   valibot: /^host\/(validate|config|filter\/manifest|author\/samples)/,
   'cbor-x': /^host\/wire\.ts$/,
-  'node:zlib': /^host\/(pack|spool\/entry|checkpoint)\.ts$/,
+  'node:zlib': /^host\/(pack|spool\/entry|checkpoint|source\/ringfile)\.ts$/,
   uvu: /^host\/author\/testing\.ts$/,
   assemblyscript: /^host\/filter\/compile\.ts$/,
 };

@@ -1,5 +1,5 @@
 /**
- * An inbox: the bounded memory behind a source that cannot be read again (a socket, a pipe, a watch).
+ * An inbox: the bounded buffer behind a source that cannot be read again (a socket, a pipe, a watch).
  *
  * It is one ring of bytes, allocated when it is made, that holds whole events, each ended by LF. Any number of
  * cursors read it, each at its own place. It promises that an event is one line: a newline inside of one is
@@ -8,19 +8,21 @@
  * one that is given up counts what it leaves behind.
  * A source that can wait asks `freeBytes` first and then loses nothing.
  *
- *     capacity: |....newer....|head ~ free ~ tail|....older....|      offsets only grow; index = offset % capacity
+ * With a file its bytes are there for the next process when this one is killed: what was appended is in the file before
+ * anybody reads it, and before the next callback of the event loop runs. Many events that come together cost one write.
  *
  * It never grows, never holds a part of an event, and never moves a cursor to anywhere but the start of an event.
  */
 import { WeirError } from '../errors.js';
 import { INBOX_BYTES, INBOX_EVENT_BYTES_MAX } from '../limits.js';
-import type { Cursor } from './source.js';
+import { createInboxCursor, type Reader } from './inboxcursor.js';
+import { startAt } from './inboxposition.js';
+import { createRing, emptyMemory, type Ring } from './ring.js';
+import { openRingFile, type RingFileOptions } from './ringfile.js';
+import type { Cursor, Position } from './source.js';
 
 const LF = 10;
 const CR = 13;
-const LINE_END = Uint8Array.of(LF);
-/** What was read is kept until it is one of so many parts of the ring. */
-const KEPT_PARTS = 4;
 /** How rsyslog writes a newline inside of a message: `#` and three octal digits. */
 const ESCAPED_LF = new TextEncoder().encode('#012');
 
@@ -31,6 +33,8 @@ export interface InboxOptions {
   /** At least one byte more than `eventBytesMax`. */
   readonly capacityBytes: number;
   readonly eventBytesMax: number;
+  /** Where the bytes outlive the process; absent: they do not. */
+  readonly file?: RingFileOptions;
 }
 
 export const INBOX_DEFAULTS: InboxOptions = {
@@ -45,8 +49,8 @@ export interface Inbox {
    * `eventBytesMax` once it is escaped is cut there; an empty event is left out. Copies what it keeps.
    */
   append(event: Uint8Array, extent?: Extent): void;
-  /** A new reading place, at the oldest byte held. */
-  cursor(): Cursor;
+  /** A new reading place, at `saved` when given and still valid, else at the oldest byte held. */
+  cursor(saved?: Position): Cursor;
   /** Says that no more events will come. */
   end(): void;
   /** Room before the oldest byte would go that some cursor has not read, or may have to read again. */
@@ -62,7 +66,8 @@ export interface Inbox {
   truncatedEvents(): number;
 }
 
-export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inbox {
+/** Throws INBOX_UNWRITABLE when there is to be a file and none can be made. */
+export function createInbox({ capacityBytes, eventBytesMax, file: fileOptions }: InboxOptions): Inbox {
   if (capacityBytes <= eventBytesMax) {
     const expected = `more than one event of ${eventBytesMax} bytes`;
     throw new WeirError(
@@ -70,23 +75,28 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
       `inbox: expected room for ${expected}, found ${capacityBytes} bytes`,
     );
   }
-  const ring = createRing(capacityBytes);
+  const memory = emptyMemory(capacityBytes);
+  const file = fileOptions && openRingFile(memory, fileOptions);
+  const ring = createRing(memory);
+  const { state } = ring;
+  const cutBefore = state.cutEvents;
+  const told = new Set<string>();
   const readers = new Set<Reader>();
   const waiting: (() => void)[] = [];
   let wake = (): void => {};
   let hasEnded = false;
+  let isFlushDue = false;
   /** Until there is a reader, everything is kept for it; when all have left, nothing is. */
   let hasReader = false;
-  let truncatedEvents = 0;
 
   function freeBytes(): number {
-    let oldest = hasReader ? ring.head() : ring.tail();
+    let oldest = hasReader ? state.head : state.tail;
     for (const { at, keptFrom } of readers) oldest = Math.min(oldest, keptFrom ?? at);
-    return capacityBytes - (ring.head() - Math.max(oldest, ring.tail()));
+    return capacityBytes - (state.head - Math.max(oldest, state.tail));
   }
 
   function dropOldest(): void {
-    const start = ring.tail();
+    const start = state.tail;
     const end = ring.dropLine();
     for (const reader of readers) {
       if (reader.at >= end) continue;
@@ -101,46 +111,49 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     const event = withoutLineEnd(given);
     const { takenBytes, escapedBytes } = measure(event, eventBytesMax);
     if (escapedBytes === 0) return;
-    if (extent === 'cut' || takenBytes < event.length) truncatedEvents += 1;
-    while (ring.head() - ring.tail() + escapedBytes + LINE_END.length > capacityBytes) dropOldest();
+    if (extent === 'cut' || takenBytes < event.length) ring.countCut();
+    const lineBytes = escapedBytes + 1;
+    while (state.head - state.tail + lineBytes > capacityBytes) dropOldest();
     writeEvent(ring, event.subarray(0, takenBytes));
+    flushSoon();
     wake();
+  }
+
+  function flushSoon(): void {
+    if (!file || isFlushDue) return;
+    isFlushDue = true;
+    queueMicrotask(() => {
+      isFlushDue = false;
+      file.flush();
+    });
   }
 
   function resumeWaiting(): void {
     while (waiting.length > 0 && freeBytes() > eventBytesMax) waiting.shift()?.();
   }
 
+  function tellOnce(text: string): void {
+    if (!told.has(text)) fileOptions?.notices.say(text);
+    told.add(text);
+  }
+
   return {
     eventBytesMax,
     append,
-    cursor() {
-      const start = ring.tail();
-      const reader: Reader = {
-        at: start,
-        readAt: start,
-        keptFrom: undefined,
-        skipping: false,
-        lostEvents: 0,
-      };
-      readers.add(reader);
+    cursor(saved) {
+      const start = startAt(saved, { ring, file, tellOnce });
       hasReader = true;
-      const cutBefore = truncatedEvents;
-      let cutUntil = (): number => truncatedEvents;
-      const cutEvents = () => cutUntil() - cutBefore;
-      const giveUp = () => {
-        if (!readers.delete(reader)) return;
-        const held = ring.lines(reader.at);
-        reader.lostEvents += reader.skipping ? held - 1 : held;
-        reader.at = ring.head();
-        const cut = truncatedEvents;
-        cutUntil = () => cut;
-        resumeWaiting();
-      };
-      return createCursor(reader, ring, () => hasEnded, { cutEvents, onAdvance: resumeWaiting, giveUp });
+      return createInboxCursor(start, {
+        ring,
+        file,
+        readers,
+        hasEnded: () => hasEnded,
+        onAdvance: resumeWaiting,
+      });
     },
     end() {
       hasEnded = true;
+      file?.close();
       wake();
     },
     freeBytes,
@@ -148,132 +161,7 @@ export function createInbox({ capacityBytes, eventBytesMax }: InboxOptions): Inb
     onData(listener) {
       wake = listener;
     },
-    truncatedEvents: () => truncatedEvents,
-  };
-}
-
-/** One cursor's place. */
-interface Reader {
-  /** Offset of the next byte to read. */
-  at: number;
-  /** Where the last read began. */
-  readAt: number;
-  /** From here on bytes are kept to be read again: sources that can wait do so rather than write over them. */
-  keptFrom: number | undefined;
-  skipping: boolean;
-  lostEvents: number;
-}
-
-function createCursor(
-  reader: Reader,
-  ring: Ring,
-  hasEnded: () => boolean,
-  { cutEvents, onAdvance, giveUp }: { cutEvents: () => number; onAdvance: () => void; giveUp: () => void },
-): Cursor {
-  let lastReadAt = reader.at;
-  return {
-    read(target) {
-      reader.readAt = reader.at;
-      lastReadAt = reader.at;
-      const bytes = ring.copy(reader.at, target);
-      return { bytes, final: hasEnded() && reader.at + bytes === ring.head() };
-    },
-    advance(bytes) {
-      // Never back: what was read may have been dropped since.
-      reader.at = Math.max(reader.at, Math.min(reader.readAt + bytes, ring.head()));
-      reader.readAt = reader.at;
-      onAdvance();
-    },
-    keepLastRead() {
-      const readAt = lastReadAt;
-      reader.keptFrom ??= readAt;
-      return (from, target) =>
-        ring.isHeld(readAt + from) && ring.copy(readAt + from, target) === target.length;
-    },
-    lastPlace: () => ({ offset: lastReadAt }),
-    readAt: ({ offset }, target) => ring.isHeld(offset) && ring.copy(offset, target) === target.length,
-    goTo({ offset }, skipping) {
-      reader.at = Math.min(Math.max(offset, ring.tail()), ring.head());
-      reader.readAt = reader.at;
-      reader.skipping = skipping;
-      onAdvance();
-    },
-    isPressed: () => reader.at - (reader.keptFrom ?? reader.at) >= ring.capacityBytes / KEPT_PARTS,
-    settle() {
-      reader.keptFrom = undefined;
-      onAdvance();
-    },
-    // An inbox holds whole events only.
-    pass() {},
-    get skipping() {
-      return reader.skipping;
-    },
-    set skipping(skipping) {
-      reader.skipping = skipping;
-    },
-    ended: () => hasEnded() && reader.at === ring.head(),
-    position: () => undefined,
-    lostEvents: () => reader.lostEvents,
-    cutEvents,
-    close: giveUp,
-  };
-}
-
-/** The bytes themselves: whole lines from `tail` to `head`. */
-interface Ring {
-  readonly capacityBytes: number;
-  /** Offset of the oldest byte held. */
-  tail(): number;
-  /** Offset of the next byte to write. */
-  head(): number;
-  /** Adds bytes for which there is room. */
-  write(bytes: Uint8Array): void;
-  /** Copies what is held from `from` on, as much as `target` takes; returns how much. */
-  copy(from: number, target: Uint8Array): number;
-  /** True when nothing has been written over the byte at `from` since. */
-  isHeld(from: number): boolean;
-  /** Drops the oldest line and returns where the next one begins. */
-  dropLine(): number;
-  /** Line ends that are held from `from` on. */
-  lines(from: number): number;
-}
-
-function createRing(capacityBytes: number): Ring {
-  const bytes = Buffer.alloc(capacityBytes);
-  let tail = 0;
-  let head = 0;
-  return {
-    capacityBytes,
-    tail: () => tail,
-    head: () => head,
-    isHeld: (from) => head - from <= capacityBytes,
-    write(added) {
-      const index = head % capacityBytes;
-      const beforeSeam = Math.min(added.length, capacityBytes - index);
-      bytes.set(beforeSeam === added.length ? added : added.subarray(0, beforeSeam), index);
-      if (beforeSeam < added.length) bytes.set(added.subarray(beforeSeam), 0);
-      head += added.length;
-    },
-    copy(from, target) {
-      const copied = Math.min(target.length, head - from);
-      const index = from % capacityBytes;
-      const beforeSeam = Math.min(copied, capacityBytes - index);
-      target.set(bytes.subarray(index, index + beforeSeam));
-      if (beforeSeam < copied) target.set(bytes.subarray(0, copied - beforeSeam), beforeSeam);
-      return copied;
-    },
-    dropLine() {
-      const index = tail % capacityBytes;
-      // What is held ends in LF, so the first one from here on is this line's own, at most once across the seam.
-      const inFirstPart = bytes.indexOf(LF, index);
-      tail += (inFirstPart < 0 ? capacityBytes + bytes.indexOf(LF) : inFirstPart) - index + 1;
-      return tail;
-    },
-    lines(from) {
-      let lines = 0;
-      for (let at = from; at < head; at++) if (bytes[at % capacityBytes] === LF) lines += 1;
-      return lines;
-    },
+    truncatedEvents: () => state.cutEvents - cutBefore,
   };
 }
 
@@ -286,7 +174,7 @@ function writeEvent(ring: Ring, event: Uint8Array): void {
     at = newline + 1;
   }
   ring.write(event.subarray(at));
-  ring.write(LINE_END);
+  ring.endLine();
 }
 
 function withoutLineEnd(event: Uint8Array): Uint8Array {

@@ -3,7 +3,7 @@
  *
  * Each filter reads each of its sources through a cursor of its own, so that a slow or restarted filter
  * never moves another one's place. What can be read again (files) is read where it lies; what cannot (sockets,
- * pipes, directory watches) goes through an inbox first and is read from there. The engine sees no difference.
+ * pipes, directory watches) is first written to an inbox and read from there. The engine sees no difference.
  */
 
 /** A cursor's place as plain JSON, kept across restarts; each kind of source knows its own shape. */
@@ -58,13 +58,18 @@ export interface Cursor {
   skipping: boolean;
   /** True when everything that the source will ever hold has been read; only bounded sources get there. */
   ended(): boolean;
-  /** The place to come back to after a restart; `undefined` where the source cannot be read again. */
+  /** The place to come back to after a restart, and what was counted up to it; `undefined` where there is no way back. */
   position(): Position | undefined;
-  /** Events that this cursor will never see because a bounded buffer had to drop them; only grows. */
+  /** Events that this cursor will never see because a bounded buffer had to drop them; only grows, over restarts too. */
   lostEvents(): number;
-  /** Events that the source had to cut before this cursor could read or lose them; only grows. */
+  /** Events that the source had to cut before this cursor could read or lose them; only grows, over restarts too. */
   cutEvents(): number;
-  /** Gives the place up: the source does not wait for it any more, and it is not read again; what is held is lost. */
+  /** What had been lost and cut at the saved place from which this cursor goes on; absent: nothing. */
+  readonly countsBefore?: { readonly lostEvents: number; readonly cutEvents: number };
+  /**
+   * Gives the place up: the source does not wait for it any more, and it is not read again. What is held is lost, but for what a source
+   * that has ended keeps for the next run.
+   */
   close(): void;
 }
 

@@ -181,7 +181,7 @@ export function createWatchSource(
       }
       if (!isClosed) rescanning = setInterval(rescan, rescanMs);
     },
-    cursor: () => inbox.cursor(),
+    cursor: inbox.cursor,
     onData: (wake) => inbox.onData(wake),
     onNotice: (tell) => notices.onNotice(tell),
     async close() {

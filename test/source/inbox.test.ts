@@ -1,11 +1,11 @@
 /**
- * The inbox against a simple model of it, and its promises one by one.
+ * The promises of an inbox one by one; `inboxmodel.test.ts` has them all together, `ringfile.test.ts` those of its file.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createInbox } from '../../host/source/inbox.js';
 import type { Cursor } from '../../host/source/source.js';
-import { createRandom, readText } from './reading.js';
+import { readText } from './reading.js';
 
 const bytesOf = (text: string) => Buffer.from(text, 'latin1');
 
@@ -156,71 +156,6 @@ test('an inbox that could not hold one event is refused', () => {
     () => createInbox({ capacityBytes: 10, eventBytesMax: 10 }),
     /more than one event of 10 bytes/,
   );
-});
-
-/** The inbox as a list of lines and, for each cursor, the number of its line and the place in it. */
-interface Model {
-  readonly lines: string[];
-  oldest: number;
-  readonly cursors: { readonly cursor: Cursor; line: number; offset: number; lost: number }[];
-}
-
-function modelAppend(model: Model, line: string, capacityBytes: number): void {
-  model.lines.push(line);
-  const held = () => model.lines.slice(model.oldest).reduce((sum, { length }) => sum + length, 0);
-  while (held() > capacityBytes) {
-    for (const place of model.cursors) {
-      if (place.line !== model.oldest) continue;
-      if (place.offset === 0) place.lost += 1;
-      place.line += 1;
-      place.offset = 0;
-    }
-    model.oldest += 1;
-  }
-}
-
-function modelUnread({ lines }: Model, place: Model['cursors'][number]): string {
-  return lines.slice(place.line).join('').slice(place.offset);
-}
-
-test('whatever is appended and read in whatever order, it does what the model does', () => {
-  for (const seed of [1, 2, 3, 4, 5, 6]) {
-    const random = createRandom(seed);
-    const [capacityBytes, eventBytesMax] = [40 + random(200), 4 + random(35)];
-    const inbox = createInbox({ capacityBytes, eventBytesMax });
-    const model: Model = { lines: [], oldest: 0, cursors: [] };
-    for (let step = 0; step < 5000; step += 1) {
-      const where = `seed ${seed} step ${step}`;
-      if (model.cursors.length < 3 && random(500) === 0) {
-        model.cursors.push({ cursor: inbox.cursor(), line: model.oldest, offset: 0, lost: 0 });
-      }
-      if (random(2) === 0) {
-        const event = Array.from({ length: random(eventBytesMax + 10) }, () =>
-          String.fromCharCode(97 + random(26)),
-        ).join('');
-        inbox.append(bytesOf(event));
-        if (event !== '') modelAppend(model, `${event.slice(0, eventBytesMax)}\n`, capacityBytes);
-      }
-      const place = model.cursors[random(3)];
-      if (place === undefined) continue;
-      const unread = modelUnread(model, place);
-      const read = readUpTo(place.cursor, random(60));
-      assert.is(read, unread.slice(0, read.length), where);
-      assert.is(place.cursor.lostEvents(), place.lost, where);
-      const moved = random(3) === 0 ? 0 : random(read.length + 1);
-      // As the batches do it: whoever stops within an event passes over the rest of it.
-      place.cursor.skipping = moved > 0 && read[moved - 1] !== '\n';
-      place.cursor.advance(moved);
-      place.offset += moved;
-      while (place.line < model.lines.length && place.offset >= (model.lines[place.line] as string).length) {
-        place.offset -= (model.lines[place.line] as string).length;
-        place.line += 1;
-      }
-      if (place.offset === 0) assert.not(place.cursor.skipping, where);
-    }
-    for (const place of model.cursors)
-      assert.is(readText(place.cursor), modelUnread(model, place), `seed ${seed}`);
-  }
 });
 
 test('a place is read again as long as nothing was written over it', () => {
