@@ -54,6 +54,8 @@ export interface Config {
   readonly appliance: string;
   /** Folder for positions and the host's own broker. */
   readonly data: string;
+  /** Where the inboxes of sources that cannot be read again lie; absent: on a tmpfs, where there is one. */
+  readonly inboxes?: string;
   /** Absent: the host starts a broker of its own. */
   readonly nats?: NatsConfig;
   readonly sources: readonly SourceConfig[];
@@ -140,6 +142,7 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
   return {
     appliance: parsed.appliance ?? applianceName(facts.hostname),
     data: parsed.data ?? dataFolder(facts),
+    ...(parsed.inboxes === undefined ? {} : { inboxes: parsed.inboxes }),
     ...(parsed.nats ? { nats: parsed.nats } : {}),
     sources: parsed.sources.map(([sourceName, source]) => ({ name: sourceName, ...source })),
     filters: parsed.filters.map(([instance, { filter, from, timezone, format, config }]) => ({
@@ -299,6 +302,7 @@ function configSchema(folder: string) {
   const whole = object({
     appliance: v.exactOptional(name()),
     data: optionalPath,
+    inboxes: optionalPath,
     nats: v.exactOptional(nats),
     sources: named('sources', sourceSchema(path), 1, SOURCES_MAX),
     filters: named('filters', filter, 1, FILTERS_MAX),

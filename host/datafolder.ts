@@ -70,7 +70,7 @@ function checkFormat(folder: string): void {
 }
 
 /** One folder after the other: `recursive` never returns where a parent takes no folders, as in /proc. */
-function makeFolder(folder: string): void {
+export function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   if (dirname(folder) !== folder) makeFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o700 });

@@ -192,7 +192,7 @@ function needFile(path: string): void {
 function restartNeeded(next: Config, started: Config): string[] {
   const lines: string[] = [];
   const add = (what: string, how = 'changed') => lines.push(`${what}: ${how}; it needs a restart`);
-  for (const key of ['appliance', 'data', 'nats', 'sources', 'limits'] as const)
+  for (const key of ['appliance', 'data', 'inboxes', 'nats', 'sources', 'limits', 'disk'] as const)
     if (!isDeepStrictEqual(next[key], started[key])) add(key);
   const gone = new Map(started.filters.map((filter) => [filter.instance, filter]));
   for (const { instance, from, format } of next.filters) {

@@ -244,6 +244,7 @@ host.after.each(async ({ folder }) => {
 function writeConfig(folder: string, part: object): void {
   const config = {
     data: 'data',
+    inboxes: 'inboxes',
     sources: { a: { file: 'auth.log' } },
     filters: { 'ssh-auth': { from: ['a'] } },
   };

@@ -77,7 +77,7 @@ test('what is left out has a default', () => {
   const config = parse({});
   assert.is(config.appliance, 'fw-example-com');
   assert.is(config.data, '/home/weir/.local/state/weir');
-  assert.is(config.nats, undefined);
+  assert.equal([config.nats, config.inboxes], [undefined, undefined]);
   assert.equal(config.limits, {
     memoryBytes: MEMORY_BYTES_DEFAULT,
     spoolBytes: SPOOL_BYTES_DEFAULT,
@@ -90,6 +90,7 @@ test('relative paths are relative to the folder of the config', () => {
   const config = parse(
     {
       data: 'state',
+      inboxes: 'run',
       nats: { servers: ['tls://b:4222'], creds: './b.creds', tls: { ca: 'ca.pem', key: '/k.pem' } },
       sources: {
         auth: { file: ['logs/*.log', '/abs.log'] },
@@ -100,6 +101,7 @@ test('relative paths are relative to the folder of the config', () => {
     '/srv/weir/weir.json',
   );
   assert.is(config.data, '/srv/weir/state');
+  assert.is(config.inboxes, '/srv/weir/run');
   assert.equal(config.nats, {
     servers: ['tls://b:4222'],
     creds: '/srv/weir/b.creds',
@@ -154,6 +156,8 @@ const REFUSED = `
   sources.auth.syslog: expected an address for udp, tcp or both, found {} (an object)
 {"data":7}
   data: expected a path, found 7 (a number)
+{"inboxes":true}
+  inboxes: expected a path, found true (a boolean)
 {"limits":{"memory":96}}
   limits.memory: expected a size such as "176MiB", found 96 (a number)
 {"limits":{"memory":"9MB"}}
@@ -167,7 +171,7 @@ const REFUSED = `
 
 test('an error names the file, the key, what was expected and what was found', () => {
   const cases = REFUSED.split('\n{').slice(1);
-  assert.is(cases.length, 25);
+  assert.is(cases.length, 26);
   for (const refused of cases) {
     const [part, line] = refused.split('\n  ');
     assert.is(problem(JSON.parse(`{${part}`)), line);

@@ -79,6 +79,7 @@ test('a host of which no filter is left stops, so that who supervises it starts 
   await buildEndless(folder);
   const config = {
     data: 'data',
+    inboxes: 'inboxes',
     limits: { cpu: CPU_SHARE_MAX },
     appliance: 'fw-none',
     nats: { servers: [broker.url] },

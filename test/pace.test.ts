@@ -71,6 +71,7 @@ test('a host with a share keeps to it under an endless stream of events', async 
   const folder = await temporaryFolder();
   const config = {
     data: 'data',
+    inboxes: 'inboxes',
     sources: {
       endless: { command: ['/usr/bin/yes', JSON.stringify({ a: 'x', list: [1, [2]], text: 'y' })] },
     },

@@ -65,7 +65,7 @@ run.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }))
 function writeConfig(folder: string, config: object): void {
   writeFileSync(
     join(folder, 'weir.json'),
-    JSON.stringify({ data: 'data', limits: { cpu: CPU_SHARE_MAX }, ...config }),
+    JSON.stringify({ data: 'data', inboxes: 'inboxes', limits: { cpu: CPU_SHARE_MAX }, ...config }),
   );
 }
 
