@@ -106,12 +106,15 @@ function standingBytes({ memory, memoryBytes }: Manifest): number {
   return memoryBytes + memory.static + memory.state + memory.scratch;
 }
 
-/** A source that cannot be read again: its inbox, and what its connections or pipe have in hand. Files are read in place. */
+/**
+ * A source that cannot be read again: its inbox, in memory and once more in its file, which is memory on a tmpfs, and what its connections or
+ * pipe have in hand. Files are read in place.
+ */
 function sourceTerm(source: SourceConfig): Term {
   const { name, kind } = source;
   const isTcp = kind === 'syslog' && source.tcp !== undefined;
   const feeds = isTcp ? SYSLOG_CONNECTIONS_MAX : kind === 'stdin' || kind === 'command' ? 1 : 0;
-  return { owner: `source ${name}`, bytes: INBOX_BYTES + feeds * FEED_BYTES };
+  return { owner: `source ${name}`, bytes: 2 * INBOX_BYTES + feeds * FEED_BYTES };
 }
 
 export interface Watermark {

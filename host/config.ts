@@ -287,7 +287,7 @@ function configSchema(folder: string) {
     config: v.exactOptional(v.pipe(plainObject('an object'), v.rawCheck(checkSize))),
   });
   const limits = object({
-    memory: v.exactOptional(textAs('a size such as "176MiB"', readSize)),
+    memory: v.exactOptional(textAs('a size such as "192MiB"', readSize)),
     spool: v.exactOptional(textAs('a size from 1MiB to 64GiB, such as "64MiB"', readSpool)),
     cpu: v.exactOptional(v.custom<number>(isShare, 'a number of cores from 0.01 to 64, such as 0.25')),
     records: v.exactOptional(

@@ -117,7 +117,7 @@ export const OUTPUT_BATCH_BYTES_MAX = 8 * MiB;
 /** All memory of one filter, whatever its manifest says. */
 export const FILTER_MEMORY_BYTES_MAX = 64 * MiB;
 /** Default of `limits.memory`, for the whole process: fits what runs without a config, on an appliance of 256 MiB. */
-export const MEMORY_BYTES_DEFAULT = 176 * MiB;
+export const MEMORY_BYTES_DEFAULT = 192 * MiB;
 /**
  * The process without its heap, filters, inboxes and queue. Measured (Node 20, x86-64, 150 MB to 1 GB through one to four filters
  * to a broker): 49 MiB are pages of Node's own program, up to 11 more are compiled filters, gzip, stacks and the allocator's.
@@ -140,7 +140,7 @@ export const BATCH_BYTES_MAX = 16 * MiB;
 
 /** One syslog message, one line of a child process or of stdin; longer ones are cut here, and counted. */
 export const INBOX_EVENT_BYTES_MAX = 64 * KiB;
-/** The inbox of one source that cannot be read again. */
+/** The inbox of one source that cannot be read again: a ring in memory, and as much in its file. */
 export const INBOX_BYTES = 4 * MiB;
 
 /** Syslog over TCP: connections at once, and how long one may stay silent. */

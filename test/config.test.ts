@@ -159,9 +159,9 @@ const REFUSED = `
 {"inboxes":true}
   inboxes: expected a path, found true (a boolean)
 {"limits":{"memory":96}}
-  limits.memory: expected a size such as "176MiB", found 96 (a number)
+  limits.memory: expected a size such as "192MiB", found 96 (a number)
 {"limits":{"memory":"9MB"}}
-  limits.memory: expected a size such as "176MiB", found "9MB" (a string)
+  limits.memory: expected a size such as "192MiB", found "9MB" (a string)
 {"limits":[]}
   limits: expected an object with the keys memory, spool, cpu, records, found [] (a list)
 {"nats":{"servers":["ws://h:80"]}}

@@ -128,7 +128,7 @@ wrapper('more resident memory than the limit is told', async ({ broker, folder, 
   await until(() => output().includes(' are resident'), WAIT_MS, 'the line');
   child.kill('SIGTERM');
   assert.is(await exited, 0, output());
-  assert.match(output(), /\nweir: memory: [\d.]+ MiB are resident, more than limits\.memory of 176\.0 MiB\n/);
+  assert.match(output(), /\nweir: memory: [\d.]+ MiB are resident, more than limits\.memory of 192\.0 MiB\n/);
 });
 
 wrapper('the numbers of the command are those that the budget counts', () => {

@@ -34,7 +34,7 @@ weir.dead.APPLIANCE.FILTER; after more faults than its manifest forgives the ver
 
 Exit code: 0 after an orderly stop, 1 when a filter was taken out or something could not be stored, 2 for a wrong option.
 
-Memory and processor time are limited by limits.memory (the whole process, 176 MiB unless told otherwise) and limits.cpu (in cores,
+Memory and processor time are limited by limits.memory (the whole process, 192 MiB unless told otherwise) and limits.cpu (in cores,
 0.25 unless told otherwise); the sum of what the config needs is printed, and refused when it is more.
 
 Without nats.servers in the config a nats-server of its own is started on loopback; "weir tap" finds it, with
