@@ -312,6 +312,15 @@ run(
       ],
       [{ ...base, data: 'auth.log' }, /DATA_UNWRITABLE/],
       [
+        {
+          ...base,
+          inboxes: '/proc/inboxes',
+          sources: { s: { syslog: { tcp: '127.0.0.1:0' } } },
+          filters: { 'ssh-auth': { from: ['s'] } },
+        },
+        /INBOX_UNWRITABLE: inboxes: \/proc\/inboxes\/weir-.*: expected a folder for this user alone, found ENOENT.*; make room there/,
+      ],
+      [
         { ...base, nats: { servers: [broker.url], creds: 'missing.creds' } },
         /CREDENTIALS_UNREADABLE: nats\.creds: .*missing\.creds: expected a readable file, found ENOENT;/,
       ],
