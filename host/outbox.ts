@@ -5,7 +5,6 @@
  * to emit them. What a disk does not take waits here, and the filter is not called meanwhile: files wait, inboxes drop
  * their oldest.
  */
-import type { Ledger } from './filter/abi.js';
 import { OUTBOX_ROWS_MAX } from './limits.js';
 import { messageEntry, type SpooledMessage } from './spool/payload.js';
 import { commitEntry, type Done, type Row } from './spool/rows.js';
@@ -16,9 +15,9 @@ export interface Outbox {
   send(message: SpooledMessage): void;
   note(row: Row): void;
   /** Writes what is here, if there is a message in it, or much else; called between two calls of the filter. */
-  commit(filter: string, ledger: Ledger): void;
+  commit(after: () => After): void;
   /** Writes what is here, whatever it is; false when the disk does not take it. */
-  commitAll(filter: string, ledger: Ledger): boolean;
+  commitAll(after: () => After): boolean;
   /** True when the filter must not be called: there is no room for what it would emit. */
   isFull(): boolean;
   /** Something was done since the last checkpoint that it would have to include. */
@@ -32,6 +31,9 @@ export interface Outbox {
   /** Number of the last entry. */
   last(): number;
 }
+
+/** Where what was done has led. */
+export type After = Pick<Done, 'filter' | 'ledger' | 'positions'>;
 
 export interface OutboxOptions {
   readonly spool: Spool;
@@ -50,9 +52,9 @@ export function createOutbox({ spool, space, onAppended }: OutboxOptions): Outbo
   let behind = spool.last();
   let previous: Done | undefined;
 
-  function write(filter: string, ledger: Ledger): boolean {
+  function write(after: () => After): boolean {
     const sent = messages.map(({ stream, seq, records, events }) => ({ stream, seq, records, events }));
-    const done: Done = { filter, behind, rows, ledger, messages: sent };
+    const done: Done = { ...after(), behind, rows, messages: sent };
     const commit = commitEntry({ ...done, ...(previous ? { previous } : {}) });
     if (!space.append(spool, [...messages.map(messageEntry), commit])) return false;
     previous = done;
@@ -76,10 +78,10 @@ export function createOutbox({ spool, space, onAppended }: OutboxOptions): Outbo
     calls: () => calls,
     bytes: () => bytes,
     isDirty: () => isDirty,
-    commit(filter, ledger) {
-      if (messages.length > 0 || rows.length >= OUTBOX_ROWS_MAX) write(filter, ledger);
+    commit(after) {
+      if (messages.length > 0 || rows.length >= OUTBOX_ROWS_MAX) write(after);
     },
-    commitAll: (filter, ledger) => (messages.length === 0 && rows.length === 0) || write(filter, ledger),
+    commitAll: (after) => (messages.length === 0 && rows.length === 0) || write(after),
     isFull: () => space.isFull() || messages.length > 0,
     mark() {
       behind = spool.last();

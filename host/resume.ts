@@ -168,7 +168,9 @@ function callOf({ slot, cursors }: Running, row: BatchRow): BatchCall | undefine
 const LF = 10;
 
 function moveBehind({ cursors }: Running, { source, place, moved, isTruncated }: BatchRow | DeadRow): void {
-  cursors.get(source)?.goTo({ ...place, offset: place.offset + moved }, isTruncated);
+  // A cursor that is not of files was opened where it was after all of it.
+  if (place.file !== undefined)
+    cursors.get(source)?.goTo({ ...place, offset: place.offset + moved }, isTruncated);
 }
 
 /** What the host had counted. */

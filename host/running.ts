@@ -13,7 +13,7 @@ import { createShed, type Shed } from './shed.js';
 import { createPack, type Pack, type PackedFilter } from './pack.js';
 import { createDeadLetters, type DeadLetter, type DeadLetters } from './deadletters.js';
 import { createTally, type Span, type Tally } from './ledger.js';
-import type { Outbox } from './outbox.js';
+import type { After, Outbox } from './outbox.js';
 import type { BatchRow, Row } from './spool/rows.js';
 import { encodeRecord, LEDGER_STREAM } from './wire.js';
 
@@ -193,8 +193,20 @@ export function addLedger({ slot, add }: Running, record: Parameters<typeof enco
 }
 
 /** Writes what is in the outbox, where there is a message in it. */
-export function commit({ outbox, slot }: Running): void {
-  outbox.commit(slot.filter().label, slot.ledger());
+export function commit(filter: Running): void {
+  filter.outbox.commit(() => afterwards(filter));
+}
+
+/** Writes what is in the outbox; false when the disk does not take it. */
+export function commitAll(filter: Running): boolean {
+  return filter.outbox.commitAll(() => afterwards(filter));
+}
+
+function afterwards({ slot, cursors }: Running): After {
+  const positions = [...cursors]
+    .filter(([, cursor]) => cursor.lastPlace().file === undefined)
+    .map(([source, cursor]) => [source, cursor.position()]);
+  return { filter: slot.filter().label, ledger: slot.ledger(), positions: Object.fromEntries(positions) };
 }
 
 /** Whose records a version's are, on the wire. */

@@ -23,7 +23,7 @@ import {
   OUTBOX_ROWS_MAX,
 } from './limits.js';
 import { createOutbox, type Outbox } from './outbox.js';
-import type { Running } from './running.js';
+import { commitAll, type Running } from './running.js';
 import { goOn, type Since, standingOf } from './resume.js';
 import type { Position } from './source/source.js';
 import { createSpoolSpace, type SpoolSpace } from './spool/space.js';
@@ -39,6 +39,8 @@ interface Kept {
   readonly folder: CheckpointFolder;
   readonly checkpoint: { readonly head: Head; readonly memory: Uint8Array } | undefined;
   readonly spool: Spool;
+  /** What it holds behind the checkpoint, until it is done again. */
+  since: Since;
   readonly outbox: Outbox;
   readonly courier: Courier;
   /** Entries of the spool up to this one are in both checkpoints. */
@@ -110,7 +112,7 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     one.isWanted = true;
     if (!running || running.slot.isRecovering() || one.saving) return;
     running.pack.cut();
-    if (!one.outbox.commitAll(running.slot.filter().label, running.slot.ledger())) return;
+    if (!commitAll(running)) return;
     const { standing, memory } = standingOf(running);
     const { loaded } = versions.get(instance) as Installed;
     const done = () => {
@@ -173,7 +175,10 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     toStart: (instance) => of(instance).installed,
     outbox: (instance) => of(instance).outbox,
     couriers: () => [...kept.values()].map(({ courier }) => courier),
-    position: (instance, source) => of(instance).checkpoint?.head.standing.positions[source],
+    position(instance, source) {
+      const { checkpoint, since } = of(instance);
+      return since.commits.at(-1)?.positions[source] ?? checkpoint?.head.standing.positions[source];
+    },
     resume(started) {
       engine = started;
       for (const [instance, one] of kept) {
@@ -182,8 +187,8 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
           ? { standing: one.checkpoint.head.standing, memory: one.checkpoint.memory }
           : asStarted(running);
         const isOther = standing.isOut || standing.filter !== running.slot.filter().label;
-        const since = sinceOf(one.spool, standing.through);
-        const { isExact, lostEvents } = goOn(running, standing, isOther ? NO_MEMORY : memory, since);
+        const { isExact, lostEvents } = goOn(running, standing, isOther ? NO_MEMORY : memory, one.since);
+        one.since = { messages: [], commits: [] };
         if (!isExact && !standing.isOut) notice(notExact(instance, lostEvents));
         save(instance, one, false);
       }
@@ -253,6 +258,7 @@ function openKept(one: Installed, options: OpenOptions): Kept {
     folder,
     checkpoint,
     spool,
+    since: sinceOf(spool, through),
     outbox,
     courier,
     through: { older: through, newer: through },

@@ -9,7 +9,7 @@
  * A source that can wait asks `freeBytes` first and then loses nothing.
  *
  * With a file its bytes are there for the next process when this one is killed: what was appended is in the file before
- * anybody reads it, and before the next callback of the event loop runs. Many events that come together cost one write.
+ * anybody reads it, and before the event loop waits for more. Many events that come together cost one write.
  *
  * It never grows, never holds a part of an event, and never moves a cursor to anywhere but the start of an event.
  */
@@ -122,7 +122,7 @@ export function createInbox({ capacityBytes, eventBytesMax, file: fileOptions }:
   function flushSoon(): void {
     if (!file || isFlushDue) return;
     isFlushDue = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       isFlushDue = false;
       file.flush();
     });

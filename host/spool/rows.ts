@@ -4,7 +4,7 @@
  * came of it; what came of nothing that was published need not be known.
  */
 import type { Ledger } from '../filter/abi.js';
-import type { ReadPlace } from '../source/source.js';
+import type { Position, ReadPlace } from '../source/source.js';
 import type { WireRecord } from '../wire.js';
 import type { Entry } from './entry.js';
 import { readJson } from './payload.js';
@@ -63,6 +63,8 @@ export interface Done {
   readonly rows: readonly Row[];
   /** The filter's counters after it. */
   readonly ledger: Ledger;
+  /** Where its cursors were then, by source, but for those of files, which the rows tell. */
+  readonly positions: Readonly<Record<string, Position>>;
   /** The messages that came of it, beside which it lies. */
   readonly messages: readonly SentMessage[];
 }
@@ -93,6 +95,7 @@ function isDone(value: Partial<Done> | undefined): value is Done {
     Number.isSafeInteger(value.behind) &&
     Array.isArray(value.rows) &&
     Array.isArray(value.messages) &&
-    typeof value.ledger === 'object'
+    typeof value.ledger === 'object' &&
+    typeof value.positions === 'object'
   );
 }

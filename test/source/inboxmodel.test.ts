@@ -3,6 +3,7 @@
  */
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turnEnd } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createInbox, type Inbox, type InboxOptions } from '../../host/source/inbox.js';
@@ -194,10 +195,10 @@ function createTrial(options: InboxOptions, random: Random, folder: string | und
   }
 
   return {
-    /** Some steps without an end of the callback in which they are, and then one. */
+    /** Some steps in one turn of the event loop. */
     async turn(where: string) {
       for (let steps = random(4); steps >= 0; steps -= 1) step(where);
-      await null;
+      await turnEnd();
       model.flush();
     },
     end(where: string) {

@@ -3,6 +3,7 @@
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { setImmediate as turnEnd } from 'node:timers/promises';
 import { createInbox, type Inbox } from '../../host/source/inbox.js';
 import { createNotices } from '../../host/source/notices.js';
 import type { Position } from '../../host/source/source.js';
@@ -22,10 +23,10 @@ export function open(path: string, options = SMALL): Opened {
   return { inbox: createInbox({ ...options, file: { path, notices: said } }), notices };
 }
 
-/** Appends what comes in one callback of the event loop. */
+/** Appends what comes in one turn of the event loop. */
 export async function arrive(inbox: Inbox, events: readonly string[]): Promise<void> {
   for (const event of events) inbox.append(Buffer.from(event));
-  await null;
+  await turnEnd();
 }
 
 export const saved = (position: Position): Position => JSON.parse(JSON.stringify(position));
