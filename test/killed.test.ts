@@ -68,7 +68,7 @@ async function started(folder: string): Promise<Running> {
   return host;
 }
 
-test('every line that was in the inbox when the host was killed comes out after it', async () => {
+test('every line that was in the inbox when the host was killed comes out once, in order', async () => {
   const seed = Date.now() % 1_000_000;
   console.log(`note: seed ${seed}`);
   const random = createRandom(seed);
@@ -126,7 +126,7 @@ test('every line that was in the inbox when the host was killed comes out after 
 
   const last = await started(folder);
   await allPublished().catch(() => {});
-  assert.equal(await missing(), []);
+  assert.equal(await published(), held, 'each line once, in the order of the inbox');
   last.child.kill('SIGTERM');
   assert.is(await last.exited, 0, last.err());
 
@@ -173,14 +173,13 @@ test('standard input: what a killed run had not told comes before what is new, a
     (await records('selected')).map(({ n }) => n),
     [1, 2, 3, 4, 5, 6],
   );
-  assert.equal(
-    (await records('ledger')).map((ledger) => [ledger.in, ledger.lost]),
-    [
-      [5, {}],
-      [0, {}],
-      [1, {}],
-    ],
+  // The killed run may have come so far that it told its own.
+  const ledgers = await records('ledger');
+  assert.is(
+    ledgers.reduce((sum, ledger) => sum + (ledger.in as number), 0),
+    6,
   );
+  assert.ok(ledgers.every(({ lost }) => Object.keys(lost as object).length === 0));
   await broker.stop();
   await remove();
 });
