@@ -246,7 +246,7 @@ export const CHECKPOINT_SPOOL_BYTES = 32 * MiB;
 /** The memory of one filter and what it has read, 4,096 places at most. */
 export const CHECKPOINT_BYTES_MAX = FILTER_MEMORY_BYTES_MAX + 4 * MiB;
 /** Messages in memory on their way from the spool to the broker: bytes of all filters, at least so many of each, and their number. */
-export const COURIER_BYTES = 8 * MiB;
+export const COURIER_BYTES = 2 * MiB;
 export const COURIER_BYTES_MIN = 256 * KiB;
 export const COURIER_MESSAGES_MAX = 256;
 /** Messages published and not yet acknowledged. */

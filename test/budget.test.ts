@@ -70,8 +70,8 @@ test('every term is there once, with its owner, and they add up', () => {
   assert.is(bytesOf(terms, 'source udp'), 8 * MIB, 'the inbox, and its file on a tmpfs');
   assert.is(bytesOf(terms, 'source in'), 8 * MIB + 192 * KIB);
   assert.is(bytesOf(terms, 'source tcp'), 8 * MIB + 32 * 192 * KIB);
-  // Of three filters: 8 MiB on their way, and one message more of each.
-  assert.is(bytesOf(terms, 'queue'), 8 * MIB + 3 * 256 * KIB);
+  // Of three filters: 2 MiB on their way, and one message more of each.
+  assert.is(bytesOf(terms, 'queue'), 2 * MIB + 3 * 256 * KIB);
   assert.is(
     sumBytes,
     terms.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -106,7 +106,7 @@ test('a config fits to the byte, and one that does not is refused with every ter
   for (const heapBytes of [HEAP_BYTES, UNBOUNDED]) {
     assert.match(
       refusalOf(() => budget(sumBytes - 1, heapBytes), 'MEMORY_BUDGET'),
-      /^limits\.memory: expected at least [\d.]+ MiB = process 60\.0 MiB \+ heap 54\.0 MiB \+ ssh-auth [\d.]+ MiB \+ swap [\d.]+ MiB \+ queue 8\.3 MiB, found [\d.]+ MiB$/,
+      /^limits\.memory: expected at least [\d.]+ MiB = process 60\.0 MiB \+ heap 54\.0 MiB \+ ssh-auth [\d.]+ MiB \+ swap [\d.]+ MiB \+ queue 2\.3 MiB, found [\d.]+ MiB$/,
     );
   }
 });

@@ -308,7 +308,7 @@ run(
       ],
       [
         { ...base, limits: { memory: '96MiB' } },
-        /MEMORY_BUDGET: limits\.memory: expected at least [\d.]+ MiB = process .* \+ ssh-auth .* \+ queue 8\.\d MiB, found 96\.0 MiB; raise limits\.memory/,
+        /MEMORY_BUDGET: limits\.memory: expected at least [\d.]+ MiB = process .* \+ ssh-auth .* \+ queue 2\.\d MiB, found 96\.0 MiB; raise limits\.memory/,
       ],
       [{ ...base, data: 'auth.log' }, /DATA_UNWRITABLE/],
       [

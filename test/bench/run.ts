@@ -4,6 +4,7 @@
  * `npm run bench -- NAME...` runs some jobs only. Speeds are of this machine at this time: compare the ratios.
  */
 import { arch, cpus } from 'node:os';
+import { backlogJob } from './backlog.js';
 import { SEED } from './data.js';
 import { fileJob } from './filejob.js';
 import { FILE_JOBS } from './jobs.js';
@@ -22,6 +23,7 @@ export interface Row {
 const JOBS: Readonly<Record<string, () => Promise<Row>>> = {
   ...Object.fromEntries(Object.entries(FILE_JOBS).map(([name, job]) => [name, () => fileJob(job)])),
   publish: publishJob,
+  backlog: backlogJob,
   swap: swapJob,
   neighbour: neighbourJob,
   memory: memoryJob,

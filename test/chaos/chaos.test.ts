@@ -1,0 +1,34 @@
+/**
+ * Each scenario of `npm run chaos` in a short form.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { brokerAvailable } from '../broker.js';
+import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
+import { canMount, damagedBytes, troubledDisk } from './disks.js';
+import { killsOfTheHost, type ScenarioResult } from './kills.js';
+
+const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+console.log(`note: seed ${seed}`);
+
+async function same(scenario: Promise<ScenarioResult>): Promise<void> {
+  const { differences, messages, scenario: name } = await scenario;
+  assert.equal(differences, [], name);
+  assert.ok(messages > 0, 'something was compared');
+}
+
+const chaos = suite('chaos');
+chaos('a host that is killed at any moment tells what an undisturbed one tells', () =>
+  same(killsOfTheHost(6, seed)),
+);
+chaos('so does one whose broker is killed', () => same(killsOfTheBroker(2, seed)));
+chaos('so does one whose broker is away until the end', () => same(brokerAway(seed)));
+chaos('so do both killed together', () => same(bothKilled(2, seed)));
+chaos('what a broker has lost comes again, or is told by number', () => same(brokerWiped(seed)));
+chaos('what a damaged byte costs is told', () => same(damagedBytes(3, seed)));
+if (await canMount()) {
+  chaos('a full disk costs time', () => same(troubledDisk('full', seed)));
+  chaos('so does one that is read-only now and then', () => same(troubledDisk('read-only', seed)));
+}
+
+if (brokerAvailable()) chaos.run();
