@@ -16,6 +16,7 @@ import {
   type EngineFilter,
   feed,
   type FilterEvent,
+  isHeld,
   type Running,
   type RunningOptions,
   tellLedger,
@@ -33,6 +34,8 @@ export interface EngineOptions extends Omit<RunningOptions, 'appliance'> {
   /** Those without an outbox of their own hand over to `send`. */
   readonly filters: readonly (Omit<EngineFilter, 'outbox'> & Partial<Pick<EngineFilter, 'outbox'>>)[];
   readonly send?: (message: SpooledMessage) => void;
+  /** A clock that nobody sets, for how long sources are quiet; absent: the one of `nowMs`. */
+  readonly steadyMs?: () => number;
 }
 
 export interface EngineTotals {
@@ -79,7 +82,7 @@ export interface Engine {
 }
 
 export function createEngine(options: EngineOptions): Engine {
-  const { send = () => {}, batchBytes } = options;
+  const { send = () => {}, batchBytes, steadyMs } = options;
   const running = options.filters.map((filter) =>
     createRunning(options, { outbox: directOutbox(send), ...filter }),
   );
@@ -96,7 +99,7 @@ export function createEngine(options: EngineOptions): Engine {
     let isBusy = false;
     for (const cursor of filter.lanes) {
       if (filter.slot.isOut() || filter.slot.isRecovering()) break;
-      if (feed(filter, cursor, batchBytes, nowMs)) isBusy = true;
+      if (feed(filter, cursor, batchBytes, nowMs, steadyMs?.() ?? nowMs)) isBusy = true;
     }
     return isBusy;
   }
@@ -126,15 +129,16 @@ export function createEngine(options: EngineOptions): Engine {
       tellLedgers(nowMs);
       let isBusy = false;
       for (const filter of running) {
-        if (filter.outbox.isFull()) continue;
+        if (isHeld(filter)) continue;
         if (turnOf(filter, nowMs)) isBusy = true;
         commit(filter);
       }
       return isBusy;
     },
     tick(nowMs) {
-      for (const { slot, quietSinceMs, outbox } of running) {
-        const isQuiet = nowMs - quietSinceMs >= QUIET_MS && !outbox.isFull();
+      for (const filter of running) {
+        const { slot, quietSinceMs } = filter;
+        const isQuiet = (steadyMs?.() ?? nowMs) - quietSinceMs >= QUIET_MS && !isHeld(filter);
         if (isQuiet && !slot.isOut() && !slot.isRecovering()) slot.call({ kind: 'tick', nowMs });
         slot.rest(nowMs);
       }

@@ -49,9 +49,14 @@ function isHead(value: unknown): value is Head {
     typeof head.module === 'string' &&
     typeof standing?.filter === 'string' &&
     Number.isSafeInteger(standing.through) &&
-    [standing.counters, standing.total, standing.positions, standing.streams, standing.tally].every(
-      (part) => typeof part === 'object' && part !== null,
-    ) &&
+    [
+      standing.counters,
+      standing.total,
+      standing.positions,
+      standing.streams,
+      standing.tally,
+      standing.leftOut,
+    ].every((part) => typeof part === 'object' && part !== null) &&
     Array.isArray(standing.globals)
   );
 }

@@ -190,6 +190,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
     filters,
     ...(config.limits.recordsMax === undefined ? {} : { recordsMax: config.limits.recordsMax }),
     keepsReads: true,
+    steadyMs: () => performance.now(),
     onFilterEvent: (instance, event) => {
       const text = filterEventText(event);
       if (event.kind === 'fault') faults.tell(instance, text);
@@ -222,7 +223,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
     checkMemory: (ones, kept) => void checkBudget(config, ones, kept),
     tell(instance, line) {
       changed.add(instance);
-      tell(instance, `swapped: ${line}`);
+      status.tell(instance, `swapped: ${line}`);
     },
   });
   /** Filters of which what was done before does not lead to what they are now. */
@@ -297,7 +298,9 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
     },
     async handle(request) {
       try {
-        return [await versions.swapFiles(request.filter, request.module, request.manifest)];
+        const line = await versions.swapFiles(request.filter, request.module, request.manifest);
+        print(`filter ${request.filter}: swapped: ${line}`);
+        return [line];
       } catch (error) {
         // Also here: who tried to change what runs is of interest to more than himself.
         print(`swap refused: ${oneLine(error)}`);

@@ -18,8 +18,10 @@ export interface Outbox {
   commit(after: () => After): void;
   /** Writes what is here, whatever it is; false when the disk does not take it. */
   commitAll(after: () => After): boolean;
-  /** True when the filter must not be called: there is no room for what it would emit. */
-  isFull(): boolean;
+  /** True when there is no room; what is urgent finds some for longer. */
+  isFull(isUrgent?: boolean): boolean;
+  /** True when there is not much room left. */
+  isTight(): boolean;
   /** Something was done since the last checkpoint that it would have to include. */
   isDirty(): boolean;
   /** Calls since then. */
@@ -82,7 +84,8 @@ export function createOutbox({ spool, space, onAppended }: OutboxOptions): Outbo
       if (messages.length > 0 || rows.length >= OUTBOX_ROWS_MAX) write(after);
     },
     commitAll: (after) => (messages.length === 0 && rows.length === 0) || write(after),
-    isFull: () => space.isFull() || messages.length > 0,
+    isFull: (isUrgent = false) => space.isFull(isUrgent) || messages.length > 0,
+    isTight: () => space.isTight(),
     mark() {
       behind = spool.last();
       previous = undefined;
@@ -103,6 +106,7 @@ export function directOutbox(send: (message: SpooledMessage) => void): Outbox {
     commit() {},
     commitAll: () => true,
     isFull: () => false,
+    isTight: () => false,
     isDirty: () => false,
     calls: () => 0,
     bytes: () => 0,

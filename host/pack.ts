@@ -27,6 +27,8 @@ export interface PackOptions {
   readonly from: PackedFilter;
   readonly format: 'cbor' | 'ndjson';
   readonly send: (message: SpooledMessage) => void;
+  /** Whether so many records of a stream may go out; absent: all may. */
+  readonly admits?: (stream: string, records: number) => boolean;
   /** Records of the filter turned out not to be CBOR and are gone. */
   readonly onFault: (error: unknown) => void;
 }
@@ -103,6 +105,8 @@ export function createPack(options: PackOptions): Pack {
       options.onFault(error);
       return;
     }
+    // What is left out takes no number; its events count towards the next message.
+    if (options.admits && !options.admits(stream.name, records)) return;
     const body = gzipSync(plain, { level: GZIP_LEVEL });
     stream.seq++;
     totals.compressedBytes += body.length;

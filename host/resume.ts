@@ -14,7 +14,7 @@ import type { Remembered } from './filter/snapshot.js';
 import type { TallyStanding } from './ledger.js';
 import type { StreamStanding } from './pack.js';
 import type { Position } from './source/source.js';
-import { addLedger, countEvents, type Running } from './running.js';
+import { addLedger, addTo, countEvents, type Running } from './running.js';
 import type { ShedStanding } from './shed.js';
 import type { BatchRow, Commit, DeadRow, Row, SentMessage } from './spool/rows.js';
 import { DEAD_STREAM } from './wire.js';
@@ -34,13 +34,15 @@ export interface Standing {
   readonly streams: Readonly<Record<string, StreamStanding>>;
   readonly tally: TallyStanding;
   readonly shed?: ShedStanding;
+  /** Records by stream that found no room. */
+  readonly leftOut: Readonly<Record<string, number>>;
   /** Number of the last entry of the spool that it includes. */
   readonly through: number;
 }
 
 /** What a filter stands at, between two calls, with nothing in its outbox; the memory is the live one. */
 export function standingOf(filter: Running): { readonly standing: Standing; readonly memory: Uint8Array } {
-  const { slot, pack, deadLetters, tally, shed, cursors, outbox } = filter;
+  const { slot, pack, deadLetters, tally, shed, leftOut, cursors, outbox } = filter;
   const { memory, globals, ledger } = slot.filter().remembered();
   const positions = [...cursors].map(([source, cursor]) => [source, cursor.position()] as const);
   const standing: Standing = {
@@ -53,6 +55,7 @@ export function standingOf(filter: Running): { readonly standing: Standing; read
     streams: { ...pack.standing(), [DEAD_STREAM]: { seq: deadLetters.seq(), events: 0 } },
     tally: tally.standing(),
     ...(shed ? { shed: shed.standing() } : {}),
+    leftOut: Object.fromEntries(leftOut),
     through: outbox.last(),
   };
   return { standing, memory };
@@ -84,9 +87,11 @@ export function goOn(filter: Running, standing: Standing, memory: Uint8Array, si
   const streams = lastOf(standing, since.messages);
   pack.goOn(streams);
   deadLetters.goOn(streams[DEAD_STREAM]?.seq ?? 0);
-  tally.goOn(standing.tally);
+  countFrom(filter, standing);
   if (standing.shed) shed?.goOn(standing.shed);
   for (const message of since.messages) expectOut(filter, standing, message);
+  for (const { rows } of since.commits)
+    for (const row of rows) if (row.kind === 'left out') addTo(filter.isOut, row.stream, row.records);
   const isThere = slot.earlier.goOnFrom(saved, standing.total);
   if (!isThere) slot.earlier.keepTotal(standing.total);
   filter.eventsBefore = standing.total.in + tally.leftOut();
@@ -114,7 +119,7 @@ function lastOf({ streams }: Standing, messages: readonly SentMessage[]): Record
 
 function expectOut({ isOut }: Running, { streams }: Standing, { stream, seq, records }: SentMessage): void {
   if (stream === DEAD_STREAM || seq <= (streams[stream]?.seq ?? 0)) return;
-  isOut.set(stream, (isOut.get(stream) ?? 0) + records);
+  addTo(isOut, stream, records);
 }
 
 /** Does all of it again; false as soon as something goes another way. */
@@ -130,7 +135,7 @@ function doAgain(filter: Running, commits: readonly Commit[], { filter: label, t
 }
 
 function doRowAgain(filter: Running, row: Row): boolean {
-  const { slot, cursors, tally } = filter;
+  const { slot } = filter;
   switch (row.kind) {
     case 'batch': {
       const call = callOf(filter, row);
@@ -143,7 +148,7 @@ function doRowAgain(filter: Running, row: Row): boolean {
     case 'close':
       return slot.earlier.makeAgain(row as Call, row.fuel);
     default:
-      countRow({ cursors, tally }, row);
+      countRow(filter, row);
       if (row.kind === 'dead') moveBehind(filter, row);
       if (row.kind === 'ledger') addLedger(filter, row.record);
       countEvents(filter);
@@ -173,11 +178,22 @@ function moveBehind({ cursors }: Running, { source, place, moved, isTruncated }:
     cursors.get(source)?.goTo({ ...place, offset: place.offset + moved }, isTruncated);
 }
 
-/** What the host had counted. */
-function countRow({ cursors, tally }: Pick<Running, 'cursors' | 'tally'>, row: Row): void {
+/** What the host had counted by the checkpoint. */
+function countFrom({ tally, leftOut }: Running, standing: Standing): void {
+  tally.goOn(standing.tally);
+  leftOut.clear();
+  for (const [stream, records] of Object.entries(standing.leftOut)) addTo(leftOut, stream, records);
+}
+
+/** What it has counted since. */
+function countRow(
+  { cursors, tally, leftOut }: Pick<Running, 'cursors' | 'tally' | 'leftOut'>,
+  row: Row,
+): void {
   const cursor = 'source' in row ? cursors.get(row.source) : undefined;
   if (row.kind === 'ledger') tally.tellAgain(row.record);
   else if (row.kind === 'dead' && cursor) tally.leaveOut(cursor);
+  else if (row.kind === 'left out') addTo(leftOut, row.stream, row.records);
   else if (row.kind === 'lost' && cursor) tally.lose(cursor, row.events);
 }
 
@@ -195,7 +211,7 @@ function giveUp(
 ): number {
   const { slot, tally, cursors } = filter;
   if (isThere) slot.earlier.goOnFrom(saved, standing.total);
-  tally.goOn(standing.tally);
+  countFrom(filter, standing);
   for (const row of commits.flatMap(({ rows }) => rows)) {
     countRow(filter, row);
     if (row.kind === 'batch' || row.kind === 'dead') moveBehind(filter, row);

@@ -48,6 +48,8 @@ export interface Running extends EngineFilter {
   readonly pack: Pack;
   readonly deadLetters: DeadLetters;
   readonly shed: Shed | undefined;
+  /** Records by stream that found no room in the spool. */
+  readonly leftOut: Map<string, number>;
   readonly tally: Tally;
   /** What is packed is another version's from here on. */
   readonly become: (next: FilterInstance) => void;
@@ -65,12 +67,19 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   const { appliance, onRecord, onFilterEvent, recordsMax, keepsReads = false } = options;
   const { instance, format, cursors, outbox } = filter;
   const { send } = outbox;
+  const leftOut = new Map<string, number>();
   const pack = createPack({
     appliance,
     instance,
     from: packed(filter.filter),
     format,
     send,
+    admits(stream, records) {
+      if (slot.filter().manifest.priority[stream] !== 'low' || !outbox.isTight()) return true;
+      outbox.note({ kind: 'left out', stream, records });
+      addTo(leftOut, stream, records);
+      return false;
+    },
     onFault: (error) => slot.spoil(error),
   });
   const deadLetters = createDeadLetters({ appliance, instance, send });
@@ -97,7 +106,11 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
     outbox.note(isSilent ? { kind: 'tick', nowMs: call.nowMs } : rowOf(call, fuel, nameOf));
   };
   const slot: Slot = createSlot({ first: filter.filter, sink: add, tell, made, keepsReads });
-  const tally = createTally(() => slot.ledger(), cursors, shed?.counts);
+  const tally = createTally(
+    () => slot.ledger(),
+    cursors,
+    () => sumOf(shed?.counts() ?? {}, leftOut),
+  );
 
   function become(next: FilterInstance): void {
     pack.become(packed(next));
@@ -138,7 +151,18 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   }
 
   const counts = { eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
-  return { ...filter, slot, pack, deadLetters, shed, tally, become, add, isOut, lanes, ...counts };
+  return { ...filter, slot, pack, deadLetters, shed, leftOut, tally, become, add, isOut, lanes, ...counts };
+}
+
+/** Adds to a count by name. */
+export function addTo(counts: Map<string, number>, name: string, more: number): void {
+  counts.set(name, (counts.get(name) ?? 0) + more);
+}
+
+function sumOf(shed: Readonly<Record<string, number>>, leftOut: ReadonlyMap<string, number>) {
+  const sum = new Map(Object.entries(shed));
+  for (const [stream, records] of leftOut) addTo(sum, stream, records);
+  return Object.fromEntries(sum);
 }
 
 /** What is to be known of a call to make it again. */
@@ -158,14 +182,20 @@ function rowOf(call: Call, fuel: number, nameOf: (cursor: Cursor) => string): Ro
   };
 }
 
-/** Gives a filter one batch from a cursor; false when there is none. */
-export function feed(filter: Running, cursor: Cursor, batchBytes: number, nowMs: number): boolean {
+/** Gives a filter one batch from a cursor; false when there is none. `steadyMs` is a clock that nobody sets. */
+export function feed(
+  filter: Running,
+  cursor: Cursor,
+  batchBytes: number,
+  nowMs: number,
+  steadyMs: number,
+): boolean {
   const { slot } = filter;
   const batch = nextBatch(cursor, slot.filter().input, slot.batchBytes(batchBytes));
   if (batch.kind === 'none') return false;
   if (batch.kind === 'events') {
     filter.bytes += batch.bytes;
-    filter.quietSinceMs = nowMs;
+    filter.quietSinceMs = steadyMs;
     slot.call(batchCall(cursor, batch, nowMs));
     countEvents(filter);
   }
@@ -190,6 +220,12 @@ export function tellLedger(filter: Running, span: Span, what: 'changes' | 'every
 export function addLedger({ slot, add }: Running, record: Parameters<typeof encodeRecord>[0]): void {
   const bytes = encodeRecord(record);
   add(Object.keys(slot.filter().manifest.streams).length, bytes, 0, bytes.length);
+}
+
+/** True when the filter must not be called: there is no room for what it would emit. */
+export function isHeld({ outbox, slot }: Running): boolean {
+  const isUrgent = Object.values(slot.filter().manifest.priority).includes('high');
+  return outbox.isFull(isUrgent);
 }
 
 /** Writes what is in the outbox, where there is a message in it. */

@@ -46,6 +46,10 @@ export interface MemoryRegions {
 export type DeadLetter = (typeof DEAD_LETTERS)[number];
 const DEAD_LETTERS = ['line', 'masked', 'length'] as const;
 
+/** `low`: left out while the spool is half full; `normal`: waits; `high`: goes on where others wait. */
+export type Priority = (typeof PRIORITIES)[number];
+const PRIORITIES = ['low', 'normal', 'high'] as const;
+
 export interface Manifest {
   readonly name: string;
   readonly version: string;
@@ -63,6 +67,8 @@ export interface Manifest {
   readonly faults: number;
   /** What a dead letter tells of its event. */
   readonly deadLetter: DeadLetter;
+  /** What goes first, by stream, when the disk has not room for all; a stream that is not named is `normal`. */
+  readonly priority: Readonly<Record<string, Priority>>;
   /** All regions, in whole pages: the exact size of the filter's memory. */
   readonly memoryBytes: number;
 }
@@ -99,6 +105,13 @@ const Manifest = object({
   fuel: v.optional(wholeNumber(FUEL_MIN, FUEL_MAX)),
   faults: v.optional(wholeNumber(0, FAULT_BATCHES), FAULTS_DEFAULT),
   dead_letter: v.optional(v.picklist(DEAD_LETTERS, `one of ${DEAD_LETTERS.join(', ')}`), 'line'),
+  priority: v.optional(
+    v.pipe(
+      named('streams', v.picklist(PRIORITIES, `one of ${PRIORITIES.join(', ')}`), 0, STREAMS_MAX),
+      v.transform((streams): Readonly<Record<string, Priority>> => Object.fromEntries(streams)),
+    ),
+    {},
+  ),
 });
 
 /** Reads and checks a manifest. Throws MANIFEST_INVALID with the path of the wrong key. */
@@ -116,15 +129,21 @@ export function parseManifest(value: unknown, where: string): Manifest {
     const problem = `memory: expected at most ${FILTER_MEMORY_BYTES_MAX} bytes in all, found ${memoryBytes}`;
     throw refusal('MANIFEST_INVALID', where, problem);
   }
+  const unknown = Object.keys(manifest.priority).find((stream) => !(stream in manifest.streams));
+  if (unknown !== undefined) {
+    const problem = mismatch(`streams of this filter (${Object.keys(manifest.streams).join(', ')})`, unknown);
+    throw refusal('MANIFEST_INVALID', where, `priority: ${problem}`);
+  }
   const { dead_letter: deadLetter, ...rest } = manifest;
   const fuel = rest.fuel ?? FUEL_DEFAULT + FUEL_PER_INPUT_BYTE * manifest.memory.input;
   return { ...rest, fuel, deadLetter, memoryBytes };
 }
 
 /** A manifest as it would be written in a file: `parseManifest` gives the same again. */
-export function manifestSource({ deadLetter, memoryBytes: _, memory, ...rest }: Manifest): unknown {
+export function manifestSource({ deadLetter, memoryBytes: _, memory, priority, ...rest }: Manifest): unknown {
   const regions = Object.entries(memory).map(([name, bytes]) => [name, sizeText(bytes)]);
-  return { ...rest, memory: Object.fromEntries(regions), dead_letter: deadLetter };
+  const some = Object.keys(priority).length > 0 ? { priority } : {};
+  return { ...rest, ...some, memory: Object.fromEntries(regions), dead_letter: deadLetter };
 }
 
 function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {

@@ -10,7 +10,7 @@ import type { Entry } from './entry.js';
 import { readJson } from './payload.js';
 import type { NewEntry } from './spool.js';
 
-export type Row = BatchRow | TickRow | DeadRow | LostRow | LedgerRow;
+export type Row = BatchRow | TickRow | DeadRow | LostRow | LedgerRow | LeftOutRow;
 
 export interface BatchRow {
   readonly kind: 'batch';
@@ -46,6 +46,13 @@ export interface LostRow {
 export interface LedgerRow {
   readonly kind: 'ledger';
   readonly record: WireRecord;
+}
+
+/** Records of a stream that found no room. */
+export interface LeftOutRow {
+  readonly kind: 'left out';
+  readonly stream: string;
+  readonly records: number;
 }
 
 /** What was done between two appends, and where that led; with what was done before, once more, should that entry be damaged. */

@@ -11,6 +11,9 @@ import { oneLine } from '../errors.js';
 import { NOTICE_EVERY_MS, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENT_PARTS } from '../limits.js';
 import { createSpool, type NewEntry, type Spool } from './spool.js';
 
+/** Of the room. */
+const URGENT_SHARE = 0.1;
+
 export type SyncPolicy = 'none' | 'interval' | 'always';
 
 export interface SpaceOptions {
@@ -28,7 +31,8 @@ export interface SpoolSpace {
   open(instance: string, numbersFrom: number): Spool;
   /** Appends to a spool; false when the disk does not take it, which is told. */
   append(spool: Spool, entries: readonly NewEntry[]): boolean;
-  isFull(): boolean;
+  /** True when no more is to be made; a tenth of the room is for what is urgent alone. */
+  isFull(isUrgent?: boolean): boolean;
   /** True when half of the room is taken. */
   isTight(): boolean;
   /** Number of the last entry of a spool that may be published. */
@@ -92,8 +96,8 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
       if (sync === 'always') makeSafe(spool);
       return true;
     },
-    isFull() {
-      const isFull = isLow || bytes() >= bytesMax;
+    isFull(isUrgent = false) {
+      const isFull = isLow || bytes() >= bytesMax * (isUrgent ? 1 : 1 - URGENT_SHARE);
       if (isFull && !isLow) say(`full, as limits.spool of ${bytesMax} bytes says`);
       return isFull;
     },

@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable } from '../broker.js';
 import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
+import { clockJumps } from './clocks.js';
 import { canMount, damagedBytes, troubledDisk } from './disks.js';
 import { killsOfTheHost, type ScenarioResult } from './kills.js';
 
@@ -25,7 +26,8 @@ chaos('so does one whose broker is killed', () => same(killsOfTheBroker(2, seed)
 chaos('so does one whose broker is away until the end', () => same(brokerAway(seed)));
 chaos('so do both killed together', () => same(bothKilled(2, seed)));
 chaos('what a broker has lost comes again, or is told by number', () => same(brokerWiped(seed)));
-chaos('what a damaged byte costs is told', () => same(damagedBytes(3, seed)));
+chaos('so does one whose clock jumps', () => same(clockJumps(4, seed)));
+chaos('what a damaged byte costs is told', () => same(damagedBytes(2, seed)));
 if (await canMount()) {
   chaos('a full disk costs time', () => same(troubledDisk('full', seed)));
   chaos('so does one that is read-only now and then', () => same(troubledDisk('read-only', seed)));

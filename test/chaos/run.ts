@@ -2,6 +2,7 @@
  * `npm run chaos`: every scenario in its long form, with runs, faults injected, messages compared, and differences.
  */
 import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
+import { clockJumps } from './clocks.js';
 import { damagedBytes, troubledDisk } from './disks.js';
 import { killsOfTheHost, type ScenarioResult } from './kills.js';
 
@@ -14,6 +15,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<ScenarioResult>>> = {
   away: () => brokerAway(seed),
   both: () => bothKilled(kills / 10, seed),
   wiped: () => brokerWiped(seed),
+  clock: () => clockJumps(kills / 10, seed),
   full: () => troubledDisk('full', seed),
   readonly: () => troubledDisk('read-only', seed),
   damaged: () => damagedBytes(kills / 2, seed),

@@ -236,4 +236,14 @@ test('a damaged manifest is either understood in full or refused in one line wit
   assert.ok(accepted > 100 && accepted < 2_000, `accepted ${accepted}`);
 });
 
+test('a priority is of a stream of the filter, and one of three', () => {
+  assert.equal(parse({ priority: { logins: 'high' } }).priority, { logins: 'high' });
+  assert.equal(parse({}).priority, {});
+  assert.match(problem({ priority: { other: 'low' } }), /^priority: expected streams of this filter/);
+  assert.match(
+    problem({ priority: { logins: 'urgent' } }),
+    /priority\.logins: expected one of low, normal, high/,
+  );
+});
+
 test.run();
