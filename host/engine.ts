@@ -110,7 +110,9 @@ export function createEngine(options: EngineOptions): Engine {
     if (ledgersFromMs !== undefined) {
       // A clock that was set back has no end that lies behind the start.
       const lengthMs = Math.max(startMs - ledgersFromMs, LEDGER_WINDOW_MS);
-      for (const filter of running) tellLedger(filter, { startMs: ledgersFromMs, lengthMs }, 'changes');
+      const span = { startMs: ledgersFromMs, lengthMs };
+      // One that has to wait tells of the whole time later.
+      for (const filter of running) if (!isHeld(filter)) tellLedger(filter, span, 'changes');
     }
     ledgersFromMs = startMs;
   }

@@ -245,6 +245,8 @@ export const CHECKPOINT_CALLS_MAX = 20_000;
 export const CHECKPOINT_SPOOL_BYTES = 32 * MiB;
 /** The memory of one filter and what it has read, 4,096 places at most. */
 export const CHECKPOINT_BYTES_MAX = FILTER_MEMORY_BYTES_MAX + 4 * MiB;
+/** How often it is written down how far messages have gone out, where nothing else asks for it. */
+export const NOTE_PUBLISHED_MS = 10_000;
 /** Messages in memory on their way from the spool to the broker: bytes of all filters, at least so many of each, and their number. */
 export const COURIER_BYTES = 2 * MiB;
 export const COURIER_BYTES_MIN = 256 * KiB;

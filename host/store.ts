@@ -7,6 +7,7 @@
  *
  * A segment of the spool goes when the broker has all of it, that is written down, and no checkpoint needs it.
  */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CheckpointFolder, openCheckpoints } from './checkpoint.js';
 import type { Config } from './config.js';
@@ -20,6 +21,7 @@ import {
   CHECKPOINT_SPOOL_BYTES,
   COURIER_BYTES,
   COURIER_BYTES_MIN,
+  NOTE_PUBLISHED_MS,
   OUTBOX_ROWS_MAX,
 } from './limits.js';
 import { createOutbox, type Outbox } from './outbox.js';
@@ -31,7 +33,7 @@ import { readMessageHead } from './spool/payload.js';
 import { type Commit, readCommit, type SentMessage } from './spool/rows.js';
 import type { Spool } from './spool/spool.js';
 import type { Installed } from './versions.js';
-import { DEAD_STREAM } from './wire.js';
+import { DEAD_STREAM, NAME_PATTERN } from './wire.js';
 
 /** What is kept of one filter. */
 interface Kept {
@@ -94,6 +96,8 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   });
   const courierBytes = Math.max(COURIER_BYTES / installed.length, COURIER_BYTES_MIN);
   let engine: Engine | undefined;
+  /** When it is written down again how far messages have gone out. */
+  let noteAtMs = 0;
   const produced = (instance: string, stream: string) => {
     const running = engine?.running(instance);
     if (!running) return Number.POSITIVE_INFINITY;
@@ -104,6 +108,10 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   const kept = new Map(installed.map((one) => [one.entry.instance, open(one)]));
 
   const of = (instance: string) => kept.get(instance) as Kept;
+  /** Of filters that the config has not any more: what they hold goes out all the same. */
+  const leftOver = instancesWithSpool(data)
+    .filter((instance) => !kept.has(instance))
+    .map((instance) => openLeftOver(instance, { appliance, data, space, courierBytes, notice }));
   const versions = new Map([...kept].map(([instance, one]) => [instance, one.installed]));
 
   /** Writes a checkpoint of a filter, unless it is in the middle of something. */
@@ -140,11 +148,12 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   }
 
   /** Lets go what nobody needs any more. */
-  function release(one: Kept): void {
+  function release(one: Pick<Kept, 'courier' | 'spool' | 'through'>): void {
     const through = Math.min(one.courier.settled(), one.through.older);
     const goes = one.spool.isReleasable(through);
     try {
-      one.courier.save(goes && isSafe);
+      // Else the broker tells; it is only so that a loss there is noticed.
+      if (goes || performance.now() >= noteAtMs) one.courier.save(goes && isSafe);
       if (goes) one.spool.release(through, disk.keepMs);
     } catch (error) {
       notice(`spool: ${oneLine(error)}`);
@@ -164,17 +173,20 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   }
 
   function keepUp(): void {
+    const isNoted = performance.now() >= noteAtMs;
     for (const [instance, one] of kept) {
       if (isDue(one)) save(instance, one, isSafe);
       release(one);
     }
+    for (const one of leftOver) release(one);
+    if (isNoted) noteAtMs = performance.now() + NOTE_PUBLISHED_MS;
   }
 
   return {
     space,
     toStart: (instance) => of(instance).installed,
     outbox: (instance) => of(instance).outbox,
-    couriers: () => [...kept.values()].map(({ courier }) => courier),
+    couriers: () => [...kept.values(), ...leftOver].map(({ courier }) => courier),
     position(instance, source) {
       const { checkpoint, since } = of(instance);
       return since.commits.at(-1)?.positions[source] ?? checkpoint?.head.standing.positions[source];
@@ -212,10 +224,15 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
       keepUp();
     },
     async close() {
+      noteAtMs = 0;
       for (const [instance, one] of kept) {
         await one.saving;
         save(instance, one, isSafe);
         await one.saving;
+        release(one);
+        one.courier.close();
+      }
+      for (const one of leftOver) {
         release(one);
         one.courier.close();
       }
@@ -266,6 +283,28 @@ function openKept(one: Installed, options: OpenOptions): Kept {
     saving: undefined,
     isWanted: false,
   };
+}
+
+function instancesWithSpool(data: string): string[] {
+  const folder = join(data, 'spool');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => NAME_PATTERN.test(name));
+}
+
+/** The spool of a filter that is gone. */
+function openLeftOver(
+  instance: string,
+  options: Omit<OpenOptions, 'onAppended' | 'produced'>,
+): Pick<Kept, 'courier' | 'spool' | 'through'> {
+  const { appliance, data, space, courierBytes: bytesMax, notice } = options;
+  const spool = space.open(instance, 0);
+  const folder = join(data, 'spool', instance);
+  const produced = () => Number.POSITIVE_INFINITY;
+  const safe = () => space.safe(spool);
+  const courier = createCourier({ appliance, instance, folder, spool, safe, produced, bytesMax, notice });
+  if (courier.settled() < spool.last())
+    notice(`filter ${instance}: it is not in the config any more; what it had told goes out`);
+  return { courier, spool, through: { older: Number.MAX_SAFE_INTEGER, newer: Number.MAX_SAFE_INTEGER } };
 }
 
 const NO_MEMORY = new Uint8Array();

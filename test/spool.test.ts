@@ -1,13 +1,14 @@
 /**
  * The spool against a list in memory, and against what kills and disks do to files.
  */
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ENTRY_HEADER_BYTES } from '../host/spool/entry.js';
 import { createSpool, type Spool, type SpoolReader } from '../host/spool/spool.js';
-import { temporaryFolder } from './help.js';
+import { createSpoolSpace, type SyncPolicy } from '../host/spool/space.js';
+import { temporaryFolder, until } from './help.js';
 import { createRandom } from './source/reading.js';
 
 const spools = suite<{ folder: string }>('spool');
@@ -181,5 +182,41 @@ spools(
       assert.is(statSync(path).mode & 0o077, path.endsWith('.seg') ? 0 : 0o044);
   },
 );
+
+const spaceOf = (folder: string, sync: SyncPolicy, onSafe = () => {}) =>
+  createSpoolSpace({ dataFolder: folder, bytesMax: 1 << 20, freeBytes: 0, sync, notice() {}, onSafe });
+
+spools('with "always" nothing may go out before it is safe; else at once', async ({ folder }) => {
+  const entries = [{ kind: 'commit', payload: [Buffer.from('x')] }] as const;
+  let safe = 0;
+  const always = spaceOf(join(folder, 'always'), 'always', () => safe++);
+  const spool = always.open('f', 0);
+  always.append(spool, entries);
+  assert.is(always.safe(spool), 0);
+  await until(() => safe === 1, 5_000, 'it is safe');
+  assert.is(always.safe(spool), 1);
+  await always.close();
+  for (const sync of ['none', 'interval'] as const) {
+    const space = spaceOf(join(folder, sync), sync);
+    const other = space.open('f', 0);
+    space.append(other, entries);
+    assert.is(space.safe(other), 1);
+    await space.close();
+  }
+});
+
+spools('what is to be kept for some time stays when it could go', async ({ folder }) => {
+  const spool = open(folder, 50);
+  for (let at = 0; at < 5; at++) put(spool, 'x'.repeat(50));
+  spool.release(5, 60_000);
+  assert.is(all(spool).entries.length, 5);
+  for (const path of filesOf(folder)) utimesSync(path, 0, 0);
+  spool.release(5, 60_000);
+  // The last segment is written to.
+  assert.is(all(spool).entries.length, 1);
+  spool.release(5);
+  assert.is(all(spool).entries.length, 0);
+  await spool.close();
+});
 
 spools.run();
