@@ -184,6 +184,13 @@ export const COMMAND_LINE_BYTES_MAX = 4 * KiB;
 
 /** Files of one `file` source, how often they are looked at, and how often its glob is expanded again. */
 export const FILES_MAX = 4096;
+/** Files that are remembered without being open, because their folder is gone: a mount that comes late, a folder that was moved. */
+export const FILES_AWAY_MAX = 1024;
+/** Descriptors that are left for all but files: the broker, 32 connections of each syslog source, children, watches, saving. */
+export const DESCRIPTORS_RESERVED = 128;
+/** A file that has not changed for this long is looked at less often: so many such files each time, which is 0.2 % of a core. */
+export const FILE_QUIET_MS = 10_000;
+export const FILE_QUIET_LOOKS = 128;
 /** Entries of folders that one pattern looks at: about 100 ms. */
 export const GLOB_ENTRIES_MAX = 100_000;
 /** What Linux takes as a path. */

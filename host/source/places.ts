@@ -1,24 +1,26 @@
 /**
  * How far one filter has come in each open file of a file source: its cursor, and what is kept of it across restarts.
  *
- * A cursor has one file at a time. It stays with it up to the size that the file had when its turn began, or, with
- * a file that was rotated away, to its end; then the next one that holds a whole event has its turn. Once all are
+ * A cursor has one file at a time. It stays with it up to the size that the file had when its turn began, or, when it
+ * has left its path since, when that was seen; then the next one that holds a whole event has its turn. Once all are
  * read it begins with the first again. So a backlog is read in order, and a file that grows faster than it is read
  * cannot keep the others waiting for ever.
  */
-import { FILES_MAX, PATH_BYTES_MAX } from '../limits.js';
+import { FILES_AWAY_MAX, FILES_MAX, PATH_BYTES_MAX } from '../limits.js';
+import type { Mover } from './rescue.js';
 import type { Chunk, Cursor, Position } from './source.js';
-import { type Head, readTail, type Tail } from './tail.js';
+import { holds, inodeOf, KNOWN_BYTES_MIN, type Known, readTail, type Tail } from './tail.js';
 
 export interface Place {
   readonly offset: number;
   readonly skipping: boolean;
 }
 
-export interface SavedPlace extends Place {
+export interface SavedPlace extends Place, Known {
   readonly path: string;
-  readonly id: string;
-  readonly head: Head;
+  /** See `Tail`. */
+  readonly knownAs: string;
+  readonly seenMs: number;
 }
 
 interface OwnPlace {
@@ -28,46 +30,46 @@ interface OwnPlace {
   waitsFrom: number;
 }
 
-export interface FileCursor extends Cursor {
-  /** Goes back to the beginning of a file; true when that is a way back. */
-  restart(tail: Tail): boolean;
-  /** True when the file is shorter than what was read of it. */
-  isPastEnd(tail: Tail): boolean;
+export interface FileCursor extends Cursor, Mover {
+  /** Begins at this place in a file, which need not be open. */
+  begin(tail: Tail, place: Place): void;
+  /** Leaves out what a file holds now. */
+  skip(tail: Tail): void;
   isAtEnd(tail: Tail): boolean;
-  forget(tail: Tail): void;
 }
 
 export interface FileCursorOptions {
   readonly tails: readonly Tail[];
+  /** Files that are not there now and may come back. */
+  readonly away: readonly Tail[];
   /** True when nothing will be added to the file any more. */
   readonly isComplete: (tail: Tail) => boolean;
-  readonly restored: ReadonlyMap<Tail, SavedPlace>;
+  /** True when the file still holds what it held at the last look, and perhaps more behind it. */
+  readonly isIntact: (tail: Tail) => boolean;
   readonly tellOnce: (line: string) => void;
   /** The filter that reads here was taken out: no file waits for this cursor any more. */
   readonly giveUp: () => void;
 }
 
-export function createFileCursor({
-  tails,
-  isComplete,
-  restored,
-  tellOnce,
-  giveUp,
-}: FileCursorOptions): FileCursor {
+/** `gone`: the file was written anew meanwhile, and the files are others now. */
+type Fill = 'filled' | 'nothing' | 'gone';
+
+/** Files can be written anew while they are read, but hardly so often. */
+const TRIES_MAX = 8;
+
+export function createFileCursor(options: FileCursorOptions): FileCursor {
+  const { tails, away, isComplete, isIntact, tellOnce, giveUp } = options;
   const places = new Map<Tail, OwnPlace>();
-  for (const [tail, { offset, skipping }] of restored) places.set(tail, { offset, skipping, waitsFrom: -1 });
   const failed = new Set<Tail>();
   const chunk = { bytes: 0, final: false };
   /** Files that are kept open, because something in them may have to be read again. */
   const kept = new Set<Tail>();
   const lastRead: { tail?: Tail; offset: number } = { offset: 0 };
   let current: Tail | undefined;
-  const byId = (id: string | undefined) =>
-    tails.find((tail) => tail.id === id) ??
-    [...restored].find(([, place]) => place.id === id)?.[0] ??
-    tails.find((tail) => inodeOf(tail.id) === inodeOf(id ?? ''));
   /** Where the turn of the current file is over. */
   let turnEnd = 0;
+  /** The path of the current file when its turn began; none of one that was rotated away. */
+  let turnPath: string | undefined;
 
   function placeOf(tail: Tail): OwnPlace {
     let place = places.get(tail);
@@ -78,47 +80,66 @@ export function createFileCursor({
     return place;
   }
 
-  function fill(tail: Tail, target: Uint8Array): boolean {
+  function fill(tail: Tail, target: Uint8Array): Fill {
     const { offset, waitsFrom } = placeOf(tail);
     chunk.bytes = 0;
     chunk.final = false;
-    if (tail.fd < 0 || failed.has(tail) || offset >= tail.size) return false;
-    if (tail.size <= waitsFrom && !isComplete(tail)) return false;
+    if (tail.fd < 0 || failed.has(tail) || offset >= tail.size) return 'nothing';
+    if (tail.size <= waitsFrom && !isComplete(tail)) return 'nothing';
     const wanted = Math.min(target.length, tail.size - offset);
+    let bytes = 0;
     try {
-      chunk.bytes = readTail(tail, target.subarray(0, wanted), offset);
+      bytes = readTail(tail, target.subarray(0, wanted), offset);
     } catch (error) {
       failed.add(tail);
       tellOnce(`${tail.path}: not read any more: ${String(error)}`);
-      return false;
+      return 'nothing';
     }
-    if (chunk.bytes < wanted) cutShort(tail, offset + chunk.bytes);
-    chunk.final = isComplete(tail) && offset + chunk.bytes >= tail.size;
-    if (chunk.bytes === 0) return false;
+    // Asked after the read: what was read is then of the file that was looked at.
+    if (!isIntact(tail)) return 'gone';
+    if (bytes < wanted && isComplete(tail)) tail.size = offset + bytes;
+    if (bytes === 0) return 'nothing';
+    chunk.bytes = bytes;
+    chunk.final = isComplete(tail) && offset + bytes >= tail.size;
     lastRead.tail = tail;
     lastRead.offset = offset;
-    return true;
+    return 'filled';
   }
 
-  /** The file has shrunk since the last look. One that is followed is left alone until the next look finds out why. */
-  function cutShort(tail: Tail, end: number): void {
-    if (isComplete(tail)) tail.size = end;
-    else chunk.bytes = 0;
+  /** What has left its path meanwhile is read to its end before what took its place. */
+  function isOnTurn(tail: Tail): boolean {
+    if (pathOf(tail) !== turnPath) beginTurn(tail);
+    return placeOf(tail).offset < turnEnd;
+  }
+
+  function beginTurn(tail: Tail): void {
+    current = tail;
+    turnEnd = tail.size;
+    turnPath = pathOf(tail);
+  }
+
+  /** Fills from the current file while it has its turn, else from the next one that has a whole event. */
+  function fillNext(target: Uint8Array): Fill {
+    const found = current && isOnTurn(current) ? fill(current, target) : 'nothing';
+    if (found !== 'nothing') return found;
+    const after = current ? tails.indexOf(current) + 1 : 0;
+    for (let at = 0; at < tails.length; at++) {
+      const tail = tails[(after + at) % tails.length] as Tail;
+      const next = fill(tail, target);
+      if (next === 'filled') beginTurn(tail);
+      if (next !== 'nothing') return next;
+    }
+    current = undefined;
+    return 'nothing';
+  }
+
+  function skip(tail: Tail): void {
+    places.set(tail, { offset: tail.size, skipping: false, waitsFrom: -1 });
   }
 
   return {
     read(target): Chunk {
-      const isOnTurn = current && (current.isRotated || placeOf(current).offset < turnEnd);
-      if (current && isOnTurn && fill(current, target)) return chunk;
-      const after = current ? tails.indexOf(current) + 1 : 0;
-      for (let at = 0; at < tails.length; at++) {
-        const tail = tails[(after + at) % tails.length] as Tail;
-        if (!fill(tail, target)) continue;
-        current = tail;
-        turnEnd = tail.size;
-        return chunk;
-      }
-      current = undefined;
+      for (let tries = 0; fillNext(target) === 'gone' && tries < TRIES_MAX; ) tries += 1;
       return chunk;
     },
     advance(bytes) {
@@ -132,17 +153,19 @@ export function createFileCursor({
       kept.add(tail);
       return (from, target) => isReadAgain(tail, offset + from, target);
     },
-    lastPlace: () => ({ file: lastRead.tail?.id ?? '', offset: lastRead.offset }),
+    lastPlace() {
+      const { tail, offset } = lastRead;
+      return { file: tail ? `${tail.knownAs}:${tail.size}:${tail.digest}` : '', offset };
+    },
     readAt({ file, offset }, target) {
-      const tail = byId(file);
+      const tail = tailOf(file, tails);
       return tail !== undefined && isReadAgain(tail, offset, target);
     },
     goTo({ file, offset }, skipping) {
-      const tail = byId(file);
-      if (!tail) return;
-      Object.assign(placeOf(tail), { offset, skipping, waitsFrom: -1 });
-      current = tail;
-      turnEnd = tail.size;
+      const tail = tailOf(file, tails);
+      if (!tail || offset > tail.size) return;
+      places.set(tail, { offset, skipping, waitsFrom: -1 });
+      beginTurn(tail);
     },
     isPressed: () => false,
     settle: () => kept.clear(),
@@ -159,10 +182,10 @@ export function createFileCursor({
     ended: () =>
       tails.every((tail) => isComplete(tail) && (failed.has(tail) || placeOf(tail).offset >= tail.size)),
     position: (): SavedPlace[] =>
-      tails.map((tail) => {
-        const { path, id, head } = tail;
+      [...away.filter((tail) => places.has(tail)), ...tails].map((tail) => {
+        const { path, id, knownAs, size, digest, seenMs } = tail;
         const { offset, skipping } = placeOf(tail);
-        return { path, id, head, offset, skipping };
+        return { path, id, knownAs, size, digest, seenMs, offset, skipping };
       }),
     lostEvents: () => 0,
     cutEvents: () => 0,
@@ -170,24 +193,48 @@ export function createFileCursor({
       kept.clear();
       giveUp();
     },
-    restart(tail) {
-      const isWayBack = placeOf(tail).offset > 0;
-      places.delete(tail);
-      return isWayBack;
+    begin: (tail, { offset, skipping }) => void places.set(tail, { offset, skipping, waitsFrom: -1 }),
+    skip,
+    unread(tail) {
+      const offset = places.get(tail)?.offset ?? (tails.includes(tail) ? 0 : tail.size);
+      return failed.has(tail) ? 0 : Math.max(0, tail.size - offset);
     },
-    isPastEnd: (tail) => placeOf(tail).offset > tail.size,
+    hasBegun: (tail) => (places.get(tail)?.offset ?? 0) > 0,
+    move(from, to) {
+      const place = places.get(from);
+      places.delete(from);
+      if (place) places.set(to, place);
+      // What was known to others only was there before this filter began.
+      else if (to.isRotated && !places.has(to)) skip(to);
+    },
     isAtEnd: (tail) => failed.has(tail) || (placeOf(tail).offset >= tail.size && !kept.has(tail)),
     forget(tail) {
       places.delete(tail);
       failed.delete(tail);
+      kept.delete(tail);
       if (current === tail) current = undefined;
     },
   };
 }
 
-/** Some file systems get another device number with each boot; a file's inode stays. */
-export function inodeOf(id: string): string {
-  return id.slice(id.indexOf(':'));
+function pathOf({ isRotated, path }: Tail): string | undefined {
+  return isRotated ? undefined : path;
+}
+
+/** The file of a place that was read: its device and inode, and what it held at that time. */
+const READ_FILE = /^(\d{1,20}:\d{1,20}):(\d{1,15}):([0-9a-f]{16})$/;
+
+/** The open file that was read there, or the copy of it. */
+function tailOf(file: string | undefined, tails: readonly Tail[]): Tail | undefined {
+  const [, id, bytes, digest] = READ_FILE.exec(file ?? '') ?? [];
+  if (id === undefined || digest === undefined) return undefined;
+  const size = Number(bytes);
+  const isIt = (tail: Tail) => tail.fd >= 0 && holds(tail, { size, digest });
+  return (
+    tails.find((tail) => tail.knownAs === id && isIt(tail)) ??
+    tails.find((tail) => inodeOf(tail.id) === inodeOf(id) && isIt(tail)) ??
+    (size >= KNOWN_BYTES_MIN ? tails.find(isIt) : undefined)
+  );
 }
 
 /** Another file may be in its place by now, or none: the filter that reads again notices. */
@@ -202,20 +249,24 @@ function isReadAgain(tail: Tail, offset: number, target: Uint8Array): boolean {
 /** The places of a saved position that make sense, or nothing; what comes from disk is hostile. */
 export function savedPlaces(saved: Position): SavedPlace[] | undefined {
   if (saved === undefined) return [];
-  return Array.isArray(saved) && saved.length <= FILES_MAX && saved.every(isPlace) ? saved : undefined;
+  // As many as were there, and rotated ones of each.
+  const most = 2 * FILES_MAX + FILES_AWAY_MAX;
+  return Array.isArray(saved) && saved.length <= most && saved.every(isPlace) ? saved : undefined;
 }
 
 function isPlace(value: unknown): value is SavedPlace {
   const place = value as Partial<Record<keyof SavedPlace, unknown>> | null;
-  const head = place?.head as Partial<Record<keyof Head, unknown>> | null | undefined;
   const isPath = (path: unknown) => typeof path === 'string' && path.length <= PATH_BYTES_MAX;
   const isId = (id: unknown) => typeof id === 'string' && /^\d{1,20}:\d{1,20}$/.test(id);
   return (
     isPath(place?.path) &&
     isId(place?.id) &&
-    isCount(head?.bytes) &&
-    typeof head?.digest === 'string' &&
+    isId(place?.knownAs) &&
+    isCount(place?.size) &&
+    typeof place?.digest === 'string' &&
+    Number.isFinite(place?.seenMs) &&
     isCount(place?.offset) &&
+    (place?.offset as number) <= (place?.size as number) &&
     typeof place?.skipping === 'boolean'
   );
 }

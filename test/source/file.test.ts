@@ -1,9 +1,6 @@
 /**
- * Files as they grow, rotate, come and go: every line once, in the order of its file.
- *
- * What cannot be seen, and is not tested: a file written anew in its place between two looks that begins with the
- * same 256 bytes and is not shorter; lines that were truncated away before they were read; a file that has come and
- * was rotated away again between two looks.
+ * Files as they grow, rotate, come and go: every line once, in the order of its file. What happens between two looks is in
+ * `rotation.test.ts`, what happens while the host is down in `restart.test.ts` and `downtime.test.ts`.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import {

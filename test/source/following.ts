@@ -2,7 +2,8 @@
  * What the tests of the file source share: a filter that follows files, as the engine does it, and looks at
  * descriptors.
  */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { nextBatch } from '../../host/batch.js';
 import { createFileSource, type FileSourceOptions } from '../../host/source/file.js';
@@ -59,6 +60,15 @@ export function readerOf(source: Source, saved?: Position): Reader {
       assert.equal(lines, expected);
     },
   };
+}
+
+/** Waits until what is written now has a later time than all that was written before; some clocks of files tick slowly. */
+export function nextTick(log: string): void {
+  const probe = join(dirname(log), 'probe');
+  writeFileSync(probe, '');
+  const { mtimeMs } = statSync(probe);
+  do writeFileSync(probe, '');
+  while (statSync(probe).mtimeMs <= mtimeMs);
 }
 
 /** Opens a source at these patterns and reads it; `saved` as JSON brings it back. */

@@ -1,0 +1,187 @@
+/**
+ * What is done so that no line is lost when files rotate: after a restart, and between two looks.
+ *
+ * Of a path there may be a file that was known, now under another name or in a copy; files that came and were rotated
+ * away unseen; and the file that is there now. They are read in this order. What cannot be found is told, with the bytes
+ * of it that are known to have been unread.
+ */
+import { basename } from 'node:path';
+import { FILES_MAX } from '../limits.js';
+import type { OpenFiles } from './openfiles.js';
+import { createNeighbours, type Neighbours, unpackedBytes } from './rotated.js';
+import { closeTail, holds, inodeOf, KNOWN_BYTES_MIN, openTail, rewound, type Tail } from './tail.js';
+
+/** What is to be done for each filter's reading place. */
+export interface Mover {
+  /** Bytes of the file that were not read. */
+  unread(tail: Tail): number;
+  hasBegun(tail: Tail): boolean;
+  /** What was known as one file is another one now. */
+  move(from: Tail, to: Tail): void;
+  forget(tail: Tail): void;
+}
+
+export interface RescueOptions {
+  readonly files: OpenFiles;
+  readonly movers: ReadonlySet<Mover>;
+  readonly fdsMax: number;
+  readonly tell: (line: string) => void;
+  /** Other programs cause these as often as they like. */
+  readonly tellRewritten: (line: string) => void;
+  readonly tellLost: (line: string) => void;
+}
+
+/** What is at a path at which a file was that is not found. */
+export type PathNow = 'nothing' | 'a known file' | 'another file';
+
+/** What has become of files that were known. */
+export interface Recovered {
+  /** Those that were found, and what has come since: open, and to be read. */
+  readonly found: readonly Tail[];
+  readonly lost: readonly Tail[];
+}
+
+export interface Rescue {
+  /** Forgets what it knows of folders, which costs memory. */
+  rest(): void;
+  /** Opens what came to a path and was rotated away since `seenMs`, and puts it there in the order. */
+  came(path: string, seenMs: number, at: number): void;
+  /** The file was written anew in its place. */
+  rewritten(tail: Tail): void;
+  /** Finds files that were at a path, for these reading places, and what came since; `live` is there now. */
+  recover(path: string, known: readonly Tail[], live: Tail | undefined, movers: Iterable<Mover>): Recovered;
+  /** Says of files that were at a path, and are nowhere, what was not read of them; true when that is certain. */
+  tellLoss(path: string, lost: readonly Tail[], now: PathNow, movers: Iterable<Mover>): boolean;
+}
+
+export function createRescue(options: RescueOptions): Rescue {
+  const { files, movers, fdsMax, tell, tellRewritten, tellLost } = options;
+  let neighbours: Neighbours = createNeighbours();
+
+  function openRotated(at: string, path: string): Tail | undefined {
+    const opened = files.tails.length < 2 * FILES_MAX ? openTail(at, fdsMax) : undefined;
+    if (opened?.kind === 'open') return { ...opened.tail, path, pathBefore: path, isRotated: true };
+    tell(`${at}: not read: ${opened?.kind === 'refused' ? opened.why : 'too many files'}`);
+    return undefined;
+  }
+
+  /** Files that came to a path since and were rotated away. A copy of what is read there is none of them. */
+  function newcomers(path: string, seenMs: number): Tail[] {
+    const found: Tail[] = [];
+    const isRead = (tail: Tail) =>
+      tail.size >= KNOWN_BYTES_MIN &&
+      [...files.tails, ...found].some((other) => other.path === path && holds(other, tail));
+    for (const neighbour of neighbours.since(path, seenMs)) {
+      const open = files.byId(neighbour.id);
+      if (open?.isRotated && open.path === path) found.push(open);
+      const tail = open ? undefined : openRotated(neighbour.path, path);
+      if (!tail) continue;
+      if (isRead(tail)) closeTail(tail);
+      else found.push(tail);
+    }
+    return found;
+  }
+
+  function isNew(tail: Tail): boolean {
+    return !files.tails.includes(tail);
+  }
+
+  function came(path: string, seenMs: number, at: number): void {
+    files.insert(at, newcomers(path, seenMs).filter(isNew));
+  }
+
+  function match(path: string, known: Tail, live: Tail | undefined): Tail | undefined {
+    // By what it holds alone, too: a folder may have been moved to another disk.
+    const isLong = known.size >= KNOWN_BYTES_MIN;
+    if (live && (isLong || inodeOf(live.id) === inodeOf(known.id)) && holds(live, known)) return live;
+    const open = files.byId(known.id);
+    if (open && open !== live && holds(open, known)) return open;
+    const found = neighbours.find(path, known);
+    return found && (files.byId(found.id) ?? openRotated(found.path, path));
+  }
+
+  return {
+    rest() {
+      neighbours = createNeighbours();
+    },
+    came,
+    rewritten(tail) {
+      const { path, knownAs } = tail;
+      const seenMs = files.seenMs(path);
+      const at = files.tails.indexOf(tail);
+      const unread = mostUnread(tail, movers);
+      const hasBegun = [...movers].some((mover) => mover.hasBegun(tail));
+      const anew = rewound(tail);
+      if (!anew) return;
+      const copy = neighbours.copyOf(path, tail);
+      const isReadAlready = copy !== undefined && files.byId(copy.id) !== undefined;
+      const opened = copy && !isReadAlready ? openRotated(copy.path, path) : undefined;
+      files.remove(tail);
+      files.insert(at, [anew]);
+      if (opened) {
+        // Every reading place in the file is one in the copy.
+        files.insert(at, [Object.assign(tail, opened, { knownAs })]);
+      } else for (const mover of movers) mover.forget(tail);
+      came(path, seenMs, at + (opened ? 1 : 0));
+      if (unread > 0 && !opened && !isReadAlready)
+        tellLost(
+          `${path}: was written anew before ${unread} bytes of it were read; reading it from its beginning`,
+        );
+      else if (hasBegun || unread > 0)
+        tellRewritten(`${path}: was written anew; reading it from its beginning`);
+    },
+    recover(path, known, live, forMovers) {
+      const found: Tail[] = [];
+      const lost: Tail[] = [];
+      const seenMs = Math.max(...known.map((tail) => tail.seenMs));
+      const place = () => (live ? files.tails.indexOf(live) : files.tails.length);
+      let isAsBefore = false;
+      for (const one of known) {
+        const tail = match(path, one, live);
+        if (!tail) {
+          lost.push(one);
+          continue;
+        }
+        // Of an empty file nobody can see whether it was written, copied and truncated meanwhile.
+        if (tail === live) isAsBefore = one.size > 0;
+        if (isNew(tail)) files.insert(place(), [tail]);
+        found.push(tail);
+        tail.knownAs = one.knownAs;
+        tail.seenMs = Math.max(tail.seenMs, seenMs);
+        for (const mover of forMovers) mover.move(one, tail);
+      }
+      if (isAsBefore) return { found, lost };
+      const unseen = newcomers(path, seenMs);
+      files.insert(place(), unseen.filter(isNew));
+      return { found: [...found, ...unseen], lost };
+    },
+    tellLoss(path, lost, now, forMovers) {
+      const known = lost.filter(({ size }) => size > 0);
+      const [oldest] = known;
+      if (!oldest) return now !== 'nothing';
+      const unread = known.reduce((sum, tail) => sum + mostUnread(tail, forMovers), 0);
+      const packed = neighbours.compressedSince(path, oldest.modifiedMs);
+      if (packed.length > 0) {
+        const bytes = packed.map(unpackedBytes);
+        const isKnown = bytes.every((count) => count !== undefined);
+        const total = bytes.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+        const left = total - known.reduce((sum, tail) => sum + tail.size, -unread);
+        const what = isKnown ? `${left} bytes that were not read are` : 'what was not read of it is';
+        const names = packed.map((one) => basename(one.path)).slice(0, 3);
+        if (!isKnown || left > 0) tell(`${path}: ${what} compressed now, and not read (${names.join(', ')})`);
+        return true;
+      }
+      const part = unread > 0 ? `; ${unread} bytes at least of the one before were not read` : '';
+      if (now === 'another file')
+        tell(`${path}: is another file than before, read from its beginning${part}`);
+      else if (now === 'a known file' && part) tell(`${path}: is another file than before${part}`);
+      return now !== 'nothing';
+    },
+  };
+}
+
+function mostUnread(tail: Tail, movers: Iterable<Mover>): number {
+  let most = 0;
+  for (const mover of movers) most = Math.max(most, mover.unread(tail));
+  return most;
+}
