@@ -1,7 +1,15 @@
 /**
  * What a host goes on with after it was stopped or killed: open windows, another version, another config, a file that is gone.
  */
-import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -177,5 +185,26 @@ async function finishedWithout(host: Appliance): Promise<void> {
   );
   await host.kill();
 }
+
+resume('what cannot be read again after a kill is told as lost, and what is new goes on', async (context) => {
+  const host = hostOf(context, { count_by: ['user'], window: '1h' });
+  await started(host);
+  grow(context, 1_000);
+  // A record that goes out makes what was done before it known.
+  const bob = `${JSON.stringify({ ts: '2026-01-31T18:00:01Z', user: 'bob' })}\n`;
+  appendFileSync(join(context.folder, 'app.log'), bob);
+  await until(async () => (await records(context, 'counts')).length > 0, WAIT_MS, 'a window is over');
+  await host.kill();
+  truncateSync(join(context.folder, 'app.log'), 0);
+  grow(context, 7);
+  await finished(host);
+  assert.match(host.output(), /cannot be done again; \d+ events are lost from its state/);
+  const ledgers = await records(context, 'ledger');
+  const lost = ledgers.reduce((total, { lost: found }) => total + Number((found as WireRecord).log ?? 0), 0);
+  assert.is(sum(ledgers, 'in'), 1_008);
+  assert.ok(lost >= 1 && lost <= 1_001, `${lost} are told as lost`);
+  const counted = sum(await records(context, 'counts'), 'count');
+  assert.ok(counted + lost >= 1_008, `${counted} counted, ${lost} lost`);
+});
 
 if (brokerAvailable()) resume.run();

@@ -137,6 +137,16 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     places.set(tail, { offset: tail.size, skipping: false, waitsFrom: -1 });
   }
 
+  /** The file of a place, also when it was copied and truncated since the last look. */
+  function found(file: string | undefined): Tail | undefined {
+    const tail = tailOf(file, tails);
+    if (tail) return tail;
+    const isSeenAnew = tails
+      .filter(({ knownAs }) => file?.startsWith(`${knownAs}:`))
+      .some((one) => !isIntact(one));
+    return isSeenAnew ? tailOf(file, tails) : undefined;
+  }
+
   return {
     read(target): Chunk {
       for (let tries = 0; fillNext(target) === 'gone' && tries < TRIES_MAX; ) tries += 1;
@@ -158,11 +168,11 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       return { file: tail ? `${tail.knownAs}:${tail.size}:${tail.digest}` : '', offset };
     },
     readAt({ file, offset }, target) {
-      const tail = tailOf(file, tails);
+      const tail = found(file);
       return tail !== undefined && isReadAgain(tail, offset, target);
     },
     goTo({ file, offset }, skipping) {
-      const tail = tailOf(file, tails);
+      const tail = found(file);
       if (!tail || offset > tail.size) return;
       places.set(tail, { offset, skipping, waitsFrom: -1 });
       beginTurn(tail);

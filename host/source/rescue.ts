@@ -54,6 +54,8 @@ export interface Rescue {
   tellLoss(path: string, lost: readonly Tail[], now: PathNow, movers: Iterable<Mover>): boolean;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 export function createRescue(options: RescueOptions): Rescue {
   const { files, movers, fdsMax, tell, tellRewritten, tellLost } = options;
   let neighbours: Neighbours = createNeighbours();
@@ -66,12 +68,12 @@ export function createRescue(options: RescueOptions): Rescue {
   }
 
   /** Files that came to a path since and were rotated away. A copy of what is read there is none of them. */
-  function newcomers(path: string, seenMs: number): Tail[] {
+  function newcomers(path: string, seenMs: number, rewritten: ReadonlySet<string> = NONE): Tail[] {
     const found: Tail[] = [];
     const isRead = (tail: Tail) =>
       tail.size >= KNOWN_BYTES_MIN &&
       [...files.tails, ...found].some((other) => other.path === path && holds(other, tail));
-    for (const neighbour of neighbours.since(path, seenMs)) {
+    for (const neighbour of neighbours.since(path, seenMs, rewritten)) {
       const open = files.byId(neighbour.id);
       if (open?.isRotated && open.path === path) found.push(open);
       const tail = open ? undefined : openRotated(neighbour.path, path);
@@ -136,8 +138,11 @@ export function createRescue(options: RescueOptions): Rescue {
       const seenMs = Math.max(...known.map((tail) => tail.seenMs));
       const place = () => (live ? files.tails.indexOf(live) : files.tails.length);
       let isAsBefore = false;
+      /** Copied and truncated since, so that what is there now was never seen. */
+      const rewritten = new Set<string>();
       for (const one of known) {
         const tail = match(path, one, live);
+        if (tail === undefined || inodeOf(tail.id) !== inodeOf(one.id)) rewritten.add(inodeOf(one.id));
         if (!tail) {
           lost.push(one);
           continue;
@@ -151,7 +156,7 @@ export function createRescue(options: RescueOptions): Rescue {
         for (const mover of forMovers) mover.move(one, tail);
       }
       if (isAsBefore) return { found, lost };
-      const unseen = newcomers(path, seenMs);
+      const unseen = newcomers(path, seenMs, rewritten);
       files.insert(place(), unseen.filter(isNew));
       return { found: [...found, ...unseen], lost };
     },

@@ -27,8 +27,11 @@ export interface Neighbours {
   find(path: string, known: Known & Seen): Neighbour | undefined;
   /** The copy that was made of a file before it was written anew. */
   copyOf(path: string, known: Known & Seen): Neighbour | undefined;
-  /** What came to a path after the latest modification that was seen there, and was rotated away; oldest first. */
-  since(path: string, seenMs: number): readonly Neighbour[];
+  /**
+   * What came to a path after the latest modification that was seen there, and was rotated away; oldest first. A file that is one
+   * of `rewritten`, by inode, came there when it was written anew.
+   */
+  since(path: string, seenMs: number, rewritten: ReadonlySet<string>): readonly Neighbour[];
   /** What was rotated away and compressed since, oldest first. */
   compressedSince(path: string, seenMs: number): readonly Neighbour[];
 }
@@ -138,8 +141,11 @@ export function createNeighbours(): Neighbours {
   return {
     find: (path, known) => findById(path, known) ?? copyOf(path, known),
     copyOf,
-    since: (path, seenMs) =>
-      rotated(path, 'plain').filter((found) => found.modifiedMs > seenMs && isBornSince(found, seenMs)),
+    since: (path, seenMs, rewritten) =>
+      rotated(path, 'plain').filter(
+        (found) =>
+          found.modifiedMs > seenMs && (rewritten.has(inodeOf(found.id)) || isBornSince(found, seenMs)),
+      ),
     compressedSince: (path, seenMs) =>
       rotated(path, 'compressed').filter((found) => found.modifiedMs >= seenMs - COMPRESSED_TIME_MS),
   };

@@ -11,7 +11,7 @@ export type Position = unknown;
 
 /** Where in a source bytes were read, as plain JSON, kept in the record of a call. */
 export interface ReadPlace {
-  /** Of a source of many files, the one: device and inode. */
+  /** Of a source of many files, the one, by device, inode and what it held. */
   readonly file?: string;
   /** In the file, or in all that the source has ever received. */
   readonly offset: number;

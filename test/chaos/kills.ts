@@ -2,7 +2,15 @@
  * A host that is killed at random moments while it reads a file with window state: what subscribers read is what they would
  * have read of an undisturbed one.
  */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startTestBroker } from '../broker.js';
@@ -50,7 +58,19 @@ export const FILTERS = {
   },
 };
 
-/** `kills` times SIGKILL over one input that grows meanwhile. */
+/** Away by another name, or copied and truncated while nobody writes; a copy beside keeps all of it for the undisturbed run. */
+function rotate(log: string, whole: string, random: (below: number) => number, number: number): void {
+  appendFileSync(whole, readFileSync(log));
+  if (random(2) === 0) {
+    renameSync(log, `${log}.${number}`);
+    writeFileSync(log, '');
+  } else {
+    copyFileSync(log, `${log}.${number}`);
+    truncateSync(log, 0);
+  }
+}
+
+/** `kills` times SIGKILL over one input that grows, and is rotated, meanwhile. */
 export async function killsOfTheHost(kills: number, seed: number): Promise<ScenarioResult> {
   const random = createRandom(seed);
   const folder = await temporaryFolder();
@@ -63,19 +83,26 @@ export async function killsOfTheHost(kills: number, seed: number): Promise<Scena
       sources: { log: { file: log } },
       filters: FILTERS,
     });
-    const log = join(folder.path, 'app.log');
+    // Each in a folder of its own: beside the log, what holds the same would be taken for a copy of it.
+    const [log, whole] = ['logs', 'whole'].map((name) => {
+      mkdirSync(join(folder.path, name));
+      return join(folder.path, name, 'app.log');
+    }) as [string, string];
     writeFileSync(log, '');
     const host = createAppliance(join(folder.path, 'killed'), config('killed', log));
     let lines = 0;
+    let rotations = 0;
     for (let kill = 0; kill < kills; kill++) {
       host.start();
-      // Now and then it dies while it starts.
-      if (random(8) > 0) await until(() => host.isReading(), 20_000, `a start: ${host.output()}`);
+      // Now and then it dies while it starts; but what is rotated before the first start is nothing to it.
+      if (random(8) > 0 || kill === 0)
+        await until(() => host.isReading(), 20_000, `a start: ${host.output()}`);
       const moments = 1 + random(8);
       for (let moment = 0; moment < moments; moment++) {
         const count = 1 + random(random(4) === 0 ? 20_000 : 300);
         appendFileSync(log, inputLines(random, lines, count));
         lines += count;
+        if (random(6) === 0) rotate(log, whole, random, ++rotations);
         await pause(random(500));
       }
       await host.kill();
@@ -84,7 +111,8 @@ export async function killsOfTheHost(kills: number, seed: number): Promise<Scena
     const code = await host.ended();
     if (code !== 0) differences.push(`the last run ended with ${code}: ${host.output().slice(-2000)}`);
 
-    const undisturbed = createAppliance(join(folder.path, 'undisturbed'), config('undisturbed', log));
+    appendFileSync(whole, readFileSync(log));
+    const undisturbed = createAppliance(join(folder.path, 'undisturbed'), config('undisturbed', whole));
     undisturbed.start('--until-eof');
     await undisturbed.ended();
     const found = await readBack(broker.url, 'killed');
