@@ -137,16 +137,6 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     places.set(tail, { offset: tail.size, skipping: false, waitsFrom: -1 });
   }
 
-  /** The file of a place, also when it was copied and truncated since the last look. */
-  function found(file: string | undefined): Tail | undefined {
-    const tail = tailOf(file, tails);
-    if (tail) return tail;
-    const isSeenAnew = tails
-      .filter(({ knownAs }) => file?.startsWith(`${knownAs}:`))
-      .some((one) => !isIntact(one));
-    return isSeenAnew ? tailOf(file, tails) : undefined;
-  }
-
   return {
     read(target): Chunk {
       for (let tries = 0; fillNext(target) === 'gone' && tries < TRIES_MAX; ) tries += 1;
@@ -168,11 +158,11 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       return { file: tail ? `${tail.knownAs}:${tail.size}:${tail.digest}` : '', offset };
     },
     readAt({ file, offset }, target) {
-      const tail = found(file);
+      const tail = findTail(file, tails, isIntact);
       return tail !== undefined && isReadAgain(tail, offset, target);
     },
     goTo({ file, offset }, skipping) {
-      const tail = found(file);
+      const tail = findTail(file, tails, isIntact);
       if (!tail || offset > tail.size) return;
       places.set(tail, { offset, skipping, waitsFrom: -1 });
       beginTurn(tail);
@@ -233,6 +223,18 @@ function pathOf({ isRotated, path }: Tail): string | undefined {
 
 /** The file of a place that was read: its device and inode, and what it held at that time. */
 const READ_FILE = /^(\d{1,20}:\d{1,20}):(\d{1,15}):([0-9a-f]{16})$/;
+
+/** The file of a place, also when it was copied and truncated since the last look. */
+function findTail(
+  file: string | undefined,
+  tails: readonly Tail[],
+  isIntact: (tail: Tail) => boolean,
+): Tail | undefined {
+  const tail = tailOf(file, tails);
+  if (tail) return tail;
+  const known = tails.filter(({ knownAs }) => file?.startsWith(`${knownAs}:`));
+  return known.some((one) => !isIntact(one)) ? tailOf(file, tails) : undefined;
+}
 
 /** The open file that was read there, or the copy of it. */
 function tailOf(file: string | undefined, tails: readonly Tail[]): Tail | undefined {
