@@ -28,12 +28,13 @@ import { oneLine, systemCode, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, NOTICE_EVERY_MS, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import {
-  apiCode,
+  type Answering,
   ensureStream,
+  firstPlace,
   lastMessage,
+  misplaced,
   OWN_STREAM,
   plainHeaders,
-  WRONG_LAST_SEQUENCE,
 } from './jetstream.js';
 import type { Message } from './wire.js';
 
@@ -78,11 +79,13 @@ export interface Broker {
   /**
    * Resolves when JetStream holds the message, as the one behind that in place `follows` of the stream, 0 for the first of its
    * subject; rejects when it has not said so in time, whatever the reason: with STREAM_REFUSED when no stream takes
-   * the subject, with STREAM_MOVED when another message is the last one there.
+   * the subject, with `Misplaced` when another message is the last one there.
    */
   publish(message: Message, follows?: number): Promise<Stored>;
   /** The last message that the stream holds on a subject, which may be a pattern. */
-  last(subject: string): Promise<LastMessage | undefined>;
+  last(subject: string, answering: Answering): Promise<LastMessage | undefined>;
+  /** The place of the first message that the stream still holds. */
+  first(): Promise<number>;
   /** Sends a message that nobody keeps; forgotten while there is no connection. */
   say(message: Message): void;
   /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
@@ -145,6 +148,8 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     void keepTrying();
   }
 
+  const manager = () => connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
+
   function connected(): NatsConnection {
     if (!connection) throw new WeirError('BROKER_UNREACHABLE', `broker: ${shown}: not connected`);
     return connection;
@@ -167,20 +172,25 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
         const { duplicate, seq } = await jetstream.publish(subject, body, sent);
         return { duplicate, sequence: seq };
       } catch (error) {
-        throw publishProblem(subject, error);
+        throw misplaced(error, stream, subject, follows ?? 0) ?? publishProblem(subject, error);
       }
     },
-    async last(subject) {
-      const manager = connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
+    async last(subject, answering) {
       try {
-        return await lastMessage(await manager, stream, subject);
+        return await lastMessage(await manager(), stream, subject, answering);
       } catch (error) {
         throw publishProblem(subject, error);
       }
     },
+    async first() {
+      try {
+        return await firstPlace(await manager(), stream);
+      } catch (error) {
+        throw publishProblem(stream.name, error);
+      }
+    },
     async ensureStream() {
-      const manager = connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
-      stream = await ensureStream(await manager, reason);
+      stream = await ensureStream(await manager(), reason);
     },
     subscribe(subject, each) {
       const subscription = subscriptionTo(subject, each, trouble);
@@ -349,11 +359,6 @@ function reason(error: unknown): string {
 
 function publishProblem(subject: string, error: unknown): Error {
   if (!(error instanceof NatsError)) return error as Error;
-  if (apiCode(error) === WRONG_LAST_SEQUENCE)
-    return new WeirError(
-      'STREAM_MOVED',
-      `${subject}: expected nobody else to write there, found a later message`,
-    );
   if (error.code === '503') return new WeirError('STREAM_REFUSED', `no stream takes ${subject}`);
   if (error.isPermissionError()) return new WeirError('BROKER_REFUSED', `no permission for ${subject}`);
   return new Error(`${subject}: ${reason(error)}`);

@@ -6,13 +6,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LastMessage } from './broker.js';
 import { replaceFile } from './durable.js';
 import { COURIER_MESSAGES_MAX } from './limits.js';
 import { agree, type LastStored, type Numbering, newEpoch, numberingFor } from './numbering.js';
 import { readJson, readMessage, type SpooledMessage } from './spool/payload.js';
 import type { Spool, SpoolReader } from './spool/spool.js';
-import { HEADER, type Message, messageId, numberOfId } from './wire.js';
+import { HEADER, type Message, messageId } from './wire.js';
 
 export interface CourierOptions {
   readonly appliance: string;
@@ -40,8 +39,8 @@ export interface Courier {
   load(): Line[];
   /** The first message of a line as it goes out, and the number in the broker's stream it has to follow. */
   next(line: Line): { readonly message: Message; readonly follows: number };
-  /** Compares with what the broker has; `isIntact` as in `agree`. True when all lines were emptied, to be read again. */
-  agreeWith(line: Line, last: LastMessage | undefined, isIntact: boolean): boolean;
+  /** Compares with what the broker has; `isLetGo` as in `agree`. True when all lines were emptied, to be read again. */
+  agreeWith(line: Line, last: LastStored | undefined, isLetGo: boolean): boolean;
   /** The first message of the line is stored, in this place of the broker's stream. */
   stored(line: Line, sequence: number): void;
   /** The first message of the line will not be sent. */
@@ -145,9 +144,8 @@ export function createCourier(options: CourierOptions): Courier {
       const follows = numbering.sequence;
       return { message: onWire(appliance, instance, message, numbering), follows };
     },
-    agreeWith(line, last, isIntact) {
-      const known = last && lastStored(last);
-      const { numbering, rewinds } = agree(line.numbering, known, isIntact, produced(line.stream));
+    agreeWith(line, last, isLetGo) {
+      const { numbering, rewinds } = agree(line.numbering, last, isLetGo, produced(line.stream));
       if (numbering.epoch !== line.numbering.epoch || rewinds)
         notice(
           `stream ${instance}.${line.stream}: the broker has not what it should have (${numbering.why})`,
@@ -196,11 +194,6 @@ function onWire(
     body,
     ...(isOptional ? { isOptional } : {}),
   };
-}
-
-function lastStored({ headers, sequence }: LastMessage): LastStored {
-  const { epoch, number } = numberOfId(headers[HEADER.messageId] ?? '');
-  return { epoch, number, sequence };
 }
 
 const VERSION = 1;

@@ -37,6 +37,8 @@ export const REMEDIES = {
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   STREAM_MOVED: 'let one host only run under the name of this appliance',
+  STREAM_BEHIND:
+    'let its replicas catch up; the README says which sync_interval and how many replicas keep what is acknowledged',
   DATA_VERSION: 'run the weir that wrote it, or set "data" to another folder',
   DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
   INBOX_UNWRITABLE:

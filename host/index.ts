@@ -337,7 +337,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
 interface OpenBroker {
   readonly connection: Pick<
     Broker,
-    'publish' | 'last' | 'say' | 'connected' | 'onConnected' | 'ensureStream'
+    'publish' | 'last' | 'first' | 'say' | 'connected' | 'onConnected' | 'ensureStream'
   >;
   stop(): Promise<void>;
 }
@@ -378,6 +378,7 @@ const ABSENT_BROKER: OpenBroker['connection'] = {
   onConnected: () => {},
   publish: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
   last: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
+  first: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
   ensureStream: async () => {},
 };
 

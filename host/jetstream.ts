@@ -12,10 +12,12 @@ export interface KnownStream {
   readonly name: string;
   /** Each of its replicas answers what it holds: `allow_direct`. */
   readonly isDirect: boolean;
+  /** It is known to have one replica, which no other can be ahead of. */
+  readonly hasOneReplica: boolean;
 }
 
-/** What the host creates, and what is supposed where it may not look. */
-export const OWN_STREAM: KnownStream = { name: STREAM_NAME, isDirect: true };
+/** What is supposed where the host may not look. */
+export const OWN_STREAM: KnownStream = { name: STREAM_NAME, isDirect: true, hasOneReplica: false };
 
 /** Leaves a stream that takes the events as it is; creates one with limits where there is none. */
 export async function ensureStream(
@@ -32,7 +34,7 @@ export async function ensureStream(
     }
     if (apiCode(problem) === OVERLAP) return await otherStream(manager);
     if (problem instanceof Error) throw problem;
-    return OWN_STREAM;
+    return { ...OWN_STREAM, hasOneReplica: true };
   } catch (error) {
     if (error instanceof WeirError) throw error;
     throw streamRefused(`cannot be looked at or created: ${reason(error)}`);
@@ -51,14 +53,15 @@ const STREAM = {
 const TAKES_EVENTS = /^(>|(weir|\*)\.>|(weir|\*)\.(ev|\*)\.>)$/;
 /** JetStream's own numbers of errors. */
 const [NOT_FOUND, OVERLAP, NO_MESSAGE] = [10_059, 10_065, 10_037];
-export const WRONG_LAST_SEQUENCE = 10_071;
+/** The second one does not say which: another message for the subject is on its way. */
+const WRONG_LAST_SEQUENCE = [10_071, 10_164];
 const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];
 
 function streamRefused(problem: string): WeirError {
   return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME}: ${problem}`);
 }
 
-export function apiCode(error: unknown): number {
+function apiCode(error: unknown): number {
   return (error instanceof NatsError && error.api_error?.err_code) || 0;
 }
 
@@ -68,7 +71,7 @@ async function findStream(manager: JetStreamManager, name: string): Promise<Know
     const { config } = await manager.streams.info(name);
     if (isOfOlderHost(config)) await addDeadLetters(manager, config);
     if (config.subjects?.some((subject) => TAKES_EVENTS.test(subject)))
-      return { name, isDirect: config.allow_direct };
+      return { name, isDirect: config.allow_direct, hasOneReplica: config.num_replicas === 1 };
     const found = config.subjects?.join(', ') || 'no subjects';
     throw streamRefused(`expected stream ${name} to take ${EVENTS_WILDCARD}, found ${found}`);
   } catch (error) {
@@ -95,28 +98,70 @@ async function otherStream(manager: JetStreamManager): Promise<KnownStream> {
   throw streamRefused(`several other streams take parts of ${EVENTS_WILDCARD}`);
 }
 
-/** The last message on a subject of a stream. Asked of any replica where that is allowed: it needs the least rights. */
+/** Who is asked: any replica needs the least rights, and may lag behind; the leader knows what it refuses. */
+export type Answering = 'any replica' | 'leader';
+
+/** The last message on a subject of a stream. Who may not ask the leader asks any replica. */
 export async function lastMessage(
   manager: JetStreamManager,
-  { name, isDirect }: KnownStream,
+  stream: KnownStream,
   subject: string,
+  answering: Answering,
 ): Promise<LastMessage | undefined> {
+  // The client's interface does not name it, its class does.
+  const { direct } = manager as JetStreamManager & {
+    direct: Pick<JetStreamManager['streams'], 'getMessage'>;
+  };
+  const isDirect = stream.isDirect && answering === 'any replica';
   try {
-    // The client's interface does not name it, its class does.
-    const { direct } = manager as JetStreamManager & {
-      direct: Pick<JetStreamManager['streams'], 'getMessage'>;
-    };
-    const query = { last_by_subj: subject };
-    const { header, seq } = await (isDirect ? direct : manager.streams).getMessage(name, query);
+    const reader = isDirect ? direct : manager.streams;
+    const { header, seq } = await reader.getMessage(stream.name, { last_by_subj: subject });
     return { headers: plainHeaders(header), sequence: seq };
   } catch (error) {
     if (isNoMessage(error)) return undefined;
+    const isForbidden = error instanceof NatsError && error.isPermissionError();
+    if (isForbidden && stream.isDirect && !isDirect)
+      return lastMessage(manager, stream, subject, 'any replica');
     throw error;
   }
 }
 
 function isNoMessage(error: unknown): boolean {
   return error instanceof NatsError && (apiCode(error) === NO_MESSAGE || error.code === '404');
+}
+
+/** The place of the first message; of an empty stream, that of the next one. */
+export async function firstPlace(manager: JetStreamManager, { name }: KnownStream): Promise<number> {
+  const { state } = await manager.streams.info(name);
+  return state.first_seq;
+}
+
+/** The subject does not end in the place that a message was to follow. */
+export class Misplaced extends WeirError {
+  /** The place in which it ends; 0 when the subject is empty, undefined when the broker does not say. */
+  readonly end: number | undefined;
+  /** The stream has one replica, which cannot be behind another. */
+  readonly isCertain: boolean;
+
+  constructor(subject: string, follows: number, end: number | undefined, isCertain: boolean) {
+    if (end !== undefined && end < follows)
+      super('STREAM_BEHIND', `${subject}: expected a message in place ${follows}, found it to end at ${end}`);
+    else super('STREAM_MOVED', `${subject}: expected nobody else to write there, found a later message`);
+    this.end = end;
+    this.isCertain = isCertain;
+  }
+}
+
+/** What a refusal to store a message behind place `follows` says; nothing when it was refused for another reason. */
+export function misplaced(
+  error: unknown,
+  { hasOneReplica }: KnownStream,
+  subject: string,
+  follows: number,
+): Misplaced | undefined {
+  if (!WRONG_LAST_SEQUENCE.includes(apiCode(error))) return undefined;
+  const [, end] = /: (\d+)$/.exec((error as NatsError).api_error?.description ?? '') ?? [];
+  return new Misplaced(subject, follows, end === undefined ? undefined : Number(end), hasOneReplica);
 }
 
 /** Of a header with several values, the first one. */

@@ -263,6 +263,13 @@ export const IN_FLIGHT_MAX = 64;
 /** A message that may be dropped is, when the broker has refused it so often; one refusal may be a change of leader. */
 export const OPTIONAL_ATTEMPTS = 3;
 export const ACK_TIMEOUT_MS = 5_000;
+/** A message that is refused in its place is told of from this attempt on. */
+export const MISPLACED_ATTEMPTS = 4;
+/**
+ * A replicated stream that seems to have lost what it acknowledged has to say so for this long: a leader that was cut off from
+ * the others takes itself for one for up to 10 s.
+ */
+export const LOSS_DOUBT_MS = 15_000;
 /** One attempt to connect. */
 export const CONNECT_MS_MAX = 5_000;
 export const RECONNECT_MS_MIN = 250;

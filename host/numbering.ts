@@ -4,7 +4,8 @@
  * Within an epoch messages are numbered from 1 without holes. The last message on the subject says which of them the broker
  * has, whatever was in flight when somebody died, so the next one is the next. Where that is impossible, because the
  * broker lost what it had, the disk did, or somebody else wrote there, another epoch begins, and its first
- * message says why and how many messages are gone. So a hole is never silent.
+ * message says why and how many messages are gone. So a hole is never silent. Because that is told to every subscriber, no
+ * epoch begins on a suspicion.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -36,6 +37,26 @@ export function newEpoch(stored: number, sequence: number, why: Why, lost = 0): 
   return { epoch: randomBytes(8).toString('hex'), base: stored, stored, sequence, why, lost };
 }
 
+/** Whether the broker has what it acknowledged, judged by the last message that it holds on the subject. */
+export function hasAcknowledged(numbering: Numbering, last: LastStored | undefined): boolean {
+  const { epoch, base, stored } = numbering;
+  return isUnused(numbering) || (last?.epoch === epoch && base + last.number >= stored);
+}
+
+/** No message of the epoch is known to be stored. */
+function isUnused({ stored, base }: Numbering): boolean {
+  return stored === base;
+}
+
+/**
+ * Whether a leader that does not have it can be believed: one that was cut off from the others does not know of what they have
+ * stored since. So it is believed when it is not behind what is known here, or when the subject ends there for sure (`end`).
+ */
+export function isCurrent(numbering: Numbering, last: LastStored | undefined, end?: number): boolean {
+  const sequence = last?.sequence ?? 0;
+  return sequence >= numbering.sequence || sequence === end;
+}
+
 export interface Agreement {
   readonly numbering: Numbering;
   /** The broker lacks messages that it had acknowledged: what the spool still holds of them is to be sent again. */
@@ -43,24 +64,25 @@ export interface Agreement {
 }
 
 /**
- * `isIntact`: the broker still has something that was stored later than what is missing, so it was let go there, not lost;
- * `produced`: number of the last message that there is.
+ * `isLetGo`: what is missing was dropped from the stream in its order, not lost; `produced`: number of the last message that
+ * there is.
  */
 export function agree(
   numbering: Numbering,
   last: LastStored | undefined,
-  isIntact: boolean,
+  isLetGo: boolean,
   produced: number,
 ): Agreement {
   const { epoch, base, stored } = numbering;
-  const isUnused = stored === base;
   if (!last) {
-    if (isUnused || isIntact) return { numbering: { ...numbering, sequence: 0 }, rewinds: false };
+    if (isUnused(numbering) || isLetGo) return { numbering: { ...numbering, sequence: 0 }, rewinds: false };
     return { numbering: { ...numbering, stored: base, sequence: 0, why: 'store-lost' }, rewinds: true };
   }
   const { sequence } = last;
   if (last.epoch !== epoch) {
-    const next = isUnused ? { ...numbering, sequence } : newEpoch(stored, sequence, 'other-writer');
+    const next = isUnused(numbering)
+      ? { ...numbering, sequence }
+      : newEpoch(stored, sequence, 'other-writer');
     return { numbering: next, rewinds: false };
   }
   const found = base + last.number;

@@ -18,17 +18,19 @@ import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
 import type { Courier, Line } from './courier.js';
 import { oneLine, WeirError } from './errors.js';
-import { IN_FLIGHT_MAX, NOTICE_EVERY_MS, OPTIONAL_ATTEMPTS } from './limits.js';
-import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
-import { createLane, type Lane, learn, publishFirst } from './lane.js';
+import { Misplaced } from './jetstream.js';
+import { IN_FLIGHT_MAX, LOSS_DOUBT_MS, MISPLACED_ATTEMPTS, NOTICE_EVERY_MS } from './limits.js';
+import { OPTIONAL_ATTEMPTS, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
+import { createLane, type Lane, learn, noteEnd, publishFirst } from './lane.js';
 
 export interface PublisherOptions {
-  readonly broker: Pick<Broker, 'publish' | 'last' | 'connected' | 'onConnected' | 'ensureStream'>;
+  readonly broker: Pick<Broker, 'publish' | 'last' | 'first' | 'connected' | 'onConnected' | 'ensureStream'>;
   /** A pattern for all subjects of this appliance. */
   readonly ownSubjects: string;
   readonly notice: (line: string) => void;
-  /** First delay after a failure; for tests. */
+  /** First delay after a failure, and how long a loss is doubted; for tests. */
   readonly retryMs?: number;
+  readonly doubtMs?: number;
 }
 
 export interface Publisher {
@@ -53,7 +55,8 @@ export interface PublisherStatistics {
 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { broker, ownSubjects, notice, retryMs = RECONNECT_MS_MIN } = options;
+  const { broker, notice, retryMs = RECONNECT_MS_MIN } = options;
+  const learning = { ownSubjects: options.ownSubjects, doubtMs: options.doubtMs ?? LOSS_DOUBT_MS };
   const couriers: Courier[] = [];
   const lanes = new Map<Line, Lane>();
   /** Lanes that may send, the one that has waited longest first. */
@@ -116,7 +119,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       stored++;
       storedBytes += bytes;
       tellStored();
-    } else if (await learn(lane, broker, ownSubjects)) load(lane.courier);
+    } else if (await learn(lane, broker, learning)) load(lane.courier);
     else if (lane.isBlind)
       tellTrouble(new WeirError('BROKER_REFUSED', `no permission to read ${lane.line.subject}`));
   }
@@ -147,14 +150,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
     inFlight--;
     if (isStopped) return;
     lane.isKnown = false;
-    const isMoved = error instanceof WeirError && error.code === 'STREAM_MOVED';
+    noteEnd(lane, error);
+    const isMisplaced = error instanceof Misplaced;
     if (error instanceof WeirError && error.code === 'STREAM_REFUSED' && stream === 'known')
       stream = 'unknown';
-    // The first time it may be a message of ours whose acknowledgement was lost.
-    if (!isMoved || lane.failures > 1) tellTrouble(error);
+    // At first it may be a message of ours whose acknowledgement was lost, or a replica that is about to catch up.
+    if (!isMisplaced || lane.failures >= MISPLACED_ATTEMPTS) tellTrouble(error);
     // Without a connection there is nothing to wait for but the next one, which is a new beginning for every lane.
     const delayMs =
-      broker.connected() && !(isMoved && lane.failures === 1) ? restMs(lane.failures, retryMs) : 0;
+      broker.connected() && !(isMisplaced && lane.failures === 1) ? restMs(lane.failures, retryMs) : 0;
     lane.state = 'resting';
     lane.timer = setTimeout(() => makeReady(lane), delayMs);
     send();

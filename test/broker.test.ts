@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Misplaced } from '../host/jetstream.js';
 import { CONNECT_MS_MAX } from '../host/limits.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
 import { errorOf, message, open, SECRET } from './connecting.js';
@@ -267,6 +268,14 @@ if (brokerAvailable()) {
     assert.equal(await broker.publish(message(1)), { duplicate: false, sequence: 1 });
     assert.equal(await broker.publish(message(1)), { duplicate: true, sequence: 1 });
     assert.equal(await broker.publish(message(2)), { duplicate: false, sequence: 2 });
+    for (const [follows, code] of [
+      [1, 'STREAM_MOVED'],
+      [3, 'STREAM_BEHIND'],
+    ] as const) {
+      const misplaced = (await errorOf(broker.publish(message(9), follows))) as Misplaced;
+      assert.equal([misplaced.code, misplaced.end, misplaced.isCertain], [code, 2, true]);
+    }
+    assert.is(await broker.first(), 1);
     const large = await errorOf(broker.publish(message(3, 'weir.ev.a.b.c', 4_000)));
     assert.match(large.message, 'larger than the broker takes (max_payload)');
     const pending = errorOf(broker.publish(message(4)));

@@ -3,7 +3,14 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { agree, type Numbering, newEpoch, numberingFor } from '../host/numbering.js';
+import {
+  agree,
+  hasAcknowledged,
+  isCurrent,
+  type Numbering,
+  newEpoch,
+  numberingFor,
+} from '../host/numbering.js';
 
 const numbering: Numbering = { epoch: 'e', base: 10, stored: 15, sequence: 900, why: 'started', lost: 0 };
 const last = (number: number, epoch = 'e') => ({ epoch, number, sequence: 950 });
@@ -47,6 +54,22 @@ test('somebody else wrote there: another epoch, unless nothing was written here 
   assert.is(agree(numbering, last(3, 'f'), true, 17).numbering.why, 'other-writer');
   const fresh = newEpoch(0, 0, 'started');
   assert.equal(agree(fresh, last(3, 'f'), true, 0).numbering, { ...fresh, sequence: 950 });
+});
+
+test('less than was acknowledged is believed of who is not behind, or where the subject ends for sure', () => {
+  const at = (number: number, sequence: number, epoch = 'e') => ({ epoch, number, sequence });
+  // In whatever place: after a fault of the broker's, replicas may differ in that.
+  for (const number of [5, 6]) assert.ok(hasAcknowledged(numbering, at(number, 898)));
+  for (const found of [at(4, 899), at(9, 901, 'f'), undefined]) assert.not(hasAcknowledged(numbering, found));
+  assert.ok(hasAcknowledged(newEpoch(0, 900, 'started'), undefined), 'nothing was yet');
+
+  for (const sequence of [900, 901]) assert.ok(isCurrent(numbering, at(4, sequence)));
+  for (const end of [undefined, 898, 900]) {
+    assert.not(isCurrent(numbering, at(4, 899), end));
+    assert.not(isCurrent(numbering, undefined, end));
+  }
+  assert.ok(isCurrent(numbering, at(4, 899), 899));
+  assert.ok(isCurrent(numbering, undefined, 0));
 });
 
 test('a message that is missing here begins another epoch that counts it', () => {

@@ -4,110 +4,18 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connect } from 'nats';
-import { type Broker, connectBroker, type LastMessage, type Stored } from '../host/broker.js';
+import { type Broker, connectBroker, type LastMessage } from '../host/broker.js';
 import { WeirError } from '../host/errors.js';
 import { IN_FLIGHT_MAX, OPTIONAL_ATTEMPTS } from '../host/limits.js';
-import { createPublisher, type Publisher } from '../host/publish.js';
+import { createPublisher } from '../host/publish.js';
 import { HEADER, type Message } from '../host/wire.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
+import { type Attempt, fakeBroker, numbers, settle, setUp } from './fakebroker.js';
 import { until } from './help.js';
 import { createRandom } from './source/reading.js';
-import { createTestSpool, idOf, storedIds, subjectOf, type TestSpool } from './spooling.js';
+import { createTestSpool, storedIds, subjectOf } from './spooling.js';
 
 const WAIT_MS = 30_000;
-
-type PublisherBroker = Parameters<typeof createPublisher>[0]['broker'];
-
-interface Attempt {
-  readonly message: Message;
-  /** `<stream>/<number>`. */
-  readonly id: string;
-  readonly follows: number | undefined;
-  readonly resolve: (stored: Stored) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** A broker that leaves each attempt to `onAttempt`, and stores as JetStream does: without duplicates, and only where expected. */
-function fakeBroker(onAttempt: (attempt: Attempt) => void) {
-  const stored = new Map<string, string[]>();
-  const last = new Map<string, LastMessage>();
-  const ids = new Map<string, number>();
-  let isConnected = true;
-  let isCounted = 0;
-  let sequence = 0;
-  let tellConnected = () => {};
-  const broker: PublisherBroker = {
-    connected: () => isConnected,
-    onConnected(listener) {
-      tellConnected = listener;
-      if (isConnected) listener();
-    },
-    last: async (subject) =>
-      subject.endsWith('>')
-        ? [...last.values()].sort((one, other) => other.sequence - one.sequence)[0]
-        : last.get(subject),
-    publish: (message, follows) =>
-      new Promise((resolve, reject) => onAttempt({ message, id: idOf(message), follows, resolve, reject })),
-    async ensureStream() {
-      isCounted++;
-    },
-  };
-  return {
-    broker,
-    stored,
-    streamsAsked: () => isCounted,
-    store({ message: { subject, headers }, id, follows }: Attempt): Stored {
-      const known = ids.get(headers[HEADER.messageId] ?? '');
-      if (known !== undefined) return { duplicate: true, sequence: known };
-      if (follows !== undefined && follows !== (last.get(subject)?.sequence ?? 0))
-        throw new WeirError('STREAM_MOVED', subject);
-      sequence++;
-      ids.set(headers[HEADER.messageId] ?? '', sequence);
-      last.set(subject, { headers, sequence });
-      stored.set(subject, [...(stored.get(subject) ?? []), id]);
-      return { duplicate: false, sequence };
-    },
-    /** What was stored is gone. */
-    wipe() {
-      for (const held of [stored, last, ids]) held.clear();
-      sequence = 0;
-    },
-    setConnected(value: boolean) {
-      isConnected = value;
-      if (value) tellConnected();
-    },
-  };
-}
-
-interface Setup {
-  readonly publisher: Publisher;
-  readonly spool: TestSpool;
-  readonly notices: string[];
-}
-
-function setUp(broker: PublisherBroker, retryMs = 1, bytesMax = 1 << 20): Setup {
-  const notices: string[] = [];
-  const publisher: Publisher = createPublisher({
-    broker,
-    ownSubjects: 'weir.ev.a.>',
-    notice: (line) => notices.push(line),
-    retryMs,
-  });
-  const spool = createTestSpool({ bytesMax, publisher: () => publisher });
-  publisher.add(spool.courier());
-  return { publisher, spool, notices };
-}
-
-const settle = (fake: ReturnType<typeof fakeBroker>, attempt: Attempt) => {
-  try {
-    attempt.resolve(fake.store(attempt));
-  } catch (error) {
-    attempt.reject(error as Error);
-  }
-};
-
-const numbers = (stream: string, count: number, from = 1) =>
-  Array.from({ length: count }, (_, at) => `${stream}/${at + from}`);
 
 test('messages that may be dropped hold nothing up where the broker refuses them', async () => {
   const tries: string[] = [];
@@ -126,7 +34,7 @@ test('messages that may be dropped hold nothing up where the broker refuses them
   publisher.stop();
 });
 
-test('with random refusals, lost acknowledgements, late copies and lost connections nothing is lost or out of order', async () => {
+test('with random refusals, lost acknowledgements, late copies, lost connections and replicas that lag nothing is lost or out of order', async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1e9);
   console.log(`note: seed ${seed}`);
   const random = createRandom(seed);
@@ -147,9 +55,14 @@ test('with random refusals, lost acknowledgements, late copies and lost connecti
       } else settle(fake, attempt);
     }, random(3));
   });
+  fake.isReplicated = true;
+  // Two that get as far as the leader now and then, and one that is the leader.
+  const replicas = [fake.replica(), fake.replica()];
+  fake.answerWith(() => replicas[random(3)] ?? fake.replica());
   const { publisher, spool } = setUp(fake.broker);
   const offered = new Map<string, number>();
   for (let at = 1; at <= 1_500; at++) {
+    if (random(10) === 0) replicas[random(2)] = fake.replica();
     const stream = `s${random(7)}`;
     offered.set(stream, (offered.get(stream) ?? 0) + 1);
     spool.offer(stream);
@@ -169,6 +82,7 @@ test('with random refusals, lost acknowledgements, late copies and lost connecti
   const expected = [...offered].map(([stream, count]) => [subjectOf(stream), numbers(stream, count)]);
   assert.equal([...fake.stored].sort(), expected.sort());
   assert.ok(publisher.statistics().retries > 50, 'the faults happened');
+  assert.equal(spool.notices, [], 'nothing was taken for lost');
   publisher.stop();
 });
 
@@ -191,7 +105,7 @@ test('a refused stream holds up itself alone, without haste, and is told of once
     refusals++;
     attempt.reject(new Error('the message is larger than the broker takes (max_payload)'));
   });
-  const { publisher, spool, notices } = setUp(fake.broker, 20);
+  const { publisher, spool, notices } = setUp(fake.broker, { retryMs: 20 });
   spool.offer('taken');
   spool.offer('refused');
   for (let at = 3; at <= 500; at++) spool.offer('taken');
@@ -255,7 +169,7 @@ test('a broker that has lost what it had gets again what the spool still holds, 
   assert.ok(await publisher.drain(WAIT_MS));
   const stored = fake.stored.get(subjectOf('s')) ?? [];
   assert.equal(stored, numbers('s', 21 - gone), 'a new epoch begins with the first that is left');
-  const { headers } = (await fake.broker.last(subjectOf('s'))) as LastMessage;
+  const { headers } = (await fake.broker.last(subjectOf('s'), 'leader')) as LastMessage;
   assert.is(headers[HEADER.seq], String(21 - gone));
   assert.match(spool.notices.join('\n'), new RegExp(`b\\.s: ${gone} messages are gone \\(store-lost\\)`));
   publisher.stop();
@@ -337,7 +251,7 @@ if (brokerAvailable()) {
     const server = await startTestBroker();
     const notices: string[] = [];
     const broker = await connected(server.url, notices);
-    const { publisher, spool } = setUp(broker, 250);
+    const { publisher, spool } = setUp(broker, { retryMs: 250 });
     const streams = ['c', 'd', 'e'];
     const rounds = 4;
     for (let round = 0; round < rounds; round++) {
