@@ -44,6 +44,8 @@ export interface BrokerOptions {
   /** Path of a NATS credentials file. */
   readonly creds?: string;
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** JetStream domain of the stream, where it is not that of the server: behind a leaf node. */
+  readonly domain?: string;
   /** Name of the connection, as the broker's own tools show it. */
   readonly name: string;
   /** Whether a broker that is away at first is waited for in the background or is an error. */
@@ -104,6 +106,8 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   const trouble = seldom(options.notice);
   const closing = new AbortController();
   const subscriptions = new Set<{ listen(connection: NatsConnection): void }>();
+  const { domain } = options;
+  const settings = { checkAPI: false, timeout: ACK_TIMEOUT_MS, ...(domain === undefined ? {} : { domain }) };
   let connection: NatsConnection | undefined;
   let stream = OWN_STREAM;
   let attempts = 0;
@@ -148,7 +152,8 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     void keepTrying();
   }
 
-  const manager = () => connected().jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
+  // A copy, because the client changes it.
+  const manager = () => connected().jetstreamManager({ ...settings });
 
   function connected(): NatsConnection {
     if (!connection) throw new WeirError('BROKER_UNREACHABLE', `broker: ${shown}: not connected`);
@@ -344,7 +349,7 @@ function refusal({ shown }: Server, error: unknown): WeirError | undefined {
 
 /** The client's codes in words. */
 const REASONS: Readonly<Record<string, string>> = {
-  '503': 'JetStream is not enabled on this broker (nats-server -js)',
+  '503': 'JetStream is not enabled on this broker (nats-server -js), or is in another domain (nats.domain)',
   ABORT_ERR: 'no answer in time',
   ECONNREFUSED: 'nothing listens there',
   MAX_PAYLOAD_EXCEEDED: 'the message is larger than the broker takes (max_payload)',

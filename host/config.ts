@@ -90,6 +90,8 @@ export interface NatsConfig {
   /** Path of a NATS credentials file. */
   readonly creds?: string;
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** JetStream domain of the stream; absent: that of the server. */
+  readonly domain?: string;
 }
 
 export type SourceConfig = { readonly name: string } & SourceKind;
@@ -269,16 +271,6 @@ function configSchema(folder: string) {
     v.transform((found) => resolve(folder, found)),
   );
   const optionalPath = v.exactOptional(path);
-  const nats = object({
-    servers: list(
-      'a list of NATS URLs',
-      text('a URL such as "nats://127.0.0.1:4222"', isServer),
-      1,
-      SERVERS_MAX,
-    ),
-    creds: optionalPath,
-    tls: v.exactOptional(object({ ca: optionalPath, cert: optionalPath, key: optionalPath })),
-  });
   const filter = object({
     filter: v.exactOptional(name()),
     from: list('a list of source names', name(), 1, SOURCES_MAX),
@@ -303,7 +295,7 @@ function configSchema(folder: string) {
     appliance: v.exactOptional(name()),
     data: optionalPath,
     inboxes: optionalPath,
-    nats: v.exactOptional(nats),
+    nats: v.exactOptional(natsSchema(path)),
     sources: named('sources', sourceSchema(path), 1, SOURCES_MAX),
     filters: named('filters', filter, 1, FILTERS_MAX),
     limits: v.exactOptional(limits),
@@ -322,6 +314,21 @@ function configSchema(folder: string) {
       }
     }),
   );
+}
+
+function natsSchema(path: v.GenericSchema<string, string>) {
+  const optionalPath = v.exactOptional(path);
+  return object({
+    servers: list(
+      'a list of NATS URLs',
+      text('a URL such as "nats://127.0.0.1:4222"', isServer),
+      1,
+      SERVERS_MAX,
+    ),
+    creds: optionalPath,
+    tls: v.exactOptional(object({ ca: optionalPath, cert: optionalPath, key: optionalPath })),
+    domain: v.exactOptional(name()),
+  });
 }
 
 /** A source has one of the keys; which one it is, is its kind. */

@@ -91,7 +91,12 @@ test('relative paths are relative to the folder of the config', () => {
     {
       data: 'state',
       inboxes: 'run',
-      nats: { servers: ['tls://b:4222'], creds: './b.creds', tls: { ca: 'ca.pem', key: '/k.pem' } },
+      nats: {
+        servers: ['tls://b:4222'],
+        creds: './b.creds',
+        tls: { ca: 'ca.pem', key: '/k.pem' },
+        domain: 'hub',
+      },
       sources: {
         auth: { file: ['logs/*.log', '/abs.log'] },
         dir: { watch: ['../etc'] },
@@ -106,6 +111,7 @@ test('relative paths are relative to the folder of the config', () => {
     servers: ['tls://b:4222'],
     creds: '/srv/weir/b.creds',
     tls: { ca: '/srv/weir/ca.pem', key: '/k.pem' },
+    domain: 'hub',
   });
   assert.equal(config.sources, [
     { name: 'auth', kind: 'file', paths: ['/srv/weir/logs/*.log', '/abs.log'] },
