@@ -175,6 +175,8 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       try {
         const sent = { headers: natsHeaders(headers), ...expect };
         const { duplicate, seq } = await jetstream.publish(subject, body, sent);
+        // However short the connection lasts: it serves.
+        attempts = 0;
         return { duplicate, sequence: seq };
       } catch (error) {
         throw misplaced(error, stream, subject, follows ?? 0) ?? publishProblem(subject, error);

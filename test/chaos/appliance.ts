@@ -8,8 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { CPU_SHARE_MAX } from '../../host/limits.js';
 import { unpackBody } from '../../host/pack.js';
 import { readStream, type StoredMessage } from '../broker.js';
+import { until } from '../help.js';
 
 const WEIR = fileURLToPath(new URL('../../../bin/weir', import.meta.url));
+
+/** A cluster takes 4 to 9 s for an election, which may fail. */
+const LEADER_MS_MAX = 60_000;
 
 /** A test that fails leaves nothing running. */
 const appliances = new Set<() => void>();
@@ -83,6 +87,17 @@ export interface ReadBack {
   /** Epochs and numbers, in the order of the broker. */
   readonly ids: readonly string[];
   readonly headers: readonly StoredMessage['headers'][];
+}
+
+/** Reads as soon as there is a leader to ask. */
+export async function eventually<T>(read: () => Promise<T>): Promise<T> {
+  let found: T | undefined;
+  const tried = async () => {
+    found = await read().catch(() => undefined);
+    return found !== undefined;
+  };
+  await until(tried, LEADER_MS_MAX, 'the broker answers');
+  return found as T;
 }
 
 /** Reads the streams of an appliance back, by `<filter>.<stream>`. */
