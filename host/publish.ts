@@ -152,10 +152,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     lane.isKnown = false;
     noteEnd(lane, error);
     const isMisplaced = error instanceof Misplaced;
-    if (error instanceof WeirError && error.code === 'STREAM_REFUSED' && stream === 'known')
-      stream = 'unknown';
-    // At first it may be a message of ours whose acknowledgement was lost, or a replica that is about to catch up.
-    if (!isMisplaced || lane.failures >= MISPLACED_ATTEMPTS) tellTrouble(error);
+    const isUntaken = error instanceof WeirError && error.code === 'STREAM_REFUSED';
+    if (isUntaken && stream === 'known') stream = 'unknown';
+    // At first it may be a message of ours whose acknowledgement was lost, or a stream that changes its leader.
+    if (lane.failures >= (isMisplaced ? MISPLACED_ATTEMPTS : isUntaken ? 2 : 1)) tellTrouble(error);
     // Without a connection there is nothing to wait for but the next one, which is a new beginning for every lane.
     const delayMs =
       broker.connected() && !(isMisplaced && lane.failures === 1) ? restMs(lane.failures, retryMs) : 0;

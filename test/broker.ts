@@ -20,6 +20,9 @@ export interface TestBroker {
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
+  /** SIGSTOP: it keeps its connections, and does nothing until it is resumed. */
+  pause(): void;
+  resume(): void;
   /** Starts again at the same port with the same store. */
   restart(): Promise<void>;
 }
@@ -41,21 +44,31 @@ export function brokerAvailable(): boolean {
 }
 
 /** `config` is added to the server's configuration file. */
-export async function startTestBroker(config = ''): Promise<TestBroker> {
+export function startTestBroker(config = ''): Promise<TestBroker> {
+  return startTestServer((store) => `jetstream { store_dir: "${store}" }\n${config}`);
+}
+
+/** A server of any kind: `configure` writes its configuration, but for the address of clients; `store` is a folder for it. */
+export async function startTestServer(configure: (store: string) => string): Promise<TestBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-broker-'));
   const file = join(folder, 'nats.conf');
   let port = -1;
   let child: ChildProcess;
-  let ended: Promise<unknown>;
+  let isUp = false;
+  let ended: Promise<unknown> = Promise.resolve();
 
   async function start(): Promise<void> {
-    const store = `jetstream { store_dir: "${join(folder, 'store')}" }`;
-    writeFileSync(file, `listen: "127.0.0.1:${port}"\nports_file_dir: "${folder}"\n${store}\n${config}\n`);
+    const text = configure(join(folder, 'store'));
+    writeFileSync(file, `listen: "127.0.0.1:${port}"\nports_file_dir: "${folder}"\n${text}\n`);
     child = spawn('nats-server', ['-c', file], { stdio: 'ignore' });
     child.unref();
-    ended = new Promise((resolve) => child.once('exit', resolve));
+    isUp = true;
+    ended = new Promise((resolve) => child.once('exit', resolve)).finally(() => {
+      isUp = false;
+    });
     const ports = join(folder, `nats-server_${child.pid}.ports`);
-    await until(() => portIn(ports) !== undefined, READY_MS_MAX, 'nats-server listens');
+    await until(() => portIn(ports) !== undefined || !isUp, READY_MS_MAX, 'nats-server listens');
+    if (!isUp) throw new Error('nats-server has ended: a port is taken, or its configuration is wrong');
     port = portIn(ports) as number;
   }
 
@@ -68,18 +81,38 @@ export async function startTestBroker(config = ''): Promise<TestBroker> {
   // A test that fails before it stops the broker neither hangs nor leaves it behind.
   const killWithTest = () => child.kill('SIGKILL');
   process.once('exit', killWithTest);
-  await start();
+  const forget = () => {
+    process.off('exit', killWithTest);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  await start().catch((error) => {
+    killWithTest();
+    forget();
+    throw error;
+  });
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
     store: join(folder, 'store'),
     async stop() {
+      child.kill('SIGCONT');
       await end('SIGTERM');
-      process.off('exit', killWithTest);
-      rmSync(folder, { recursive: true, force: true });
+      forget();
     },
     kill: () => end('SIGKILL'),
-    restart: start,
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
+    // Its port may be that of somebody's connection for a moment.
+    restart: () =>
+      until(
+        () =>
+          start().then(
+            () => true,
+            () => false,
+          ),
+        READY_MS_MAX,
+        'nats-server starts again',
+      ),
   };
 }
 

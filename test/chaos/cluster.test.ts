@@ -1,0 +1,35 @@
+/**
+ * A cluster and a leaf node: the scenarios of `npm run chaos` in a short form.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { brokerAvailable } from '../broker.js';
+import type { ScenarioResult } from './kills.js';
+import { faultsOfALeaf } from './leaf.js';
+import { DEATHS, faultsOfNodes } from './nodes.js';
+
+const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+console.log(`note: seed ${seed}`);
+
+async function same(scenario: Promise<ScenarioResult>): Promise<void> {
+  const { differences, messages, scenario: name } = await scenario;
+  assert.equal(differences, [], name);
+  assert.ok(messages > 0, 'something was compared');
+}
+
+const cluster = suite('cluster');
+cluster('nodes of a cluster that die, the leader too, cost time and nothing else', () =>
+  same(faultsOfNodes(3, seed, DEATHS)),
+);
+cluster('so does a leaf node that dies, or whose link is cut, with the host killed in between', () =>
+  same(
+    faultsOfALeaf(4, seed, [
+      'kill of the leaf node',
+      'cut of the link',
+      'kill of the host',
+      'cuts of the link after some bytes',
+    ]),
+  ),
+);
+
+if (brokerAvailable()) cluster.run();
