@@ -8,7 +8,14 @@
  * has put back what it was.
  */
 import { oneLine, WeirError } from '../errors.js';
-import { CALL_MS_MAX, FUEL_PER_CALL, FUEL_PER_EMITTED_BYTE, FUEL_PER_RECORD, PAGE_BYTES } from '../limits.js';
+import {
+  CALL_MS_MAX,
+  FUEL_PER_CALL,
+  FUEL_PER_EMITTED_BYTE,
+  FUEL_PER_EVENT_BYTE,
+  FUEL_PER_RECORD,
+  PAGE_BYTES,
+} from '../limits.js';
 import { AGAIN, DONE, FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
 import { admit } from './admit.js';
 import { type BootOptions, boot, placesOf } from './boot.js';
@@ -71,6 +78,8 @@ export interface FilterInstance extends Stateful {
  */
 const SEARCHED_BEHIND_BYTES = 512;
 
+const LF = 10;
+
 export interface InstanceOptions extends BootOptions {
   readonly module: Uint8Array;
   /** Processor time of one call; another one than `CALL_MS_MAX` only for tests. */
@@ -101,7 +110,9 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const counters = createCounters(memory, map);
   let snapshot: Snapshot | undefined;
   const fault = (what: string) => new FilterFault(name, 'rules', what);
-  const outOfFuel = () => new FilterFault(name, 'fuel', `used up its fuel of ${manifest.fuel}`);
+  const outOfFuel = () => new FilterFault(name, 'fuel', `used up its fuel of ${fuelMax}`);
+  /** Of the call that is made. */
+  let fuelMax = manifest.fuel;
   let fuelUsed = 0;
   let fuelSaved = 0;
 
@@ -141,7 +152,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   /** All or nothing: when it throws, no record was handed over and nothing was counted. */
   function callAndHandOver(bytes: number, sink: RecordSink, call: (from: number) => number): void {
-    fuel.value = BigInt(manifest.fuel);
+    fuelMax = manifest.fuel + (isOneEvent(input, bytes) ? FUEL_PER_EVENT_BYTE * bytes : 0);
+    fuel.value = BigInt(fuelMax);
     let emitted: number;
     const timer = startTimer();
     try {
@@ -153,7 +165,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       throwIfSlow(timer);
       throw error;
     } finally {
-      fuelUsed += manifest.fuel - Number(fuel.value);
+      fuelUsed += fuelMax - Number(fuel.value);
     }
     output.handOver(emitted, sink);
   }
@@ -234,6 +246,11 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       return true;
     },
   };
+}
+
+/** A batch of several may use no more than each of them alone, so what is at fault does not depend on batches. */
+function isOneEvent(input: Buffer, bytes: number): boolean {
+  return bytes > 0 && input.indexOf(LF) === bytes - 1;
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */

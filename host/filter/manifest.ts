@@ -10,7 +10,6 @@ import {
   FAULTS_DEFAULT,
   FILTER_MEMORY_BYTES_MAX,
   FUEL_DEFAULT,
-  FUEL_PER_INPUT_BYTE,
   FUEL_MAX,
   FUEL_MIN,
   MANIFEST_BYTES_MAX,
@@ -61,7 +60,7 @@ export interface Manifest {
   /** Name to description, in the order in which the module numbers them. */
   readonly streams: Readonly<Record<string, string>>;
   readonly memory: MemoryRegions;
-  /** Instructions that one batch or tick may take. */
+  /** Instructions that one batch or tick may take; an event that is alone in its batch, more for its bytes. */
   readonly fuel: number;
   /** Faults in `FAULT_BATCHES` batches that are forgiven. */
   readonly faults: number;
@@ -102,7 +101,7 @@ const Manifest = object({
     input: region(REGION_BYTES_MIN),
     output: region(REGION_BYTES_MIN, OUTPUT_BYTES_MAX),
   }),
-  fuel: v.optional(wholeNumber(FUEL_MIN, FUEL_MAX)),
+  fuel: v.optional(wholeNumber(FUEL_MIN, FUEL_MAX), FUEL_DEFAULT),
   faults: v.optional(wholeNumber(0, FAULT_BATCHES), FAULTS_DEFAULT),
   dead_letter: v.optional(v.picklist(DEAD_LETTERS, `one of ${DEAD_LETTERS.join(', ')}`), 'line'),
   priority: v.optional(
@@ -135,8 +134,7 @@ export function parseManifest(value: unknown, where: string): Manifest {
     throw refusal('MANIFEST_INVALID', where, `priority: ${problem}`);
   }
   const { dead_letter: deadLetter, ...rest } = manifest;
-  const fuel = rest.fuel ?? FUEL_DEFAULT + FUEL_PER_INPUT_BYTE * manifest.memory.input;
-  return { ...rest, fuel, deadLetter, memoryBytes };
+  return { ...rest, deadLetter, memoryBytes };
 }
 
 /** A manifest as it would be written in a file: `parseManifest` gives the same again. */

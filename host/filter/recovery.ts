@@ -4,7 +4,8 @@
  *
  * A batch that failed has emitted nothing, so nothing is emitted twice. What the fault costs is bounded: each step is one call
  * of the filter, at most its fuel, and between two steps everybody else has a turn. The outcome does not depend on how
- * events were batched: fuel is that of a call, so an event that is at fault alone is so in any batch, and no other is.
+ * events were batched: what a batch may use, each of its events may use alone, so an event that is at fault alone is so in any
+ * batch, and no other is.
  *
  * Where more faults follow than are forgiven, or a version is on probation, the version before it takes over with the
  * event in hand; without one the filter is taken out.
@@ -36,6 +37,13 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
       const part = parts.pop() as Call;
       // What it emitted before may have turned out to be unusable.
       if (slot.isOut() || !fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+      // Going by those that went well; the first is known to have failed.
+      const isLarge = part.kind === 'batch' && part.bytes > slot.batchSize.limit(part.bytes);
+      const smaller = isLarge && !isKnown ? halves(slot.filter(), part) : undefined;
+      if (smaller) {
+        parts.push(smaller[1], smaller[0]);
+        continue;
+      }
       if (!isKnown) {
         yield;
         const before = slot.filter().eventsIn();
@@ -51,7 +59,6 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
       const isSlow = fault instanceof FilterFault && fault.kind === 'time';
       const cut = isSlow ? undefined : halves(slot.filter(), part);
       if (cut) {
-        if (fault instanceof FilterFault && fault.kind === 'fuel') slot.batchSize.shrink(cut[0].bytes);
         parts.push(cut[1], cut[0]);
         continue;
       }

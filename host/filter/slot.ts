@@ -166,6 +166,7 @@ export function createSlot(options: SlotOptions): Slot {
     clock.nowMs = call.nowMs;
     const entry = madeEntry(filter, call, sink);
     journal.add(entry);
+    batchSize.follow(entry, filter.manifest.fuel);
     if (call.kind === 'batch') cursors.add(call.cursor);
     options.made?.(call, entry.fuel);
   }
@@ -246,7 +247,6 @@ export function createSlot(options: SlotOptions): Slot {
         recovery = recover(recovering, call, error);
         return;
       }
-      batchSize.grow(call);
       lookAtProbation(call);
       if ((!options.keepsReads && isPressed(call)) || journal.isDue(filter.snapshotBytes)) save();
     },

@@ -1,42 +1,56 @@
 /**
  * The cost model: what the instructions of a function cost, and where that is charged.
  *
- * An instruction costs 1; nothing where it only names a value or a place (`COSTS`). Code is charged in stretches, which no
- * branch enters or leaves in the middle: a long one where it begins, a short one together with the function that it is in,
- * when that is entered, or with the innermost loop, at each turn. So a short stretch is paid for also where a branch passes
- * it by; but none can run again without being paid for again. Instructions that work on a length (`memory.copy`, `memory.fill`, ...) cost 1 more for each 8 of it. Fuel is a
- * number and nothing else: the same module with the same input uses the same on every machine.
+ * An instruction costs 1; nothing where it only names a value or a place, more where it takes the machine longer (`COSTS`). Code
+ * is charged in stretches, which no branch enters or leaves in the middle: a long one where it begins, the short ones together
+ * with the arm, loop or function that they are in, as much as the dearest way through it takes (`ways.ts`). So a short stretch is
+ * paid for also where a branch passes it by; but none can run again without being paid for again. Instructions that work on a
+ * length (`memory.copy`, `memory.fill`, ...) cost 1 more for each 8 of it. Fuel is a number and nothing else: the same module with
+ * the same input uses the same on every machine.
  */
 import { createReader } from './bytes.js';
 import { BY_LENGTH, LOOP, walkBody } from './code.js';
 import type { Body, WasmModule } from './module.js';
 import { IMMEDIATES_OF, opcodeOf } from './opcodes.js';
+import { type Charge, createWays, type Ways } from './ways.js';
 
 /** What a length costs: 1 for each 8, as many bytes as an instruction would have moved. */
 export const LENGTH_SHIFT = 3;
 const BLOCK = opcodeOf('block');
 const IF = opcodeOf('if');
+const ELSE = opcodeOf('else');
 const END = opcodeOf('end');
 const BRANCHES = new Set(['br', 'br_if'].map(opcodeOf));
 const BRANCH_TABLE = opcodeOf('br_table');
 const RETURN = opcodeOf('return');
 const CALL = opcodeOf('call');
 const CALLS = new Set(['call', 'call_indirect'].map(opcodeOf));
+/** Control never comes from these to what stands behind. */
+const NEVER_GOES_ON = new Set(['br', 'br_table', 'return', 'unreachable'].map(opcodeOf));
 /** Behind these control may not come, or comes from elsewhere. */
 const ENDS_STRETCH = new Set(
   ['loop', 'if', 'else', 'end', 'br', 'br_if', 'br_table', 'return', 'unreachable'].map(opcodeOf),
 );
-/** Costs other than 1: what only names a value or a place costs the machine nothing, a division more than the rest. */
+/**
+ * Costs other than 1: what only names a value or a place costs the machine nothing, a division more than the rest, and so
+ * does a call, most of all one through a table, whose target the machine may guess wrong.
+ */
 const COSTS = costs({
   0: ['block', 'loop', 'else', 'end', 'nop', 'drop', 'local.get', 'local.set', 'local.tee', ...constants()],
   32: ['memory.init', 'memory.copy', 'memory.fill'],
-  16: ['i32', 'i64'].flatMap((type) => ['div_s', 'div_u', 'rem_s', 'rem_u'].map((name) => `${type}.${name}`)),
+  16: [
+    'call_indirect',
+    ...['i32', 'i64'].flatMap((type) =>
+      ['div_s', 'div_u', 'rem_s', 'rem_u'].map((name) => `${type}.${name}`),
+    ),
+  ],
   8: ['f32.div', 'f64.div', 'f32.sqrt', 'f64.sqrt', 'f32x4.div', 'f64x2.div', 'f32x4.sqrt', 'f64x2.sqrt'],
+  4: ['call'],
 });
 /** So many locals cost 1 for each turn of a loop, and each call. */
 const LOCALS_SHIFT = 5;
-/** A stretch that costs less is charged with the loop or function around it, whether control comes to it or not. */
-const STRETCH_MIN = 16;
+/** A stretch, or an arm of an `if`, that costs less is charged with what it stands in, whether control comes to it or not. */
+const OWN_MIN = 16;
 /** What a function may cost for its callers to pay for it unseen, how long it may be, and how deep such calls may go. */
 export const FIXED_COST_MAX = 200;
 const FIXED_BYTES_MAX = 600;
@@ -51,14 +65,6 @@ function costs(named: Readonly<Record<number, readonly string[]>>): Uint8Array {
   for (const [cost, names] of Object.entries(named))
     for (const name of names) found[opcodeOf(name)] = Number(cost);
   return found;
-}
-
-/** An amount that is charged when control comes to a place. */
-export interface Charge {
-  readonly at: number;
-  cost: number;
-  /** Stop there when the fuel is used up: where functions begin, and turns of loops. */
-  readonly looks: boolean;
 }
 
 /** What the walk of a body finds. */
@@ -81,33 +87,26 @@ interface Call {
   readonly follows: boolean;
 }
 
-export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number, number>): Plan {
+/** What is charged where; `ownMin` as `OWN_MIN`. */
+export function planOf(
+  module: WasmModule,
+  body: Body,
+  fixed: ReadonlyMap<number, number>,
+  ownMin = OWN_MIN,
+): Plan {
   const charges: Charge[] = [];
   const leaves: number[] = [];
   const calls: Call[] = [];
   const lengths: number[] = [];
-  /** For each open block the loop that it is in, or the function. */
-  const open: Charge[] = [];
+  let ways: Ways | undefined;
   let stretchAt = 0;
   let cost = 0;
   /** Whether this stretch has a call already, and nothing was charged since. */
   let hasCalled = false;
-  const begin = (at: number): Charge => {
-    charges.push({ at, cost: 0, looks: true });
-    return charges[charges.length - 1] as Charge;
-  };
-  const endStretch = (after: number) => {
-    const around = open[open.length - 1] as Charge;
-    if (cost < STRETCH_MIN || stretchAt === around.at) around.cost += cost;
-    else charges.push({ at: stretchAt, cost, looks: false });
-    stretchAt = after;
-    cost = 0;
-    hasCalled = false;
-  };
   const { start, locals } = walkBody(module, body, (opcode, at, after, depth) => {
-    if (open.length === 0) {
+    if (!ways) {
       stretchAt = at;
-      open.push(begin(at));
+      ways = createWays(at, charges, ownMin);
     }
     cost += COSTS[opcode] as number;
     if (CALLS.has(opcode)) {
@@ -123,14 +122,21 @@ export function planOf(module: WasmModule, body: Body, fixed: ReadonlyMap<number
       lengths.push(at);
       hasCalled = false;
     }
-    if (opcode === BLOCK) open.push(open[open.length - 1] as Charge);
+    if (opcode === BLOCK) ways.block();
     if (!ENDS_STRETCH.has(opcode)) return;
-    if (opcode === RETURN || leavesByBranch(module.bytes, opcode, at, depth)) leaves.push(at);
-    if (opcode === END && depth === 1) leaves.push(at);
-    endStretch(after);
-    if (opcode === LOOP) open.push(begin(after));
-    else if (opcode === IF) open.push(open[open.length - 1] as Charge);
-    else if (opcode === END) open.pop();
+    if (cost < ownMin || stretchAt === ways.payingSince()) ways.pass(cost);
+    else charges.push({ at: stretchAt, cost, looks: false });
+    stretchAt = after;
+    cost = 0;
+    hasCalled = false;
+    const labels = labelsOf(module.bytes, opcode, at);
+    if (opcode === RETURN || (opcode === END && depth === 1) || labels.includes(depth - 1)) leaves.push(at);
+    for (const label of labels) ways.branch(label);
+    if (NEVER_GOES_ON.has(opcode)) ways.stop();
+    else if (opcode === LOOP) ways.loop(after);
+    else if (opcode === IF) ways.if(after);
+    else if (opcode === ELSE) ways.else(after);
+    else if (opcode === END) ways.end();
   });
   // A turn, or a call, may move all locals, which costs nothing by itself.
   for (const charge of charges) if (charge.looks) charge.cost += locals >> LOCALS_SHIFT;
@@ -174,7 +180,7 @@ export function fixedCosts(module: WasmModule): Map<number, number> {
   for (let round = 0; round < FIXED_ROUNDS; round++) {
     const before = fixed.size;
     for (const [index, body] of candidates) {
-      const { charges, hasLoops, calls, lengths } = planOf(module, body, fixed);
+      const { charges, hasLoops, calls, lengths } = planOf(module, body, fixed, Infinity);
       const cost = costOf(charges);
       if (hasLoops || lengths.length > 0 || cost > FIXED_COST_MAX) candidates.delete(index);
       else if (calls.length === 0) {
@@ -187,11 +193,10 @@ export function fixedCosts(module: WasmModule): Map<number, number> {
   return fixed;
 }
 
-/** A branch to the label of the function itself is a return. */
-function leavesByBranch(bytes: Uint8Array, opcode: number, at: number, depth: number): boolean {
-  if (!BRANCHES.has(opcode) && opcode !== BRANCH_TABLE) return false;
+/** The blocks that a branch may leave, or begin anew: 0 is the innermost. That of the function itself is a return. */
+function labelsOf(bytes: Uint8Array, opcode: number, at: number): number[] {
+  if (!BRANCHES.has(opcode) && opcode !== BRANCH_TABLE) return [];
   const reader = createReader(bytes, at + 1);
-  let labels = opcode === BRANCH_TABLE ? reader.u32('the number of labels') + 1 : 1;
-  for (; labels > 0; labels--) if (reader.u32('a label') === depth - 1) return true;
-  return false;
+  const labels = opcode === BRANCH_TABLE ? reader.u32('the number of labels') + 1 : 1;
+  return Array.from({ length: labels }, () => reader.u32('a label'));
 }

@@ -14,9 +14,10 @@
  * Nothing else of a module changes: no index, no label, no instruction. Takes what `admit.ts` has admitted.
  */
 import { createReader } from './bytes.js';
-import { type Charge, costOf, FIXED_COST_MAX, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
+import { costOf, FIXED_COST_MAX, fixedCosts, LENGTH_SHIFT, type Plan, planOf } from './costs.js';
 import type { Body, WasmModule } from './module.js';
 import { opcodeOf } from './opcodes.js';
+import type { Charge } from './ways.js';
 
 /** The name of the fuel among the exports, an i64; no module may use it itself. */
 export const FUEL_EXPORT = 'weir_fuel';

@@ -168,6 +168,23 @@ recovery('a batch that needs more fuel than an event may take is cut, and nobody
   assert.equal(scarce.events, []);
 });
 
+recovery('an event may use more for its bytes, alone, and is not at fault in any batch', (context) => {
+  const lines = linesOf(600, (at) => (at === 400 ? 'spin' : undefined));
+  // It takes 1.3 million; those before it and behind it, in the same batch, 100,000 and more.
+  lines[200] = `${lines[200]} ${'='.repeat(20_000)}`;
+  const plenty = runLines(context.loaded, lines, { changes: { fuel: 5_000_000 } });
+  assert.equal(
+    plenty.dead.map(({ kind, line }) => [kind, line]),
+    [['fuel', lines[400]]],
+  );
+  for (const batchBytes of [64, 4_096, 65_536]) {
+    const scarce = runLines(context.loaded, lines, { batchBytes, changes: { fuel: 100_000 } });
+    assert.equal(scarce.records, plenty.records);
+    assert.equal(scarce.ledger, plenty.ledger);
+    assert.is(scarce.dead.length, 1);
+  }
+});
+
 recovery(
   'more faults than are forgiven take the filter out, and what is left is counted as lost',
   (context) => {

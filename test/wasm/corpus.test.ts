@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { driveFilter, memoryCursor } from '../../host/author/drive.js';
+import { memoryCursor } from '../../host/author/drive.js';
 import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
-import { BATCH_BYTES_DEFAULT } from '../../host/limits.js';
+import { BATCH_BYTES_DEFAULT, FUEL_MAX } from '../../host/limits.js';
 import { corpusFiles } from '../corpus.js';
 import { unmetered } from './unmetered.js';
 
@@ -65,7 +65,15 @@ function outcomes(
   { filter: name, config = {} }: Subject,
   { compile = admit, batchBytes = BATCH_BYTES_DEFAULT, stale = '' }: Way = {},
 ): Outcome[] {
-  const filter = startFilter({ ...loadFilter(name), config, zones: [], compile });
+  const { manifest, module } = loadFilter(name);
+  // Batches are what they are here, however much they take.
+  const filter = startFilter({
+    manifest: { ...manifest, fuel: FUEL_MAX },
+    module,
+    config,
+    zones: [],
+    compile,
+  });
   return files.map(({ path, bytes }) => {
     const records = createHash('sha256');
     const sink = (stream: number, output: Uint8Array, start: number, end: number) =>
@@ -129,32 +137,6 @@ test('bytes that lie behind a batch change nothing, not even the fuel', () => {
       assert.is(found.records, clean.records, what);
       assert.equal(found.ledger, clean.ledger, what);
       assert.is(found.fuel, clean.fuel, what);
-    }
-  }
-});
-
-/** Lines that are all beginning: what a line costs by itself is most for these. */
-const SHORT_LINES = ['', 'x', ' ', '1', '{', '{}', '[', '"', '=', 'a=', '<', 'type='];
-/** Beginnings of a line that fills the input region, and what fills it: what makes a reader look twice. */
-const BEGINNINGS = ['', '{"a":"', '{"a":[', 'b="', '<34>1 2003-10-11T22:14:15.003Z h app - ID47 [ex a="'];
-const SYSLOG = '<34>Oct 11 22:14:15 h sshd[1]: Failed password for invalid user ';
-const FILLINGS = ['x', ' ', '"', '\\', '\\"', '{', '[', 'a=b ', 'a="b" ', '"a":1,', ':', '1.2.3.4 '];
-
-test('no line can be made that a shipped filter cannot bear', () => {
-  for (const { filter: name, config } of SUBJECTS) {
-    const loaded = loadFilter(name);
-    for (const line of SHORT_LINES)
-      driveFilter(loaded, { config }).feed(Buffer.from(`${line}\n`.repeat(200_000)));
-    const { input } = loaded.manifest.memory;
-    for (const beginning of [...BEGINNINGS, SYSLOG]) {
-      for (const filling of FILLINGS) {
-        const line = Buffer.alloc(input, filling);
-        line.write(beginning);
-        line.write('\n', input - 1);
-        const fuel = driveFilter(loaded, { config }).feed(line).fuelUsed();
-        const most = 0.75 * loaded.manifest.fuel;
-        assert.ok(fuel < most, `${name}, "${beginning}" and "${filling}": ${fuel} of ${most}`);
-      }
     }
   }
 });

@@ -30,10 +30,11 @@ import {
   text,
 } from './build.js';
 import { randomProgram } from './programs.js';
-import { unmetered } from './unmetered.js';
+import { exact, unmetered } from './unmetered.js';
 
 const SEED = 20_260_301;
 const PROGRAMS = 400;
+const FUEL = 1_000_000_000n;
 const NOW_MS = Date.UTC(2026, 1, 1);
 process.stdout.write(`note: seed ${SEED}\n`);
 
@@ -111,6 +112,28 @@ test('random programs answer the same, metered and not, and use the same fuel ea
   assert.ok(answered > PROGRAMS / 2);
 });
 
+test('fuel is never less than what was done, and not much more', () => {
+  const next = seeded(SEED);
+  let compared = 0;
+  for (let round = 0; round < PROGRAMS; round++) {
+    const program = randomProgram(next);
+    const [counted, metered] = [run(exact(program)), run(meter(readModule(program)))];
+    // A trap keeps what its function has charged to itself.
+    if (counted.answers.some((answer) => typeof answer !== 'number')) continue;
+    compared++;
+    assert.ok(metered.used >= counted.used, `program ${round}: ${metered.used} charged for ${counted.used}`);
+  }
+  assert.ok(compared > PROGRAMS / 4);
+  for (const name of installedFilters()) {
+    const lines = samples(name);
+    const plain = (_name: string, bytes: Uint8Array) =>
+      new WebAssembly.Module(exact(bytes) as Uint8Array<ArrayBuffer>);
+    const share = outcome(name, lines, 50).fuel / outcome(name, lines, 50, plain).fuel;
+    note(`${name} is charged ${share.toFixed(2)} times its work`);
+    assert.ok(share >= 1 && share < 3, `${name}: ${share}`);
+  }
+});
+
 test('what is charged is what the cost model says', () => {
   const countDown = [
     ...[op('loop', EMPTY), op('local.get', 0), op('i32.const', 1), op('i32.sub'), op('local.tee', 0)],
@@ -134,15 +157,15 @@ test('what is charged is what the cost model says', () => {
   };
   // A subtraction and a branch, five times.
   assert.is(cost(body(join(...countDown, answer))), 10);
-  // Five turns of a call, of what the function called costs with 3 (6), of a drop, a subtraction and a branch.
+  // Five turns of a call (4), of what the function called costs with 3 (6), of a drop, a subtraction and a branch.
   const called = [op('i32.const', 3), op('call', 0), op('drop')];
   const [loop, ...rest] = countDown as [Part, ...Part[]];
-  assert.is(cost(body(join(...countDown, answer)), body(join(loop, ...called, ...rest, answer))), 45);
+  assert.is(cost(body(join(...countDown, answer)), body(join(loop, ...called, ...rest, answer))), 60);
   // The same with two calls in a row, and with two that a filling of 64 bytes (40) stands between.
   const twice = (between: readonly Part[]) =>
     body(join(loop, ...called, ...between, ...called, ...rest, answer));
-  assert.is(cost(body(join(...countDown, answer)), twice([])), 80);
-  assert.is(cost(body(join(...countDown, answer)), twice(filling)), 280);
+  assert.is(cost(body(join(...countDown, answer)), twice([])), 110);
+  assert.is(cost(body(join(...countDown, answer)), twice(filling)), 310);
   // 64 bytes, 1 for each 8, and 32 for the instruction.
   assert.is(cost(body(join(...filling, answer))), 40);
   // A long arm is paid for only when control comes to it: 16 additions, and the `if`.
@@ -153,6 +176,18 @@ test('what is charged is what the cost model says', () => {
   assert.is(cost(body(arm(16, 1))), 17);
   assert.is(cost(body(arm(16, 0))), 1);
   assert.is(cost(body(arm(15, 0))), 16);
+  // So is one of short stretches: two of 8 additions, each behind an `if`.
+  const choice = (condition: number, ...arms: Part[]) =>
+    join(op('i32.const', condition), op('if', EMPTY), join(...arms), END);
+  const short = (count: number) => join(sum(count), op('local.set', 0));
+  const both = join(choice(1, short(8)), choice(1, short(8)));
+  assert.is(cost(body(join(choice(1, both), answer))), 19);
+  assert.is(cost(body(join(choice(0, both), answer))), 1);
+  // Of two short arms the longer one is paid for, and where one leaves, not what it leaves out.
+  assert.is(cost(body(join(choice(0, short(5), op('else'), short(9)), answer))), 10);
+  assert.is(cost(body(join(choice(1, short(5), op('else'), short(9)), answer))), 10);
+  const leaves = join(op('block', EMPTY), choice(1, short(5), op('br', 1)), short(9), END);
+  assert.is(cost(body(join(leaves, answer))), 10);
 });
 
 function fuelOf(bytes: Uint8Array, argument: number): number {
@@ -169,12 +204,12 @@ function fuelOf(bytes: Uint8Array, argument: number): number {
 }
 
 /** Calls `run` with some numbers; a trap is its name. */
-function run(bytes: Uint8Array): { answers: unknown[]; memory: string; fuel: string } {
+function run(bytes: Uint8Array): { answers: unknown[]; memory: string; used: bigint } {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as Record<string, unknown>;
   const fuel = exports[FUEL_EXPORT] as WebAssembly.Global<'i64'> | undefined;
-  if (fuel) fuel.value = 1_000_000_000n;
+  if (fuel) fuel.value = FUEL;
   const answers = [0, 1, 7, -1].map((argument) => {
     try {
       return (exports.run as (argument: number) => number)(argument);
@@ -182,8 +217,8 @@ function run(bytes: Uint8Array): { answers: unknown[]; memory: string; fuel: str
       return (cause as Error).message;
     }
   });
-  const left = fuel ? `${fuel.value}` : '';
-  return { answers, memory: Buffer.from(memory.buffer).toString('latin1').slice(0, 4096), fuel: left };
+  const used = fuel ? FUEL - fuel.value : 0n;
+  return { answers, memory: Buffer.from(memory.buffer).toString('latin1').slice(0, 4096), used };
 }
 
 const FOREVER: Readonly<Record<string, readonly Part[]>> = {

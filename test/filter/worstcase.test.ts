@@ -1,0 +1,210 @@
+/**
+ * What the dearest events and windows that can be made take: nobody who writes events may be able to make one that a shipped
+ * filter, or a reader of the library, cannot bear with the fuel that it has.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { startFilter } from '../../host/filter/instance.js';
+import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
+import { BATCH_BYTES_DEFAULT, FUEL_DEFAULT, FUEL_MAX, FUEL_PER_EVENT_BYTE } from '../../host/limits.js';
+import { driveFilter } from '../../host/author/drive.js';
+import { buildTestFilter } from '../runtime/testfilter.js';
+
+const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
+/** What the dearest that was found may take of what there is. */
+const SHARE_MAX = 0.75;
+
+interface Subject {
+  readonly filter: string;
+  readonly config?: object;
+}
+
+const NAMES = ['a', 'b', 'ts', 'time', 'x', 'ex', 'type', 'msg', 'user', 'src'];
+const SHIPPED: readonly Subject[] = [
+  { filter: 'audit-exec' },
+  { filter: 'files' },
+  { filter: 'fw-admin' },
+  { filter: 'json-select', config: { count_by: ['user', 'a', 'b'] } },
+  { filter: 'json-select', config: { where: clauses(16), keep: NAMES } },
+  { filter: 'processes' },
+  { filter: 'ssh-attempts' },
+  { filter: 'ssh-auth' },
+  { filter: 'tripwire' },
+];
+/** One reader each. */
+const READERS: readonly Subject[] = [
+  { filter: 'audit-fields', config: { fields: NAMES } },
+  { filter: 'cef-fields', config: { fields: NAMES } },
+  { filter: 'csv-columns', config: { separator: ',', columns: ['0', '1', '255'] } },
+  { filter: 'keyvalue-fields', config: { fields: NAMES, syslog: true } },
+  { filter: 'select-literals', config: { literals: Array.from({ length: 1_024 }, (_, at) => `xxxx${at}`) } },
+  { filter: 'syslog-fields', config: { params: ['ex/a', 'ID47/b'] } },
+  { filter: 'text-tools', config: { tool: 'glob', needles: ['*x'.repeat(127)] } },
+  { filter: 'text-tools', config: { tool: 'nocase', needles: [`${'x'.repeat(100)}y`] } },
+  { filter: 'text-tools', config: { tool: 'address', needles: [] } },
+];
+
+/** Clauses that each look through all of a field that is nearly what they look for. */
+function clauses(count: number): object[] {
+  return Array.from({ length: count }, (_, at) => ({ field: 'a', contains: `xxxxy${'x'.repeat(at)}` }));
+}
+
+/** Beginnings of a line that fills the input region, and what fills it: what makes a reader look twice. */
+const BEGINNINGS = [
+  '',
+  '{"a":"',
+  '{"op":"create","path":"/',
+  '{"a":[',
+  '{',
+  "type=USER_CMD msg=audit(1.001:1): a='",
+  '<34>1 2003-10-11T22:14:15.003Z h app - ID47 [ex a="',
+  '<34>Oct 11 22:14:15 h sshd[1]: Failed password for invalid user ',
+  '<34>Oct 11 22:14:15 h sshd[1]: Invalid user ',
+  'CEF:0|a|b|c|d|e|f|',
+];
+const FILLINGS = [
+  'x',
+  '"',
+  '\\"',
+  '{',
+  '=',
+  'a=',
+  '":',
+  '"a":1,',
+  ':',
+  '|',
+  ' from ',
+  '%',
+  'é',
+  '\xff',
+  ',',
+  'CEF:',
+];
+
+function* longLines(bytes: number): Generator<Buffer> {
+  for (const beginning of BEGINNINGS) {
+    for (const filling of FILLINGS) {
+      const line = Buffer.alloc(bytes, filling, 'latin1');
+      line.write(beginning, 'latin1');
+      line.write('"}\n', bytes - 3);
+      yield line;
+    }
+  }
+}
+
+/** Bears the lines alone, each in a filter that has just started; the dearest takes a part of what there is. */
+function bearsLongLines(
+  { manifest, module }: InstalledFilter,
+  fuel: number,
+  config: object,
+  what: string,
+): void {
+  const generous = { ...manifest, fuel: FUEL_MAX };
+  const bytes = Math.min(manifest.memory.input, BATCH_BYTES_DEFAULT);
+  const most = fuel + FUEL_PER_EVENT_BYTE * bytes;
+  for (const line of longLines(bytes)) {
+    const filter = startFilter({ manifest: generous, module, config, zones: [] });
+    line.copy(filter.input);
+    filter.run(bytes, NOW_MS, false, () => {});
+    const share = filter.fuelUsed() / most;
+    assert.ok(share < SHARE_MAX, `${what}: ${line.toString('latin1', 0, 80)}: ${share} of ${most}`);
+  }
+}
+
+const nameOf = ({ filter, config = {} }: Subject) => `${filter} ${JSON.stringify(config).slice(0, 60)}`;
+
+test('no line can be made that a shipped filter cannot bear', () => {
+  for (const subject of SHIPPED) {
+    const loaded = loadFilter(subject.filter);
+    bearsLongLines(loaded, loaded.manifest.fuel, subject.config ?? {}, nameOf(subject));
+  }
+});
+
+test('no line can be made that a reader of the library cannot bear with the fuel that filters have', async () => {
+  for (const subject of READERS) {
+    const built = await buildTestFilter(subject.filter);
+    const loaded = loadFilter(subject.filter, built.folder);
+    bearsLongLines(loaded, FUEL_DEFAULT, subject.config ?? {}, nameOf(subject));
+    await built.remove();
+  }
+});
+
+/** Lines that are all beginning: what a line costs by itself is most for these. */
+const SHORT_LINES = ['', 'x', ' ', '1', '{', '{}', '[', '"', '=', 'a=', '<', 'type='];
+
+test('short lines, which cost the most for their bytes, are read however many come', () => {
+  for (const { filter, config = {} } of SHIPPED) {
+    for (const line of SHORT_LINES) {
+      const count = 200_000;
+      const driven = driveFilter(loadFilter(filter), { config }).feed(Buffer.from(`${line}\n`.repeat(count)));
+      assert.is(driven.ledger().in, count, `${filter}, "${line}"`);
+    }
+  }
+});
+
+/** What takes the most to tell: groups of bytes that are no UTF-8, or of lists of numbers; joined events full of `=`. */
+const invalid = (at: number, bytes: number) => `${at}${'a\xff'.repeat((bytes - 5) / 2)}`;
+interface Full extends Subject {
+  /** Lines, of which each opens something. */
+  readonly lines: number;
+  readonly line: (at: number) => string;
+  /** Records at the end; as many as lines where it is absent. */
+  readonly records?: number;
+}
+
+const FULL: readonly Full[] = [
+  {
+    filter: 'audit-exec',
+    lines: 64,
+    line: (at) => `type=SYSCALL msg=audit(${NOW_MS / 1_000}.000:${at}): a=1 ${'='.repeat(32_500)}`,
+    records: 1,
+  },
+  {
+    filter: 'json-select',
+    config: { count_by: ['a'] },
+    lines: 8_192,
+    line: (at) => `{"ts":${NOW_MS},"a":[${'1,'.repeat(57)}${at}]}`,
+  },
+  {
+    filter: 'json-select',
+    config: { count_by: ['a'] },
+    lines: 8_192,
+    line: (at) => `{"ts":${NOW_MS},"a":[${'1e22,'.repeat(23)}${at}]}`,
+  },
+  {
+    filter: 'json-select',
+    config: { count_by: ['a'] },
+    lines: 8_192,
+    line: (at) => `{"ts":${NOW_MS},"a":"${invalid(at, 124)}"}`,
+  },
+  { filter: 'files', lines: 4_096, line: (at) => `{"op":"create","path":"/${invalid(at, 190)}/x"}` },
+  { filter: 'processes', lines: 2_048, line: (at) => `{"op":"start","pid":1,"exe":"${invalid(at, 190)}"}` },
+  {
+    filter: 'fw-admin',
+    lines: 1_024,
+    line: (at) => `type="${invalid(at, 60)}" subtype="${invalid(at, 60)}" logid=1`,
+  },
+  {
+    filter: 'ssh-auth',
+    lines: 2_048,
+    line: (at) =>
+      `Jan 31 12:00:00 h sshd[1]: Failed password for ${invalid(at, 90)} from 2001:db8:1111:2222:3333:4444:5555:${at} port 1 ssh2`,
+  },
+];
+
+test('no window can be filled that a shipped filter cannot tell', () => {
+  for (const { filter: name, config = {}, lines, line, records = lines } of FULL) {
+    const { manifest, module } = loadFilter(name);
+    const filter = startFilter({ manifest: { ...manifest, fuel: FUEL_MAX }, module, config, zones: [] });
+    let told = 0;
+    for (let at = 0; at < lines; at++)
+      filter.run(filter.input.write(`${line(at)}\n`, 'latin1'), NOW_MS, false, () => {});
+    const before = filter.fuelUsed();
+    filter.closeWindows(NOW_MS, () => told++);
+    const share = (filter.fuelUsed() - before) / manifest.fuel;
+    assert.is(told, records, name);
+    assert.ok(share < SHARE_MAX, `${name}, ${line(0).slice(0, 80)}: ${share} of ${manifest.fuel}`);
+  }
+});
+
+test.run();
