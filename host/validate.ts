@@ -5,7 +5,7 @@
  * A line never holds control characters or a URL's password, and shows little of a value, however large, deep or
  * strange it is. Nothing is dropped unseen: an unknown key is an error, also where JavaScript gives its name a meaning.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import * as v from 'valibot';
 import { type ErrorCode, oneLine, printable, WeirError } from './errors.js';
 import { NAME_PATTERN } from './wire.js';
@@ -155,6 +155,20 @@ export function mismatch(expected: string, found: unknown): string {
 /** The path of an issue that a check of a whole finds in one of its parts. */
 export function pathOf(...keys: readonly string[]): [v.IssuePathItem, ...v.IssuePathItem[]] {
   return keys.map(step) as [v.IssuePathItem, ...v.IssuePathItem[]];
+}
+
+/** Refuses what could hold up whoever reads it: a pipe may have nobody who writes to it, a device no end. */
+export function needRegularFile(code: ErrorCode, path: string): void {
+  let stat: Stats;
+  try {
+    stat = statSync(path);
+  } catch {
+    // What is not there, or may not be seen, is told by who reads it.
+    return;
+  }
+  if (stat.isFile()) return;
+  const found = stat.isDirectory() ? 'a folder' : stat.isFIFO() ? 'a pipe' : 'something else';
+  throw refusal(code, path, `expected a regular file, found ${found}`);
 }
 
 /** Reads a JSON file of up to `bytesMax` bytes. Throws `unreadable`, or `invalid` with line and column. */

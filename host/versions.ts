@@ -4,7 +4,6 @@
  * A swap is prepared beside the running filter, and refused for any reason without touching it. The state goes over by name
  * where the config is the same; another config may mean other things by the same names, so then what is open is told first.
  */
-import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import type { Config, FilterConfig } from './config.js';
@@ -148,7 +147,6 @@ export function createVersions(options: VersionsOptions): Versions {
 
   return {
     async swapFiles(instance, modulePath, manifestPath) {
-      for (const path of [modulePath, manifestPath]) needFile(path);
       const manifest = loadManifest(manifestPath);
       const module = readModuleFile(modulePath);
       const { entry } = runningOf(instance);
@@ -178,14 +176,6 @@ export function createVersions(options: VersionsOptions): Versions {
       if (previous) running.set(instance, previous.version);
     },
   };
-}
-
-/** A pipe without a writer, or a device, would hold up everything. */
-function needFile(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found?.isFile()) return;
-  const what = found ? 'something else' : 'nothing of that name';
-  throw new WeirError('SWAP_REFUSED', `${printable(path)}: expected a regular file, found ${what}`);
 }
 
 /** What a reload does not touch, a line for each. */

@@ -1,6 +1,7 @@
 /**
  * Faults and swaps as an operator sees them: a host process, a real broker, `weir swap`, SIGHUP, dead letters and status.
  */
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -207,6 +208,38 @@ commands('what cannot be swapped is refused by name, and the running filter goes
   await until(async () => (await kept(context)).length === 1, WAIT_MS, 'it goes on');
   assert.not.match(host.err(), /swapped/);
   assert.is(await stopped(host), 0);
+});
+
+commands('a pipe in the place of a file holds up neither a reload nor a start', async (context) => {
+  const { folder } = context;
+  const host = await startHost(context);
+  const read = { module: 'filters/stumbling/filter.wasm', manifest: 'filters/stumbling/filter.json' };
+  for (const file of [read.module, read.manifest, 'weir.json']) {
+    const path = join(folder, file);
+    const content = readFileSync(path);
+    rmSync(path);
+    execFileSync('mkfifo', [path]);
+    host.child.kill('SIGHUP');
+    const expected = `${file}: expected a regular file, found a pipe`;
+    await until(() => host.err().includes(expected), WAIT_MS, `the reload refuses ${file}`);
+    rmSync(path);
+    writeFileSync(path, content);
+  }
+  append(context, 'nothing');
+  await until(async () => (await kept(context)).length === 1, WAIT_MS, 'it goes on');
+  assert.is(await stopped(host), 0);
+  for (const [file, code] of [
+    [read.module, 'MODULE_UNREADABLE'],
+    [read.manifest, 'MANIFEST_INVALID'],
+  ] as const) {
+    cpSync(join(folder, 'next'), join(folder, 'filters/stumbling'), { recursive: true });
+    rmSync(join(folder, file));
+    execFileSync('mkfifo', [join(folder, file)]);
+    const { code: exit, err } = await said(['run', '--filter-dir', 'filters'], folder);
+    assert.is(exit, 1);
+    assert.match(err, new RegExp(`^weir: ${code}: ${file}: expected a regular file, found a pipe;`, 'm'));
+    rmSync(join(folder, file));
+  }
 });
 
 commands('of two swaps at once one is made', async (context) => {

@@ -7,6 +7,7 @@ import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } fr
 import { WeirError } from '../errors.js';
 import { startHost } from '../index.js';
 import { CONFIG_LOOK_MS, MODULE_TABLE_ENTRIES_MAX } from '../limits.js';
+import { needRegularFile } from '../validate.js';
 import { type Command, isoTime, parseCommand } from './command.js';
 
 const DEFAULT_CONFIG = 'weir.json';
@@ -70,7 +71,11 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     const config = readConfig(path, print);
     const host = await startHost({
       config,
-      readConfig: () => (path === undefined ? config : loadConfig(path)),
+      readConfig() {
+        if (path === undefined) return config;
+        needRegularFile('CONFIG_UNREADABLE', path);
+        return loadConfig(path);
+      },
       ...(values['filter-dir'] === undefined ? {} : { filterDir: values['filter-dir'] }),
       untilEof,
       now: () => fixedNowMs ?? Date.now(),

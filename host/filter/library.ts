@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemCode, WeirError } from '../errors.js';
 import { MODULE_BYTES_MAX } from '../limits.js';
-import { mismatch, refusal } from '../validate.js';
+import { mismatch, needRegularFile, refusal } from '../validate.js';
 import { NAME_PATTERN } from '../wire.js';
 import { loadManifest, type Manifest } from './manifest.js';
 
@@ -28,7 +28,7 @@ export function versionLabel({ manifest, module }: InstalledFilter): string {
 /** Reads a filter by its name. Throws FILTER_UNKNOWN, or what is wrong with its manifest. */
 export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): InstalledFilter {
   const modulePath = join(folder, name, 'filter.wasm');
-  if (!NAME_PATTERN.test(name) || !isFile(modulePath)) {
+  if (!NAME_PATTERN.test(name) || !existsSync(modulePath)) {
     const known = installedFilters(folder).join(', ') || 'none';
     throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known}`);
   }
@@ -37,6 +37,7 @@ export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): Inst
 
 /** Reads a module. Throws MODULE_UNREADABLE, or MODULE_REFUSED when it is too large. */
 export function readModuleFile(path: string): Uint8Array {
+  needRegularFile('MODULE_UNREADABLE', path);
   try {
     const { size } = statSync(path);
     if (size <= MODULE_BYTES_MAX) return readFileSync(path);
@@ -62,14 +63,10 @@ export function loadManifestOf(name: string, folder: string): Manifest {
 export function installedFilters(folder: string = SHIPPED_FILTERS): string[] {
   try {
     return readdirSync(folder)
-      .filter((name) => isFile(join(folder, name, 'filter.wasm')))
+      .filter((name) => existsSync(join(folder, name, 'filter.wasm')))
       .sort();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;
   }
-}
-
-function isFile(path: string): boolean {
-  return existsSync(path) && statSync(path).isFile();
 }

@@ -21,6 +21,7 @@ import {
   mismatch,
   name,
   named,
+  needRegularFile,
   pathOf,
   object,
   readJson,
@@ -115,6 +116,7 @@ const Manifest = object({
 
 /** Reads and checks a manifest. Throws MANIFEST_INVALID with the path of the wrong key. */
 export function loadManifest(path: string): Manifest {
+  needRegularFile('MANIFEST_INVALID', path);
   const codes = { unreadable: 'MANIFEST_INVALID', invalid: 'MANIFEST_INVALID' } as const;
   return parseManifest(readJson(path, MANIFEST_BYTES_MAX, codes), path);
 }
