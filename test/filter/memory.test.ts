@@ -47,7 +47,6 @@ function hostOf(filter: FilterInstance): Host {
   const told: Record<string, number> = {};
   const engine = createEngine({
     appliance: 'a',
-    epoch: 'e',
     batchBytes: 8_192,
     filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map([['s', cursor]]) }],
     send: () => {},
