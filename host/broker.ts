@@ -36,6 +36,7 @@ import {
   OWN_STREAM,
   plainHeaders,
 } from './jetstream.js';
+import { type Kept, type KeptMessage, type ReadOptions, readStream } from './readback.js';
 import type { Message } from './wire.js';
 
 export interface BrokerOptions {
@@ -88,6 +89,8 @@ export interface Broker {
   last(subject: string, answering: Answering): Promise<LastMessage | undefined>;
   /** The place of the first message that the stream still holds. */
   first(): Promise<number>;
+  /** Calls `each` for what a stream holds, in its order. Throws STREAM_MISSING, BROKER_REFUSED or BROKER_UNREACHABLE. */
+  read(options: ReadOptions, each: (message: KeptMessage) => void): Promise<Kept>;
   /** Sends a message that nobody keeps; forgotten while there is no connection. */
   say(message: Message): void;
   /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
@@ -195,6 +198,11 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       } catch (error) {
         throw publishProblem(stream.name, error);
       }
+    },
+    async read(options, each) {
+      const open = connected();
+      const manager = await open.jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
+      return readStream(open, manager, { ...options, reason }, each);
     },
     async ensureStream() {
       stream = await ensureStream(await manager(), reason);

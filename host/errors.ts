@@ -36,6 +36,7 @@ export const REMEDIES = {
     'check nats.creds and nats.tls, and that the user that runs weir may read these files',
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
+  STREAM_MISSING: 'name another one with --stream; "weir run" makes WEIR where there is none',
   STREAM_MOVED: 'let one host only run under the name of this appliance',
   STREAM_BEHIND:
     'let its replicas catch up; the README says which sync_interval and how many replicas keep what is acknowledged',

@@ -52,7 +52,8 @@ const STREAM = {
 /** The patterns of NATS that take all of these subjects. */
 const TAKES_EVENTS = /^(>|(weir|\*)\.>|(weir|\*)\.(ev|\*)\.>)$/;
 /** JetStream's own numbers of errors. */
-const [NOT_FOUND, OVERLAP, NO_MESSAGE] = [10_059, 10_065, 10_037];
+export const NOT_FOUND = 10_059;
+const [OVERLAP, NO_MESSAGE] = [10_065, 10_037];
 /** The second one does not say which: another message for the subject is on its way. */
 const WRONG_LAST_SEQUENCE = [10_071, 10_164];
 const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];

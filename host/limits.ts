@@ -307,6 +307,11 @@ export const STREAM_AGE_MS_MAX = 7 * 24 * 3_600_000;
 /** NATS duplicate window for `Nats-Msg-Id`. */
 export const STREAM_DUPLICATES_MS = 2 * 60_000;
 
+/** Reading a stream back: bytes on their way, of which the broker holds what is not read yet; silence after which it is asked anew, and how often. */
+export const READ_AHEAD_BYTES = 8 * MiB;
+export const READ_STALL_MS = 10_000;
+export const READ_ATTEMPTS = 3;
+
 /** How long a filter's unit tests may take, all together. */
 export const UNIT_TESTS_MS_MAX = 120_000;
 /** Saves that follow each other within this time are one. */

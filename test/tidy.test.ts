@@ -20,6 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'timezone.ts',
     'broker.ts',
     'jetstream.ts',
+    'readback.ts',
     'control.ts',
     'local-broker.ts',
     'datafolder.ts',
@@ -56,7 +57,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack.js', './outbox.js'];
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  nats: /^host\/(broker|jetstream)\.ts$/,
+  nats: /^host\/(broker|jetstream|readback)\.ts$/,
   valibot: /^host\/(validate|config|filter\/manifest|author\/samples)/,
   'cbor-x': /^host\/wire\.ts$/,
   'node:zlib': /^host\/(pack|spool\/entry|checkpoint|source\/ringfile)\.ts$/,
