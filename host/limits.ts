@@ -311,6 +311,17 @@ export const STREAM_DUPLICATES_MS = 2 * 60_000;
 export const READ_AHEAD_BYTES = 8 * MiB;
 export const READ_STALL_MS = 10_000;
 export const READ_ATTEMPTS = 3;
+/**
+ * What `weir verify` remembers: subjects, some 2 KiB each, and up to 40 where somebody tries; of each of them ranges of numbers that are missing, epochs that are over,
+ * names in its ledger, and findings that are told one by one. What is more is counted only.
+ */
+export const VERIFIED_SUBJECTS_MAX = 10_000;
+export const VERIFIED_GAPS_MAX = 16;
+export const VERIFIED_EPOCHS_MAX = 16;
+export const VERIFIED_NAMES_MAX = 64;
+export const VERIFIED_FINDINGS_MAX = 5;
+/** What is told one by one of all subjects together. */
+export const REPORTED_FINDINGS_MAX = 1_000;
 
 /** How long a filter's unit tests may take, all together. */
 export const UNIT_TESTS_MS_MAX = 120_000;

@@ -10,7 +10,15 @@
 import { randomBytes } from 'node:crypto';
 
 /** Why an epoch began. */
-export type Why = 'started' | 'store-lost' | 'spool-damaged' | 'restored' | 'other-writer' | 'refused';
+export const WHYS = [
+  'started',
+  'store-lost',
+  'spool-damaged',
+  'restored',
+  'other-writer',
+  'refused',
+] as const;
+export type Why = (typeof WHYS)[number];
 
 export interface Numbering {
   readonly epoch: string;

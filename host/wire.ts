@@ -32,6 +32,9 @@ export const HEADER = {
   /** On the first message of an epoch: why it began, and how many messages before it are gone for good. */
   epoch: 'Weir-Epoch',
   lost: 'Weir-Lost',
+  /** JetStream's own: place of the message before on the subject, which it has checked; and that it is a copy of another stream's. */
+  follows: 'Nats-Expected-Last-Subject-Sequence',
+  copyOf: 'Nats-Stream-Source',
 } as const;
 
 /** One NATS message, ready to publish. */
@@ -61,6 +64,22 @@ export function ownSubjects(appliance: string): string {
 
 export function deadSubject(appliance: string, filter: string): string {
   return `weir.dead.${appliance}.${filter}`;
+}
+
+/** Whose stream a subject is; nothing when it is none of weir's. */
+export function streamOf(subject: string): StreamName | undefined {
+  const [weir, kind, appliance = '', filter = '', stream = '', ...more] = subject.split('.');
+  const found = { appliance, filter, stream: kind === 'dead' && stream === '' ? DEAD_STREAM : stream };
+  const isOurs = weir === 'weir' && (kind === 'ev' ? stream !== '' : kind === 'dead' && stream === '');
+  const isGood = more.length === 0 && Object.values(found).every((name) => NAME_PATTERN.test(name));
+  return isOurs && isGood ? found : undefined;
+}
+
+/** A stream of a filter of an appliance; dead letters are one, too. */
+export interface StreamName {
+  readonly appliance: string;
+  readonly filter: string;
+  readonly stream: string;
 }
 
 export function statusSubject(appliance: string): string {

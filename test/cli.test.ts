@@ -27,12 +27,12 @@ cli.after.each(async ({ folder }) => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['run', 'replay', 'tap', 'new', 'build', 'test', 'dev', 'capture', 'inspect'];
+const COMMANDS = ['run', 'replay', 'tap', 'verify', 'new', 'build', 'test', 'dev', 'capture', 'inspect'];
 
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
 nothing
-  2 USAGE: expected a command (run, swap, replay, tap, new, build, test, dev, capture, inspect), found "nothing"; see --help
+  2 USAGE: expected a command (run, swap, replay, tap, verify, new, build, test, dev, capture, inspect), found "nothing"; see --help
 replay ssh-auth
   2 USAGE: expected FILTER and at least one FILE; see --help
 replay ssh-auth LOG --nope
@@ -82,6 +82,22 @@ tap --count 0
 tap --data nowhere
   2 USAGE: expected --server, or a host that runs, because none has left a broker's address in nowhere; see --help
 tap --server nats://127.0.0.1:9
+  1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
+verify a b
+  2 USAGE: expected one SUBJECT, found 2; see --help
+verify weir..logins
+  2 USAGE: expected a SUBJECT such as weir.ev.fw-01.>, found "weir..logins"; see --help
+verify --stream a.b
+  2 USAGE: --stream: expected the name of a stream, found "a.b"; see --help
+verify --since yesterday
+  2 USAGE: --since: expected a time such as 2026-01-31T12:00:00Z or an age such as 24h, found "yesterday"; see --help
+verify --since 2026-02-30T00:00:00Z
+  2 USAGE: --since: expected a time such as 2026-01-31T12:00:00Z, found "2026-02-30T00:00:00Z"; see --help
+verify --data nowhere
+  2 USAGE: expected --server, or a host that runs, because none has left a broker's address in nowhere; see --help
+verify --config missing.json
+  1 CONFIG_UNREADABLE: missing.json: expected a readable file, found ENOENT: no such file or directory, open 'missing.json'; check the path and its permissions
+verify --server nats://127.0.0.1:9
   1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
 replay ssh-auth - LOG -
   2 USAGE: expected - for standard input once, found it again; see --help

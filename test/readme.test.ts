@@ -80,7 +80,9 @@ readme("the README's config, commands and output are what the host takes and pri
   const shown = blocks('').find((block) => block.startsWith('{"stream"')) as string;
   assert.ok(out.startsWith(shown.slice(0, shown.indexOf('...'))), out.split('\n')[0]);
   const mentioned = [...README.matchAll(/`?weir (\w+)((?: --[\w-]+)*)/g)].filter(([, name]) =>
-    ['run', 'replay', 'tap', 'new', 'build', 'test', 'dev', 'capture', 'inspect'].includes(name as string),
+    ['run', 'replay', 'tap', 'verify', 'new', 'build', 'test', 'dev', 'capture', 'inspect'].includes(
+      name as string,
+    ),
   );
   for (const [, name, options] of mentioned) {
     const { out: help } = await said([name as string, '--help']);

@@ -50,7 +50,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['running.ts', 'resume.ts', 'engine.ts'],
   ['status.ts', 'versions.ts', 'head.ts', 'store.ts'],
   ['index.ts'],
-  ['author/'],
+  ['author/', 'verify/'],
   ['cli/'],
 ];
 /** The way of an event: the order of the imports of `running.ts`. */

@@ -53,6 +53,19 @@ export function isoTime(option: string, text: string): number {
   throw new WeirError('USAGE', `${option}: expected a time such as 2026-01-31T12:00:00Z, found "${text}"`);
 }
 
+/** A time as above, or an age such as `15m`, as milliseconds since 1970. */
+export function timeOrAge(option: string, text: string, nowMs: number): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (number !== undefined) return nowMs - Number(number) * (UNITS_MS[unit] ?? 0);
+  if (/^[\d-]+T/.test(text)) return isoTime(option, text);
+  throw new WeirError(
+    'USAGE',
+    `${option}: expected a time such as 2026-01-31T12:00:00Z or an age such as 24h, found "${text}"`,
+  );
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
 /** The name of a time zone. */
 export function zoneName(option: string, text: string): string {
   if (isTimezone(text)) return text;

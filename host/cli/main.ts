@@ -15,12 +15,14 @@ import { run } from './run.js';
 import { swap } from './swap.js';
 import { tap } from './tap.js';
 import { test } from './test.js';
+import { verify } from './verify.js';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   run,
   swap,
   replay,
   tap,
+  verify,
   new: create,
   build,
   test,
