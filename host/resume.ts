@@ -217,7 +217,8 @@ function giveUp(
     if (row.kind === 'batch' || row.kind === 'dead') moveBehind(filter, row);
   }
   slot.earlier.keepTotal(last.ledger);
-  filter.eventsBefore = last.ledger.in + tally.leftOut();
+  // Messages that are out have counted them: what comes next counts the rest, whatever was not read again.
+  countEvents(filter);
   const lost = last.ledger.aggregated - standing.total.aggregated;
   const [cursor] = cursors.values();
   if (cursor && lost > 0) tally.lose(cursor, lost);

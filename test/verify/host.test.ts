@@ -1,7 +1,7 @@
 /**
  * What hosts write verifies, whatever happened to them, their broker and their files.
  */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'nats';
 import { suite } from 'uvu';
@@ -103,6 +103,29 @@ hosts('is complete after kills, and no event is counted twice', async (context) 
   assert.equal([code, report.findings, report.explained], [0, [], []], host.output());
   for (const { in: events, not_told } of report.ledgers) assert.equal([events, not_told], [6_000, 0]);
 });
+
+hosts(
+  'tells what cannot be read again after a kill, and counts each event once all the same',
+  async (context) => {
+    const { host, log } = context;
+    host.start();
+    await reads(host);
+    await appendAndSee(context, 0, 1_000);
+    await appendAndSee(context, 1_000, 1_000);
+    await host.kill();
+    // Another file takes its place; the one that was read is gone.
+    writeFileSync(`${log}.new`, inputLines(random, 2_000, 500));
+    renameSync(`${log}.new`, log);
+    await toTheEnd(host);
+    const { code, report } = await verified(context);
+    assert.equal([code, report.findings], [0, []], host.output());
+    for (const { in: events, not_told } of report.ledgers) assert.equal([events, not_told], [2_500, 0]);
+    assert.equal(
+      report.explained.map(({ filter, what, count, reason }) => [filter, what, count, reason]),
+      [['counts', 'lost', 2_000, 'log']],
+    );
+  },
+);
 
 hosts('says what a broker has lost, and begins anew', async (context) => {
   const { host, broker, log } = context;
