@@ -9,6 +9,7 @@ import { CPU_SHARE_MAX } from '../../host/limits.js';
 import { unpackBody } from '../../host/pack.js';
 import { readStream, type StoredMessage } from '../broker.js';
 import { until } from '../help.js';
+import { said } from '../command.js';
 
 const WEIR = fileURLToPath(new URL('../../../bin/weir', import.meta.url));
 
@@ -154,4 +155,13 @@ export function misnumbered(found: ReadonlyMap<string, ReadBack>): string | unde
     }
   }
   return undefined;
+}
+
+const VERIFY_MS_MAX = 120_000;
+
+/** What `weir verify` cannot explain of an appliance; nothing when it finds all explained. */
+export async function unproven(url: string, appliance: string): Promise<string | undefined> {
+  const args = ['verify', `weir.*.${appliance}.>`, '--server', url];
+  const { code, out, err } = await said(args, undefined, VERIFY_MS_MAX);
+  return code === 0 ? undefined : `weir verify ends with ${code}: ${out}${err}`;
 }

@@ -14,6 +14,7 @@ import {
   misnumbered,
   type ReadBack,
   readBack,
+  unproven,
 } from './appliance.js';
 import { FILTERS, inputLines, type ScenarioResult } from './kills.js';
 
@@ -66,7 +67,8 @@ async function onStage(
     const expected = await readBack(broker.url, 'undisturbed');
     const differences: string[] = [];
     if (code !== 0) differences.push(`the last run ended with ${code}`);
-    for (const problem of [compare(found, expected), misnumbered(found)])
+    const proof = await unproven(broker.url, 'tried');
+    for (const problem of [compare(found, expected), misnumbered(found), proof])
       if (problem) differences.push(problem);
     if (differences.length > 0) differences.push(host.output().slice(-3_000));
     const messages = [...found.values()].reduce((sum, stream) => sum + stream.messages, 0);

@@ -10,7 +10,7 @@ import { CPU_SHARE_MAX } from '../../host/limits.js';
 import { startTestBroker } from '../broker.js';
 import { temporaryFolder } from '../help.js';
 import { createRandom } from '../source/reading.js';
-import { difference, misnumbered, readBack } from './appliance.js';
+import { difference, misnumbered, readBack, unproven } from './appliance.js';
 import { FILTERS, inputLines, type ScenarioResult } from './kills.js';
 
 const HOUR_MS = 3_600_000;
@@ -58,7 +58,8 @@ export async function clockJumps(jumps: number, seed: number): Promise<ScenarioR
       codes.push(await (await start(appliance, true)).finished);
     const found = await readBack(broker.url, 'tried');
     const expected = await readBack(broker.url, 'undisturbed');
-    const differences = [difference(found, expected), misnumbered(found)].filter(
+    const proof = await unproven(broker.url, 'tried');
+    const differences = [difference(found, expected), misnumbered(found), proof].filter(
       (problem) => problem !== undefined,
     );
     if (codes.some((code) => code !== 0)) differences.push(`the hosts ended with ${codes}`);

@@ -10,7 +10,7 @@ import type { WireRecord } from '../../host/wire.js';
 import { readStream, recordsOf, startTestBroker } from '../broker.js';
 import { temporaryFolder, until } from '../help.js';
 import { createRandom } from '../source/reading.js';
-import { createAppliance, difference, misnumbered, readBack } from './appliance.js';
+import { createAppliance, difference, misnumbered, readBack, unproven } from './appliance.js';
 import { FILTERS, inputLines, type ScenarioResult } from './kills.js';
 
 /** A small file system of its own at `path`; false where this user may not make one. */
@@ -101,7 +101,8 @@ export async function troubledDisk(trouble: 'full' | 'read-only', seed: number):
       await readBack(broker.url, 'tried'),
       await readBack(broker.url, 'undisturbed'),
     ];
-    const differences = [difference(found, expected), misnumbered(found)].filter(
+    const proof = await unproven(broker.url, 'tried');
+    const differences = [difference(found, expected), misnumbered(found), proof].filter(
       (problem) => problem !== undefined,
     );
     if (code !== 0) differences.push(`the last run ended with ${code}`);
@@ -184,7 +185,7 @@ function flipByte(folder: string, random: (below: number) => number): string {
 
 /** Something that is missing, or there twice, and that nothing on the wire tells of. */
 async function unexplained(url: string, appliance: string, log: string): Promise<string | undefined> {
-  const misplaced = misnumbered(await readBack(url, appliance));
+  const misplaced = misnumbered(await readBack(url, appliance)) ?? (await unproven(url, appliance));
   if (misplaced) return misplaced;
   const wanted = readFileSync(log, 'utf8')
     .split('\n')

@@ -16,7 +16,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startTestBroker } from '../broker.js';
 import { temporaryFolder, until } from '../help.js';
 import { createRandom } from '../source/reading.js';
-import { createAppliance, difference, misnumbered, readBack } from './appliance.js';
+import { createAppliance, difference, misnumbered, readBack, unproven } from './appliance.js';
 
 export interface ScenarioResult {
   readonly scenario: string;
@@ -117,7 +117,8 @@ export async function killsOfTheHost(kills: number, seed: number): Promise<Scena
     await undisturbed.ended();
     const found = await readBack(broker.url, 'killed');
     const expected = await readBack(broker.url, 'undisturbed');
-    for (const problem of [difference(found, expected), misnumbered(found)])
+    const proof = await unproven(broker.url, 'killed');
+    for (const problem of [difference(found, expected), misnumbered(found), proof])
       if (problem) differences.push(`${problem}\n${host.output().slice(-2000)}`);
     const messages = [...found.values()].reduce((sum, stream) => sum + stream.messages, 0);
     return {
