@@ -7,8 +7,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from './durable.js';
-import { COURIER_MESSAGES_MAX } from './limits.js';
-import { agree, type LastStored, type Numbering, newEpoch, numberingFor } from './numbering.js';
+import { COURIER_MESSAGES_MAX, EPOCH_CHANGES_MAX } from './limits.js';
+import { agree, type LastStored, type Numbering, newEpoch, numberingFor, type Why } from './numbering.js';
 import { readJson, readMessage, type SpooledMessage } from './spool/payload.js';
 import type { Spool, SpoolReader } from './spool/spool.js';
 import { HEADER, type Message, messageId } from './wire.js';
@@ -34,6 +34,16 @@ export interface Line {
   numbering: Numbering;
 }
 
+/** An epoch that began, or one that goes on behind messages that the broker had lost. */
+export interface EpochChange {
+  readonly ts: number;
+  readonly filter: string;
+  readonly stream: string;
+  readonly reason: Why;
+  /** Messages that are gone for good. */
+  readonly lost: number;
+}
+
 export interface Courier {
   /** Reads on in the spool, as far as there is room; answers the lines that have got something. */
   load(): Line[];
@@ -53,6 +63,10 @@ export interface Courier {
   save(isSafe: boolean): void;
   /** Entries at which the spool was damaged. */
   damaged(): number;
+  /** Number of the last entry of the spool. */
+  last(): number;
+  /** What numbers of streams did since the start, but for the first epoch of each: the last of it. */
+  changes(): readonly EpochChange[];
   close(): void;
 }
 
@@ -69,6 +83,12 @@ export function createCourier(options: CourierOptions): Courier {
   let readTo = Math.min(saved.through, spool.last());
   let reader: SpoolReader = spool.read(readTo);
   let written = '';
+  const changes: EpochChange[] = [];
+
+  function noteChange({ stream }: Line, { why, lost }: Numbering): void {
+    changes.push({ ts: Date.now(), filter: instance, stream, reason: why, lost });
+    if (changes.length > EPOCH_CHANGES_MAX) changes.shift();
+  }
 
   function lineOf({ stream, subject, seq }: SpooledMessage): Line {
     const found = lines.get(stream);
@@ -135,8 +155,10 @@ export function createCourier(options: CourierOptions): Courier {
       const { message } = line.held[0] as Line['held'][0];
       const numbering = numberingFor(line.numbering, message.seq);
       if (numbering !== line.numbering || numbering.stored === numbering.base) {
-        if (numbering.lost > 0 && numbering !== line.numbering)
+        if (numbering.lost > 0 && numbering !== line.numbering) {
           notice(`stream ${instance}.${line.stream}: ${numbering.lost} messages are gone (${numbering.why})`);
+          noteChange(line, numbering);
+        }
         line.numbering = numbering;
         // Known before anybody sees it, or after a crash it would be taken for another host's.
         save(false);
@@ -146,10 +168,11 @@ export function createCourier(options: CourierOptions): Courier {
     },
     agreeWith(line, last, isLetGo) {
       const { numbering, rewinds } = agree(line.numbering, last, isLetGo, produced(line.stream));
-      if (numbering.epoch !== line.numbering.epoch || rewinds)
-        notice(
-          `stream ${instance}.${line.stream}: the broker has not what it should have (${numbering.why})`,
-        );
+      if (numbering.epoch !== line.numbering.epoch || rewinds) {
+        const problem = `the broker has not what it should have (${numbering.why})`;
+        notice(`stream ${instance}.${line.stream}: ${problem}`);
+        noteChange(line, numbering);
+      }
       line.numbering = numbering;
       numberings.set(line.stream, numbering);
       if (rewinds) rewind();
@@ -169,6 +192,8 @@ export function createCourier(options: CourierOptions): Courier {
     isEmpty: () => outstanding.size === 0 && readTo >= spool.last(),
     save,
     damaged: () => damagedBefore + reader.damaged(),
+    last: () => spool.last(),
+    changes: () => changes,
     close: () => reader.close(),
   };
 }

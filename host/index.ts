@@ -208,7 +208,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
     },
   });
   const instances = filters.map(({ instance }) => instance);
-  const status = createStatus({ appliance: config.appliance, instances, engine, say, now });
+  const status = createStatus({ config, instances, engine, store, publisher, isConnected, say, now });
   const tell = (instance: string, text: string) => {
     print(`filter ${instance}: ${text}`);
     status.tell(instance, text);

@@ -27,6 +27,8 @@ export interface Tally {
   leaveOut(cursor: Cursor): void;
   /** Events that were left out. */
   leftOut(): number;
+  /** What was counted by source, or for `shed` by stream, since the data folder was made. */
+  counted(): ByName;
   /** What was counted since the last record; with `changes` nothing when there is nothing new. */
   take(span: Span, what: 'changes' | 'everything'): WireRecord | undefined;
   /** A record that was told in an earlier run. */
@@ -43,7 +45,8 @@ export interface TallyStanding {
 }
 
 type Counts = Readonly<Record<string, number>>;
-type Told = Readonly<Record<'counters' | 'lost' | 'cut' | 'dead' | 'shed', Counts>>;
+export type ByName = Readonly<Record<'lost' | 'cut' | 'dead' | 'shed', Counts>>;
+type Told = ByName & { readonly counters: Counts };
 
 /** `ledger`, `cursors` and `shedCounts` (records by stream) are those of one filter, from its start. */
 export function createTally(
@@ -68,7 +71,15 @@ export function createTally(
     return Object.fromEntries([...cursors].map(([source, cursor]) => [source, count(cursor)]));
   }
 
+  const counted = (): ByName => ({
+    lost: bySource((cursor) => cursor.lostEvents() + (lostHere.get(cursor) ?? 0)),
+    cut: bySource((cursor) => cursor.cutEvents()),
+    dead: bySource((cursor) => dead.get(cursor) ?? 0),
+    shed: shedCounts(),
+  });
+
   return {
+    counted,
     takeOut() {
       state = 'taken out';
     },
@@ -80,13 +91,7 @@ export function createTally(
     },
     leftOut: () => [...dead.values()].reduce((sum, events) => sum + events, 0),
     take({ startMs, lengthMs }, what) {
-      const now = {
-        counters: ledger(),
-        lost: bySource((cursor) => cursor.lostEvents() + (lostHere.get(cursor) ?? 0)),
-        cut: bySource((cursor) => cursor.cutEvents()),
-        dead: bySource((cursor) => dead.get(cursor) ?? 0),
-        shed: shedCounts(),
-      };
+      const now = { counters: ledger(), ...counted() };
       const counters = since(now.counters, told.counters);
       const lost = nonzero(since(now.lost, told.lost));
       const cut = nonzero(since(now.cut, told.cut));

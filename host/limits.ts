@@ -80,6 +80,8 @@ export const CONFIG_LOOK_MS = 2_000;
 export const STATUS_EVERY_MS = 10_000;
 export const STATUS_GAP_MS = 250;
 export const STATUS_TEXT_CHARACTERS_MAX = 500;
+/** Changes of epochs that are remembered of each filter, and that the status tells of all of them. */
+export const EPOCH_CHANGES_MAX = 8;
 /** Judging and compiling a new version in a thread of its own: time, and heap of the thread. */
 export const ADMIT_MS_MAX = 10_000;
 export const ADMIT_WORKER_MEBIBYTES = 64;

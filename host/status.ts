@@ -1,20 +1,33 @@
 /**
  * The status of a host, on `weir.status.<appliance>`: a JSON object every `STATUS_EVERY_MS`, and at once when something happens
- * to a filter. Nobody keeps it; who listens sees what runs, and what was at fault.
+ * to a filter. Nobody keeps it; who listens sees what runs, what was at fault, and whether messages get through.
  */
+import type { Config } from './config.js';
+import type { Courier, EpochChange } from './courier.js';
 import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
-import type { Slot } from './filter/slot.js';
-import { NOTICE_INTERVAL_MS, STATUS_TEXT_CHARACTERS_MAX, STATUS_EVERY_MS, STATUS_GAP_MS } from './limits.js';
+import {
+  EPOCH_CHANGES_MAX,
+  NOTICE_INTERVAL_MS,
+  STATUS_TEXT_CHARACTERS_MAX,
+  STATUS_EVERY_MS,
+  STATUS_GAP_MS,
+} from './limits.js';
+import type { Publisher } from './publish.js';
+import type { Running } from './running.js';
+import type { Store } from './store.js';
 import { CONTENT_NDJSON, HEADER, type Message, statusSubject } from './wire.js';
 
 /** Version of the object; a field that is added does not change it. */
 const SCHEMA = 1;
 
 export interface StatusOptions {
-  readonly appliance: string;
+  readonly config: Pick<Config, 'appliance' | 'limits'>;
   readonly instances: readonly string[];
-  readonly engine: Pick<Engine, 'slot'>;
+  readonly engine: Pick<Engine, 'running'>;
+  readonly store: Pick<Store, 'space' | 'couriers'>;
+  readonly publisher: Pick<Publisher, 'statistics'>;
+  readonly isConnected: () => boolean;
   readonly say: (message: Message) => void;
   readonly now: () => number;
 }
@@ -26,28 +39,42 @@ export interface Status {
   tick(): void;
 }
 
+/** What happened last to a filter, and how often something did. */
+interface Happened {
+  readonly ts: number;
+  readonly text: string;
+  readonly count: number;
+}
+
 /** What happens is told together, at most every `STATUS_GAP_MS`: the last thing of each filter. */
-export function createStatus({ appliance, instances, engine, say, now }: StatusOptions): Status {
-  const last = new Map<string, { readonly ts: number; readonly text: string; readonly count: number }>();
+export function createStatus(options: StatusOptions): Status {
+  const { config, instances, engine, store, say, now } = options;
+  const { appliance } = config;
+  const last = new Map<string, Happened>();
+  const waits = createWaits(store.couriers());
+  const startedMs = performance.now();
   let isNew = true;
   let saidAtMs = Number.NEGATIVE_INFINITY;
 
   function sayNow(): void {
     saidAtMs = performance.now();
     isNew = false;
-    const filters = Object.fromEntries(
-      instances.map((instance) => {
-        const event = last.get(instance);
-        return [
-          instance,
-          { ...filterStatus(engine.slot(instance) as Slot), ...(event ? { last: event } : {}) },
-        ];
-      }),
-    );
+    const filters = instances.map((instance) => [
+      instance,
+      filterStatus(engine.running(instance) as Running, last.get(instance)),
+    ]);
+    const status = {
+      schema: SCHEMA,
+      ts: now(),
+      appliance,
+      uptime_ms: Math.round(saidAtMs - startedMs),
+      filters: Object.fromEntries(filters),
+      ...hostStatus(options, waits.longestMs()),
+    };
     say({
       subject: statusSubject(appliance),
       headers: { [HEADER.contentType]: CONTENT_NDJSON, [HEADER.appliance]: appliance },
-      body: Buffer.from(`${JSON.stringify({ schema: SCHEMA, ts: now(), appliance, filters })}\n`),
+      body: Buffer.from(`${JSON.stringify(status)}\n`),
     });
   }
 
@@ -63,11 +90,14 @@ export function createStatus({ appliance, instances, engine, say, now }: StatusO
       isNew = true;
       sayWhenDue();
     },
-    tick: sayWhenDue,
+    tick() {
+      waits.look();
+      sayWhenDue();
+    },
   };
 }
 
-function filterStatus(slot: Slot) {
+function filterStatus({ slot, tally }: Running, last: Happened | undefined) {
   const state = slot.isOut()
     ? 'out'
     : slot.isRecovering()
@@ -75,7 +105,62 @@ function filterStatus(slot: Slot) {
       : slot.isOnProbation()
         ? 'on probation'
         : 'runs';
-  return { running: slot.filter().label, state, ...slot.ledger(), fuel: slot.filter().fuelUsed() };
+  const byName = Object.entries(tally.counted()).map(([kind, counts]) => [kind, sumOf(counts)]);
+  return {
+    running: slot.filter().label,
+    state,
+    ...slot.ledger(),
+    ...Object.fromEntries(byName),
+    fuel: slot.filter().fuelUsed(),
+    ...(last ? { last } : {}),
+  };
+}
+
+function sumOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** Where messages wait, whether they get through, and what that takes. */
+function hostStatus({ config, store, publisher, isConnected }: StatusOptions, waitMs: number) {
+  const { space } = store;
+  const couriers = store.couriers();
+  const { messages, bytes, retries } = publisher.statistics();
+  return {
+    spool: {
+      bytes: space.bytes(),
+      limit_bytes: space.bytesMax,
+      full: space.whyFull() ?? null,
+      wait_ms: Math.round(waitMs),
+      damaged: couriers.reduce((sum, courier) => sum + courier.damaged(), 0),
+    },
+    broker: { connected: isConnected(), messages, bytes, retries },
+    memory: { resident_bytes: process.memoryUsage.rss(), limit_bytes: config.limits.memoryBytes },
+    epochs: lastChanges(couriers),
+  };
+}
+
+function lastChanges(couriers: readonly Courier[]): readonly EpochChange[] {
+  const changes = couriers.flatMap((courier) => courier.changes());
+  return changes.sort((one, other) => one.ts - other.ts).slice(-EPOCH_CHANGES_MAX);
+}
+
+/**
+ * How long messages wait for the broker. Entries have no time of their own, so at each look the last one is remembered, until all up
+ * to it is settled: what is not is at least so old.
+ */
+function createWaits(couriers: readonly Courier[]) {
+  const marks = new Map(couriers.map((courier) => [courier, { entry: 0, atMs: 0 }]));
+  return {
+    look(): void {
+      for (const [courier, { entry }] of marks)
+        if (courier.settled() >= entry)
+          marks.set(courier, { entry: courier.last(), atMs: performance.now() });
+    },
+    longestMs(): number {
+      const waiting = [...marks].filter(([courier, { entry }]) => courier.settled() < entry);
+      return Math.max(0, ...waiting.map(([, { atMs }]) => performance.now() - atMs));
+    },
+  };
 }
 
 /** Passes on what happens to a filter at most once in `NOTICE_INTERVAL_MS`, with how much was left out: who writes events can cause faults. */

@@ -108,6 +108,7 @@ commands(
     await until(() => state().in === 3, WAIT_MS, 'the status tells of three events');
     assert.is(state().running, (state().running as string).match(/^stumbling@1\.0\.0\+[\da-f]{12}$/)?.[0]);
     assert.is(state().state, 'runs');
+    assert.equal([state().dead, state().lost], [2, 0]);
     assert.match((state().last as WireRecord).text as string, /at fault at an event of a, which is left out/);
     assert.is(await stopped(host), 0, host.err());
     assert.is((await kept(context)).length, 3);

@@ -38,6 +38,10 @@ export interface SpoolSpace {
   /** Number of the last entry of a spool that may be published. */
   safe(spool: Spool): number;
   bytes(): number;
+  /** What it may take. */
+  readonly bytesMax: number;
+  /** Why no more is made now: the limit of which it is full, or that the disk did not take the last append. */
+  whyFull(): 'limits.spool' | 'disk.free' | 'disk' | undefined;
   /** Once a second: looks at the disk, and makes safe what is to be. */
   tick(): void;
   close(): Promise<void>;
@@ -53,7 +57,9 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
   let trouble: string | undefined;
   let quietUntilMs = 0;
   let isLow = false;
+  let isRefused = false;
 
+  const isOver = (isUrgent: boolean) => bytes() >= bytesMax * (isUrgent ? 1 : 1 - URGENT_SHARE);
   const bytes = () => [...spools].reduce((sum, spool) => sum + spool.bytes(), 0);
 
   function say(problem: string): void {
@@ -88,7 +94,9 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
     append(spool, entries) {
       try {
         spool.append(entries);
+        isRefused = false;
       } catch (error) {
+        isRefused = true;
         say(oneLine(error));
         return false;
       }
@@ -97,13 +105,15 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
       return true;
     },
     isFull(isUrgent = false) {
-      const isFull = isLow || bytes() >= bytesMax * (isUrgent ? 1 : 1 - URGENT_SHARE);
+      const isFull = isLow || isOver(isUrgent);
       if (isFull && !isLow) say(`full, as limits.spool of ${bytesMax} bytes says`);
       return isFull;
     },
     isTight: () => bytes() >= bytesMax / 2,
     safe: (spool) => (sync === 'always' ? (safe.get(spool) ?? 0) : spool.last()),
     bytes,
+    bytesMax,
+    whyFull: () => (isRefused ? 'disk' : isLow ? 'disk.free' : isOver(false) ? 'limits.spool' : undefined),
     tick() {
       const { bavail, bsize } = statfsSync(dataFolder);
       isLow = bavail * bsize < freeBytes;
