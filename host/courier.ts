@@ -4,12 +4,20 @@
  * It holds a few messages of each stream, whatever the backlog. What is settled, for all streams up to one entry, is written
  * down before a segment goes: in the reverse order a crash would look for what is not there any more.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from './durable.js';
 import { COURIER_MESSAGES_MAX, EPOCH_CHANGES_MAX } from './limits.js';
-import { agree, type LastStored, type Numbering, newEpoch, numberingFor, type Why } from './numbering.js';
-import { readJson, readMessage, type SpooledMessage } from './spool/payload.js';
+import {
+  agree,
+  type Numbering,
+  newEpoch,
+  numberingFor,
+  type Why,
+  WHYS,
+} from './numbering.js';
+import { readMessage, type SpooledMessage } from './spool/payload.js';
 import type { Spool, SpoolReader } from './spool/spool.js';
 import { HEADER, type Message, messageId } from './wire.js';
 
@@ -74,13 +82,14 @@ export function createCourier(options: CourierOptions): Courier {
   const { appliance, instance, folder, spool, safe, produced, bytesMax, notice } = options;
   const path = join(folder, 'published.json');
   const saved = readSaved(path);
-  const numberings = new Map(Object.entries(saved.streams));
+  const isNew = !saved && spool.last() === 0;
+  const numberings = new Map(Object.entries(saved?.streams ?? {}));
   const lines = new Map<string, Line>();
   /** Entries that are held, ascending. */
   const outstanding = new Set<number>();
   let heldBytes = 0;
   let damagedBefore = 0;
-  let readTo = Math.min(saved.through, spool.last());
+  let readTo = Math.min(saved?.through ?? 0, spool.last());
   let reader: SpoolReader = spool.read(readTo);
   let written = '';
   const changes: EpochChange[] = [];
@@ -93,10 +102,18 @@ export function createCourier(options: CourierOptions): Courier {
   function lineOf({ stream, subject, seq }: SpooledMessage): Line {
     const found = lines.get(stream);
     if (found) return found;
-    const numbering = numberings.get(stream) ?? newEpoch(seq - 1, 0, 'started');
+    const numbering = numberings.get(stream) ?? firstNumbering(seq);
     const line: Line = { stream, subject, held: [], numbering };
     lines.set(stream, line);
     return line;
+  }
+
+  /** Of a stream of which nothing is written down. */
+  function firstNumbering(seq: number): Numbering {
+    // Before anything of a stream goes out it is written down: so nothing has, and what is missing before this one is gone.
+    if (saved || isNew) return newEpoch(0, 0, 'started');
+    // What was written down is lost, and what is still here may have gone out.
+    return newEpoch(seq - 1, 0, 'restored');
   }
 
   function settledTo(): number {
@@ -111,8 +128,17 @@ export function createCourier(options: CourierOptions): Courier {
       streams: Object.fromEntries(numberings),
     });
     if (text === written) return;
-    replaceFile(path, `${text}\n`, isSafe);
+    replaceFile(path, sealed(text), isSafe);
     written = text;
+  }
+
+  /** From the first moment on, so that it is known to be new. */
+  function saveQuietly(): void {
+    try {
+      save(false);
+    } catch {
+      // A disk that takes nothing is told of by whoever has something to write.
+    }
   }
 
   /** The first message of a line is done with. */
@@ -132,6 +158,8 @@ export function createCourier(options: CourierOptions): Courier {
     heldBytes = 0;
     for (const line of lines.values()) line.held.length = 0;
   }
+
+  if (isNew) saveQuietly();
 
   return {
     load() {
@@ -221,6 +249,21 @@ function onWire(
   };
 }
 
+/** A JSON object, to which a digest of the rest of it is added: a changed digit would be another number. */
+function sealed(text: string): string {
+  return `{"check":"${digestOf(text)}",${text.slice(1)}\n`;
+}
+
+/** What was sealed; nothing when it is not whole. */
+function opened(text: string): string | undefined {
+  const [, check, rest] = /^\{"check":"([0-9a-f]{16})",(.*)\n$/s.exec(text) ?? [];
+  return check === digestOf(`{${rest}`) ? `{${rest}` : undefined;
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
 const VERSION = 1;
 
 interface Saved {
@@ -228,16 +271,16 @@ interface Saved {
   readonly streams: Readonly<Record<string, Numbering>>;
 }
 
-/** What was written down last; what makes no sense is as nothing, and the broker is asked anyway. */
-function readSaved(path: string): Saved {
-  const nothing: Saved = { through: 0, streams: {} };
+/** What was written down last; nothing when there is no such file, or another one. */
+function readSaved(path: string): Saved | undefined {
   try {
-    const saved = readJson(readFileSync(path)) as (Partial<Saved> & { version?: unknown }) | undefined;
-    if (saved?.version !== VERSION || !Number.isSafeInteger(saved.through)) return nothing;
-    const streams = Object.entries(saved.streams ?? {}).filter(([, numbering]) => isNumbering(numbering));
-    return { through: saved.through as number, streams: Object.fromEntries(streams) };
+    const text = opened(readFileSync(path, 'utf8'));
+    const saved = text && (JSON.parse(text) as Partial<Saved> & { version?: unknown });
+    if (!saved || saved.version !== VERSION || !Number.isSafeInteger(saved.through)) return undefined;
+    const { through, streams = {} } = saved as Saved;
+    return Object.values(streams).every(isNumbering) ? { through, streams } : undefined;
   } catch {
-    return nothing;
+    return undefined;
   }
 }
 
@@ -245,7 +288,7 @@ function isNumbering(value: Partial<Numbering> | null): boolean {
   const { epoch, base, stored, sequence, lost, why } = value ?? {};
   return (
     /^[0-9a-f]{16}$/.test(epoch ?? '') &&
-    typeof why === 'string' &&
+    WHYS.some((one) => one === why) &&
     [base, stored, sequence, lost].every((count) => Number.isSafeInteger(count) && (count as number) >= 0)
   );
 }

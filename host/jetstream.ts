@@ -62,7 +62,7 @@ function streamRefused(problem: string): WeirError {
   return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME}: ${problem}`);
 }
 
-function apiCode(error: unknown): number {
+export function apiCode(error: unknown): number {
   return (error instanceof NatsError && error.api_error?.err_code) || 0;
 }
 

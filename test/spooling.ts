@@ -12,6 +12,7 @@ import { messageEntry } from '../host/spool/payload.js';
 import { createSpool, type Spool } from '../host/spool/spool.js';
 
 export interface TestSpool {
+  readonly folder: string;
   readonly spool: Spool;
   courier(): Courier;
   /** Appends a message to the stream of this name, with its number in it as body, or a body of zeros. */
@@ -33,6 +34,7 @@ export function createTestSpool(
   const notices: string[] = [];
   let offered = 0;
   return {
+    folder,
     spool,
     notices,
     courier: () =>
