@@ -11,6 +11,7 @@ import { replaceFile } from './durable.js';
 import { COURIER_MESSAGES_MAX, EPOCH_CHANGES_MAX } from './limits.js';
 import {
   agree,
+  type LastStored,
   type Numbering,
   newEpoch,
   numberingFor,
