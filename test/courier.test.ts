@@ -84,11 +84,8 @@ test('changes of epochs are remembered, the last ones of them', () => {
     spool.offer('s');
     const [line] = courier.load();
     assert.ok(line);
-    const other = {
-      headers: { [HEADER.messageId]: `a/b/s/${String(at).padStart(16, '0')}-1` },
-      sequence: at,
-    };
-    courier.agreeWith(line, other, true);
+    const other = { epoch: String(at).padStart(16, '0'), number: 1, sequence: at };
+    courier.agreeWith(line, other, false);
     courier.next(line);
     courier.stored(line, at);
   }
