@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -179,7 +180,7 @@ async function finishedWithout(host: Appliance): Promise<void> {
   await started(host);
   const spool = join(host.folder, 'data/spool/json-select');
   await until(
-    () => readdirSync(spool).some((name) => name.endsWith('.seg')),
+    () => readdirSync(spool).some((name) => name.endsWith('.seg') && statSync(join(spool, name)).size > 0),
     WAIT_MS,
     'a message on the disk',
   );
