@@ -91,6 +91,8 @@ export interface Broker {
   first(): Promise<number>;
   /** Calls `each` for what a stream holds, in its order. Throws STREAM_MISSING, BROKER_REFUSED or BROKER_UNREACHABLE. */
   read(options: ReadOptions, each: (message: KeptMessage) => void): Promise<Kept>;
+  /** The stream is known to have one replica, so that its leader knows all that was ever stored. */
+  hasOneReplica(): boolean;
   /** Sends a message that nobody keeps; forgotten while there is no connection. */
   say(message: Message): void;
   /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
@@ -182,7 +184,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
         attempts = 0;
         return { duplicate, sequence: seq };
       } catch (error) {
-        throw misplaced(error, stream, subject, follows ?? 0) ?? publishProblem(subject, error);
+        throw misplaced(error, subject, follows ?? 0) ?? publishProblem(subject, error);
       }
     },
     async last(subject, answering) {
@@ -200,10 +202,9 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       }
     },
     async read(options, each) {
-      const open = connected();
-      const manager = await open.jetstreamManager({ checkAPI: false, timeout: ACK_TIMEOUT_MS });
-      return readStream(open, manager, { ...options, reason }, each);
+      return readStream(connected(), await manager(), { ...options, reason }, each);
     },
+    hasOneReplica: () => stream.hasOneReplica,
     async ensureStream() {
       stream = await ensureStream(await manager(), reason);
     },

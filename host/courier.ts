@@ -20,7 +20,7 @@ import {
 } from './numbering.js';
 import { readMessage, type SpooledMessage } from './spool/payload.js';
 import type { Spool, SpoolReader } from './spool/spool.js';
-import { HEADER, type Message, messageId } from './wire.js';
+import { DEAD_STREAM, deadSubject, eventSubject, HEADER, type Message, messageId } from './wire.js';
 
 export interface CourierOptions {
   readonly appliance: string;
@@ -54,6 +54,8 @@ export interface EpochChange {
 }
 
 export interface Courier {
+  /** The lines of which something was stored before this start. */
+  published(): Line[];
   /** Reads on in the spool, as far as there is room; answers the lines that have got something. */
   load(): Line[];
   /** The first message of a line as it goes out, and the number in the broker's stream it has to follow. */
@@ -100,7 +102,7 @@ export function createCourier(options: CourierOptions): Courier {
     if (changes.length > EPOCH_CHANGES_MAX) changes.shift();
   }
 
-  function lineOf({ stream, subject, seq }: SpooledMessage): Line {
+  function lineOf(stream: string, subject: string, seq: number): Line {
     const found = lines.get(stream);
     if (found) return found;
     const numbering = numberings.get(stream) ?? firstNumbering(seq);
@@ -115,6 +117,11 @@ export function createCourier(options: CourierOptions): Courier {
     if (saved || isNew) return newEpoch(0, 0, 'started');
     // What was written down is lost, and what is still here may have gone out.
     return newEpoch(seq - 1, 0, 'restored');
+  }
+
+  function subjectOf(stream: string): string {
+    if (stream === DEAD_STREAM) return deadSubject(appliance, instance);
+    return eventSubject(appliance, instance, stream);
   }
 
   function settledTo(): number {
@@ -163,6 +170,8 @@ export function createCourier(options: CourierOptions): Courier {
   if (isNew) saveQuietly();
 
   return {
+    published: () =>
+      [...numberings].map(([stream, { stored }]) => lineOf(stream, subjectOf(stream), stored + 1)),
     load() {
       const changed = new Set<Line>();
       while (heldBytes < bytesMax && outstanding.size < COURIER_MESSAGES_MAX && readTo < safe()) {
@@ -171,7 +180,7 @@ export function createCourier(options: CourierOptions): Courier {
         readTo = entry.number;
         const message = entry.kind === 'message' ? readMessage(entry) : undefined;
         if (!message) continue;
-        const line = lineOf(message);
+        const line = lineOf(message.stream, message.subject, message.seq);
         if (message.seq <= line.numbering.stored) continue;
         line.held.push({ entry: entry.number, message });
         outstanding.add(entry.number);

@@ -337,7 +337,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
 interface OpenBroker {
   readonly connection: Pick<
     Broker,
-    'publish' | 'last' | 'first' | 'say' | 'connected' | 'onConnected' | 'ensureStream'
+    'publish' | 'last' | 'first' | 'hasOneReplica' | 'say' | 'connected' | 'onConnected' | 'ensureStream'
   >;
   stop(): Promise<void>;
 }
@@ -379,6 +379,7 @@ const ABSENT_BROKER: OpenBroker['connection'] = {
   publish: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
   last: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
   first: () => Promise.reject(new WeirError('BROKER_MISSING', 'no nats-server on PATH')),
+  hasOneReplica: () => false,
   ensureStream: async () => {},
 };
 

@@ -102,7 +102,7 @@ async function otherStream(manager: JetStreamManager): Promise<KnownStream> {
 /** Who is asked: any replica needs the least rights, and may lag behind; the leader knows what it refuses. */
 export type Answering = 'any replica' | 'leader';
 
-/** The last message on a subject of a stream. Who may not ask the leader asks any replica. */
+/** The last message on a subject of a stream. */
 export async function lastMessage(
   manager: JetStreamManager,
   stream: KnownStream,
@@ -113,16 +113,12 @@ export async function lastMessage(
   const { direct } = manager as JetStreamManager & {
     direct: Pick<JetStreamManager['streams'], 'getMessage'>;
   };
-  const isDirect = stream.isDirect && answering === 'any replica';
+  const reader = stream.isDirect && answering === 'any replica' ? direct : manager.streams;
   try {
-    const reader = isDirect ? direct : manager.streams;
     const { header, seq } = await reader.getMessage(stream.name, { last_by_subj: subject });
     return { headers: plainHeaders(header), sequence: seq };
   } catch (error) {
     if (isNoMessage(error)) return undefined;
-    const isForbidden = error instanceof NatsError && error.isPermissionError();
-    if (isForbidden && stream.isDirect && !isDirect)
-      return lastMessage(manager, stream, subject, 'any replica');
     throw error;
   }
 }
@@ -141,28 +137,20 @@ export async function firstPlace(manager: JetStreamManager, { name }: KnownStrea
 export class Misplaced extends WeirError {
   /** The place in which it ends; 0 when the subject is empty, undefined when the broker does not say. */
   readonly end: number | undefined;
-  /** The stream has one replica, which cannot be behind another. */
-  readonly isCertain: boolean;
 
-  constructor(subject: string, follows: number, end: number | undefined, isCertain: boolean) {
+  constructor(subject: string, follows: number, end: number | undefined) {
     if (end !== undefined && end < follows)
       super('STREAM_BEHIND', `${subject}: expected a message in place ${follows}, found it to end at ${end}`);
     else super('STREAM_MOVED', `${subject}: expected nobody else to write there, found a later message`);
     this.end = end;
-    this.isCertain = isCertain;
   }
 }
 
 /** What a refusal to store a message behind place `follows` says; nothing when it was refused for another reason. */
-export function misplaced(
-  error: unknown,
-  { hasOneReplica }: KnownStream,
-  subject: string,
-  follows: number,
-): Misplaced | undefined {
+export function misplaced(error: unknown, subject: string, follows: number): Misplaced | undefined {
   if (!WRONG_LAST_SEQUENCE.includes(apiCode(error))) return undefined;
   const [, end] = /: (\d+)$/.exec((error as NatsError).api_error?.description ?? '') ?? [];
-  return new Misplaced(subject, follows, end === undefined ? undefined : Number(end), hasOneReplica);
+  return new Misplaced(subject, follows, end === undefined ? undefined : Number(end));
 }
 
 /** Of a header with several values, the first one. */

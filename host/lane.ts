@@ -3,9 +3,9 @@
  * has, and to publish the first message behind that.
  *
  * A read may be out of date: a replica lags behind, or was the leader once and does not know yet that it is no more. A write never
- * is: it is refused unless the subject ends where it is said to. So a read only moves a lane on. Where the broker
- * seems to have less than it acknowledged, the lane goes on writing, and takes that for lost only when it is refused: by a
- * stream of one replica once, by another one for as long as `LOSS_DOUBT_MS`.
+ * is: it is refused unless the subject ends where it is said to. So a read only moves a lane on. Where a stream of several
+ * replicas seems to have less than it acknowledged, the lane goes on writing, and takes that for lost only when it is refused
+ * for as long as `LOSS_DOUBT_MS`.
  */
 import type { Broker, LastMessage } from './broker.js';
 import type { Courier, Line } from './courier.js';
@@ -32,7 +32,6 @@ export interface Lane {
 /** The same was said for the first and for the last time then. */
 interface End {
   readonly sequence: number;
-  readonly isCertain: boolean;
   readonly firstMs: number;
   readonly lastMs: number;
 }
@@ -49,25 +48,29 @@ export interface LearnOptions {
   readonly doubtMs: number;
 }
 
+type Asked = Pick<Broker, 'last' | 'first' | 'hasOneReplica'>;
+
 /**
  * Asks the broker for its last message of the stream, and goes on behind that. True when all lines of the courier were emptied:
  * what the broker has lost has to be read again.
  */
 export async function learn(
   lane: Lane,
-  broker: Pick<Broker, 'last' | 'first'>,
+  broker: Asked,
   { ownSubjects, doubtMs }: LearnOptions,
 ): Promise<boolean> {
-  const { courier, line, end } = lane;
+  const { courier, line } = lane;
   try {
-    const last = await read(lane, broker);
-    const isThere = hasAcknowledged(line.numbering, last);
-    const isEmpty = !isThere && last === undefined && end?.sequence === 0;
-    const isLetGo = isEmpty && (await wasLetGo(line.numbering.sequence, broker, ownSubjects));
+    const { last, isTruth } = await read(lane, broker);
     lane.isKnown = true;
     lane.isBlind = false;
-    if (!isThere && !isLetGo && !isCurrent(line.numbering, last, settled(end, doubtMs))) return false;
-    return courier.agreeWith(line, last, isLetGo);
+    if (hasAcknowledged(line.numbering, last)) return courier.agreeWith(line, last, false);
+    const end = isTruth ? (last?.sequence ?? 0) : lane.end?.sequence;
+    const isLetGo = !last && end === 0 && (await wasLetGo(line.numbering.sequence, broker, ownSubjects));
+    const isSure = isTruth || isSettled(lane.end, doubtMs);
+    if (isLetGo || isCurrent(line.numbering, last, isSure ? end : undefined))
+      return courier.agreeWith(line, last, isLetGo);
+    return false;
   } catch (error) {
     lane.isBlind = isForbidden(error);
     lane.isKnown = lane.isBlind;
@@ -80,20 +83,25 @@ export async function learn(
  * The last message of the stream. Any replica can say that what was acknowledged is there; that it is not, only the leader, who
  * is also the one that refuses: another one may lag behind it, or, after a fault of the broker's, differ from it.
  */
-async function read({ line, end }: Lane, broker: Pick<Broker, 'last'>): Promise<LastStored | undefined> {
+async function read(
+  { line, end }: Lane,
+  broker: Asked,
+): Promise<{ readonly last: LastStored | undefined; readonly isTruth: boolean }> {
   if (!end) {
     const last = lastStored(await broker.last(line.subject, 'any replica'));
-    if (hasAcknowledged(line.numbering, last)) return last;
+    if (hasAcknowledged(line.numbering, last)) return { last, isTruth: false };
   }
-  return lastStored(await broker.last(line.subject, 'leader'));
+  try {
+    const last = lastStored(await broker.last(line.subject, 'leader'));
+    return { last, isTruth: broker.hasOneReplica() };
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return { last: lastStored(await broker.last(line.subject, 'any replica')), isTruth: false };
+  }
 }
 
 /** A stream drops its oldest messages first. Who may not look at it still sees whether it holds later ones of his own. */
-async function wasLetGo(
-  sequence: number,
-  broker: Pick<Broker, 'last' | 'first'>,
-  ownSubjects: string,
-): Promise<boolean> {
+async function wasLetGo(sequence: number, broker: Asked, ownSubjects: string): Promise<boolean> {
   try {
     return (await broker.first()) > sequence;
   } catch (error) {
@@ -112,18 +120,18 @@ function lastStored(last: LastMessage | undefined): LastStored | undefined {
   return { epoch, number, sequence: last.sequence };
 }
 
-/** Where the subject ends, if there is no doubt about it. */
-function settled(end: End | undefined, doubtMs: number): number | undefined {
-  return end && (end.isCertain || end.lastMs - end.firstMs >= doubtMs) ? end.sequence : undefined;
+/** The broker has insisted on it. */
+function isSettled(end: End | undefined, doubtMs: number): boolean {
+  return end !== undefined && end.lastMs - end.firstMs >= doubtMs;
 }
 
 /** Notes what a refusal says. */
 export function noteEnd(lane: Lane, error: unknown): void {
   if (!(error instanceof Misplaced) || error.end === undefined) return;
-  const { end: sequence, isCertain } = error;
+  const { end: sequence } = error;
   const lastMs = performance.now();
   const firstMs = lane.end?.sequence === sequence ? lane.end.firstMs : lastMs;
-  lane.end = { sequence, isCertain, firstMs, lastMs };
+  lane.end = { sequence, firstMs, lastMs };
 }
 
 /** Publishes the first message of a lane; answers the bytes of its body. */

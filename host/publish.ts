@@ -4,7 +4,8 @@
  * Each stream of each filter is a lane with one message in flight; up to `IN_FLIGHT_MAX` lanes are in flight at once, and
  * take turns. A message says which one it has to follow, and the broker refuses it anywhere else: so what was sent
  * twice is stored once, however long ago that was, and a second host under the same name cannot write in between. On a
- * new connection, and whenever the broker refuses a place, the lane first asks what the broker has.
+ * new connection, and whenever the broker refuses a place, the lane first asks what the broker has, and what that has lost
+ * goes again, as far as the spool still holds it.
  *
  * One in flight, because two hold their order only while nothing between here and the stream loses one message and lets
  * the next one through, which a change of the stream's leader, a leaf connection that comes back, or a store that is
@@ -24,7 +25,10 @@ import { OPTIONAL_ATTEMPTS, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.
 import { createLane, type Lane, learn, noteEnd, publishFirst } from './lane.js';
 
 export interface PublisherOptions {
-  readonly broker: Pick<Broker, 'publish' | 'last' | 'first' | 'connected' | 'onConnected' | 'ensureStream'>;
+  readonly broker: Pick<
+    Broker,
+    'publish' | 'last' | 'first' | 'hasOneReplica' | 'connected' | 'onConnected' | 'ensureStream'
+  >;
   /** A pattern for all subjects of this appliance. */
   readonly ownSubjects: string;
   readonly notice: (line: string) => void;
@@ -181,15 +185,17 @@ export function createPublisher(options: PublisherOptions): Publisher {
   broker.onConnected(() => {
     if (isStopped) return;
     void askForStream();
+    // Also those that have nothing to send: the broker may have lost what it acknowledged.
     for (const lane of lanes.values()) {
       lane.isKnown = false;
-      if (lane.state === 'resting') makeReady(lane);
+      if (lane.state !== 'in flight') makeReady(lane);
     }
   });
 
   return {
     add(courier) {
       couriers.push(courier);
+      for (const line of courier.published()) makeReady(open(courier, line));
       load(courier);
     },
     wake() {

@@ -85,7 +85,7 @@ test('changes of epochs are remembered, the last ones of them', () => {
     const [line] = courier.load();
     assert.ok(line);
     const other = { epoch: String(at).padStart(16, '0'), number: 1, sequence: at };
-    courier.agreeWith(line, other, false);
+    courier.agreeWith(line, other, true);
     courier.next(line);
     courier.stored(line, at);
   }

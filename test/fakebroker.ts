@@ -33,7 +33,9 @@ export function fakeBroker(onAttempt: (attempt: Attempt) => void) {
   let answering = (): Replica => last;
   let mayAskLeader = true;
   let tellConnected = () => {};
+  let isReplicated = false;
   const broker: PublisherBroker = {
+    hasOneReplica: () => !isReplicated,
     connected: () => isConnected,
     onConnected(listener) {
       tellConnected = listener;
@@ -54,8 +56,6 @@ export function fakeBroker(onAttempt: (attempt: Attempt) => void) {
   return {
     broker,
     stored,
-    /** Set when the stream has several replicas. */
-    isReplicated: false,
     /** Set when its duplicate window is over at once. */
     forgetsIds: false,
     streamsAsked: () => isCounted,
@@ -63,13 +63,16 @@ export function fakeBroker(onAttempt: (attempt: Attempt) => void) {
       const known = ids.get(headers[HEADER.messageId] ?? '');
       if (known !== undefined && !this.forgetsIds) return { duplicate: true, sequence: known };
       const end = last.get(subject)?.sequence ?? 0;
-      if (follows !== undefined && follows !== end)
-        throw new Misplaced(subject, follows, end, !this.isReplicated);
+      if (follows !== undefined && follows !== end) throw new Misplaced(subject, follows, end);
       sequence++;
       ids.set(headers[HEADER.messageId] ?? '', sequence);
       last.set(subject, { headers, sequence });
       stored.set(subject, [...(stored.get(subject) ?? []), id]);
       return { duplicate: false, sequence };
+    },
+    /** The stream has several replicas from now on. */
+    replicate() {
+      isReplicated = true;
     },
     /** What is stored now, as a replica has it that gets no further. */
     replica: (): Replica => new Map(last),

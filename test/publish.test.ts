@@ -1,6 +1,7 @@
 /**
  * What a spool holds is stored: in order within a stream, once, and all of it, whatever happens on the way.
  */
+import { cpSync, rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connect } from 'nats';
@@ -11,7 +12,7 @@ import { createPublisher } from '../host/publish.js';
 import { HEADER, type Message } from '../host/wire.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
 import { type Attempt, fakeBroker, numbers, settle, setUp } from './fakebroker.js';
-import { until } from './help.js';
+import { temporaryFolder, until } from './help.js';
 import { createRandom } from './source/reading.js';
 import { createTestSpool, storedIds, subjectOf } from './spooling.js';
 
@@ -55,7 +56,7 @@ test('with random refusals, lost acknowledgements, late copies, lost connections
       } else settle(fake, attempt);
     }, random(3));
   });
-  fake.isReplicated = true;
+  fake.replicate();
   // Two that get as far as the leader now and then, and one that is the leader.
   const replicas = [fake.replica(), fake.replica()];
   fake.answerWith(() => replicas[random(3)] ?? fake.replica());
@@ -285,6 +286,45 @@ if (brokerAvailable()) {
     await broker.close();
     await server.stop();
   });
+
+  for (const isRestarted of [false, true])
+    test(`what a broker forgot with its power is sent again, of quiet streams too${isRestarted ? ', by the next host' : ''}`, async () => {
+      const server = await startTestBroker();
+      const before = await temporaryFolder();
+      const broker = await connected(server.url);
+      const { publisher, spool } = setUp(broker);
+      const streams = ['c', 'd', 'e'];
+      const offer = async (last: string) => {
+        for (let at = 1; at <= 10; at++) for (const stream of streams) spool.offer(stream);
+        spool.offer(last);
+        assert.ok(await publisher.drain(WAIT_MS));
+        await server.kill();
+      };
+      await offer('f');
+      cpSync(server.store, before.path, { recursive: true });
+      await server.restart();
+      // Nothing of the last stream is left at all.
+      await offer('g');
+      rmSync(server.store, { recursive: true });
+      cpSync(before.path, server.store, { recursive: true });
+      if (isRestarted) {
+        publisher.stop();
+        spool.save();
+      }
+      const next = isRestarted ? createPublisher({ broker, ownSubjects: '>', notice() {} }) : undefined;
+      next?.add(spool.courier());
+      await server.restart();
+      const isThere = async () => (await storedIds(server.url)).flatMap(([, ids]) => ids).length === 62;
+      await until(isThere, WAIT_MS, 'all of it');
+      assert.equal(await storedIds(server.url), [
+        ...expectedIds(streams, 20),
+        ...['f', 'g'].map((stream) => [subjectOf(stream), [`${stream}/1`]]),
+      ]);
+      for (const one of [publisher, next]) one?.stop();
+      await broker.close();
+      await server.stop();
+      await before.remove();
+    });
 
   test('a stream that is taken away is created again, and gets again what the spool still holds', async () => {
     const server = await startTestBroker();

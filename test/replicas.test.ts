@@ -22,7 +22,7 @@ async function withLaggingReplica(lag: number, of: number, options = {}) {
     sent.push(attempt.message);
     settle(fake, attempt);
   });
-  fake.isReplicated = true;
+  fake.replicate();
   const { publisher, spool, notices } = setUp(fake.broker, options);
   let replica = fake.replica();
   for (let at = 1; at <= of; at++) {
@@ -71,7 +71,8 @@ test('a message whose acknowledgement was lost is found when the replica has cau
       attempt.reject(error as Error);
     }
   });
-  Object.assign(fake, { isReplicated: true, forgetsIds: true });
+  fake.replicate();
+  fake.forgetsIds = true;
   const { publisher, spool, notices } = setUp(fake.broker, { retryMs: 20 });
   spool.offer('s');
   assert.ok(await publisher.drain(WAIT_MS));
@@ -116,7 +117,6 @@ test('what a loss seemed to be is forgotten with the next message that is stored
     publish: (message: Message, follows?: number) => {
       if (refusals-- <= 0) return publish(message, follows);
       const behind = fakeBroker((attempt) => settle(behind, attempt));
-      behind.isReplicated = true;
       return behind.broker.publish(message, follows);
     },
   });

@@ -14,7 +14,10 @@ import { createSpool, type Spool } from '../host/spool/spool.js';
 export interface TestSpool {
   readonly folder: string;
   readonly spool: Spool;
+  /** A new one each time. */
   courier(): Courier;
+  /** Writes down what the last one knows. */
+  save(): void;
   /** Appends a message to the stream of this name, with its number in it as body, or a body of zeros. */
   offer(stream: string, options?: { readonly bodyBytes?: number; readonly isOptional?: boolean }): void;
   offered(): number;
@@ -33,12 +36,14 @@ export function createTestSpool(
   const seqs = new Map<string, number>();
   const notices: string[] = [];
   let offered = 0;
+  let last: Courier | undefined;
   return {
     folder,
     spool,
     notices,
-    courier: () =>
-      createCourier({
+    save: () => last?.save(false),
+    courier: () => {
+      last = createCourier({
         appliance: 'a',
         instance: 'b',
         folder,
@@ -47,7 +52,9 @@ export function createTestSpool(
         produced: (stream) => seqs.get(stream) ?? 0,
         bytesMax: options.bytesMax ?? 1 << 20,
         notice: (line) => notices.push(line),
-      }),
+      });
+      return last;
+    },
     offer(stream, { bodyBytes, isOptional } = {}) {
       const seq = (seqs.get(stream) ?? 0) + 1;
       seqs.set(stream, seq);

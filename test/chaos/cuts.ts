@@ -10,7 +10,7 @@ import { startProxy } from './proxy.js';
 import { createTorrent } from './torrent.js';
 
 /** Of the bytes until a cut: tens of messages, and as many acknowledgements, or the answers to the first questions. */
-const BYTES_MAX = { 'to server': 400_000, 'to client': 4_000 } as const;
+const BYTES_MAX = { 'to server': 100_000, 'to client': 6_000 } as const;
 const WAIT_MS = 20_000;
 const EVERY_MS = 2;
 

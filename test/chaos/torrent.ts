@@ -8,7 +8,7 @@ import { createTestSpool, storedIds, subjectOf } from '../spooling.js';
 import { eventually } from './appliance.js';
 
 const STREAMS = ['c', 'd', 'e', 'f'];
-const BODY_BYTES_MAX = 20_000;
+const BODY_BYTES_MAX = 5_000;
 /** Entries of the spool that may wait, two for each message. */
 const WAITING_MAX = 400;
 const DRAIN_MS_MAX = 60_000;
