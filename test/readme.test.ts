@@ -1,6 +1,7 @@
 /**
  * The README as a user follows it: its code blocks are what the host takes and prints.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -9,6 +10,7 @@ import { budgetOf, HEAP_BYTES } from '../host/budget.js';
 import { parseConfig } from '../host/config.js';
 import { compileFilter } from '../host/filter/compile.js';
 import { loadFilter } from '../host/filter/library.js';
+import { brokerAvailable } from './broker.js';
 import { ROOT, said } from './command.js';
 import { runFilter } from './filter.js';
 import { temporaryFolder } from './help.js';
@@ -90,5 +92,17 @@ readme("the README's config, commands and output are what the host takes and pri
       assert.ok(help.includes(option), option);
   }
 });
+
+if (brokerAvailable())
+  readme("nats-server takes the README's configurations", ({ folder }) => {
+    const found = blocks('conf');
+    assert.is(found.length, 2);
+    for (const [at, text] of found.entries()) {
+      const path = join(folder, `${at}.conf`);
+      writeFileSync(path, text);
+      const { status, stderr } = spawnSync('nats-server', ['-t', '-c', path], { encoding: 'utf8' });
+      assert.is(status, 0, stderr);
+    }
+  });
 
 readme.run();

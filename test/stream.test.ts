@@ -127,6 +127,32 @@ stream(
   },
 );
 
+stream('the rights that the README names are enough where the stream is there', async () => {
+  const allowed = [
+    'weir.*.a.>',
+    ...['STREAM.INFO.WEIR', 'STREAM.MSG.GET.WEIR', 'DIRECT.GET.WEIR.>'].map((name) => `$JS.API.${name}`),
+  ];
+  const user = (name: string, permissions = '') => `{ user: "${name}", password: "a", ${permissions} }`;
+  const least = `permissions: { publish: ${JSON.stringify(allowed)}, subscribe: "_INBOX.>" }`;
+  const server = await startTestBroker(`authorization { users: [ ${user('o')}, ${user('h', least)} ] }`);
+  const as = (name: string) => server.url.replace('//', `//${name}:a@`);
+  const operator = await open(as('o'));
+  await operator.ensureStream();
+  const broker = await open(as('h'));
+  await broker.ensureStream();
+  assert.equal(await broker.publish(message(1), 0), { duplicate: false, sequence: 1 });
+  for (const who of ['any replica', 'leader'] as const) {
+    for (const subject of ['weir.ev.a.b.c', 'weir.ev.a.>'])
+      assert.is((await broker.last(subject, who))?.sequence, 1);
+    assert.is(await broker.last('weir.ev.a.b.d', who), undefined);
+  }
+  assert.is(await broker.first(), 1);
+  assert.is((await errorOf(broker.publish(message(2), 0))).code, 'STREAM_MOVED');
+  assert.is((await errorOf(broker.publish(message(2, 'weir.ev.other.b.c')))).code, 'BROKER_REFUSED');
+  for (const one of [operator, broker]) await one.close();
+  await server.stop();
+});
+
 stream('a subject that the user may not publish to is told as that', async () => {
   const server = await startTestBroker(
     'authorization { users: [ { user: "a", password: "a", permissions: { publish: { deny: "weir.ev.b.>" } } } ] }',

@@ -9,8 +9,10 @@ import type { ScenarioResult } from './kills.js';
 import { startProxy } from './proxy.js';
 import { createTorrent } from './torrent.js';
 
-/** Of the bytes until a cut: tens of messages, and as many acknowledgements, or the answers to the first questions. */
+/** Of the bytes until a cut: tens of messages, or as many acknowledgements. */
 const BYTES_MAX = { 'to server': 100_000, 'to client': 6_000 } as const;
+/** Of a connection that never gets as far as a message, which the host takes more and more time to try again. */
+const GREETING_BYTES = 2_000;
 const WAIT_MS = 20_000;
 const EVERY_MS = 2;
 
@@ -23,7 +25,8 @@ export async function cutsOfTheConnection(cuts: number, seed: number): Promise<S
     for (let at = 0; at < cuts; at++) {
       await until(() => torrent.broker.connected(), WAIT_MS, 'connected again');
       const direction = random(2) === 0 ? 'to server' : 'to client';
-      const cut = proxy.cutAfter(direction, random(BYTES_MAX[direction]));
+      const from = random(5) > 0 ? GREETING_BYTES : 0;
+      const cut = proxy.cutAfter(direction, from + random(BYTES_MAX[direction]));
       const limit = setTimeout(() => proxy.cut(), WAIT_MS);
       torrent.start(EVERY_MS);
       await cut;
