@@ -66,6 +66,8 @@ export interface Courier {
   stored(line: Line, sequence: number): void;
   /** The first message of the line will not be sent. */
   drop(line: Line): void;
+  /** Number of the last message of a stream that the broker has, as far as is known; 0 when nothing is. */
+  storedTo(stream: string): number;
   /** Everything up to this entry of the spool is settled. */
   settled(): number;
   /** Nothing is left to be sent. */
@@ -226,6 +228,7 @@ export function createCourier(options: CourierOptions): Courier {
       line.numbering = { ...line.numbering, why: 'refused' };
       shift(line);
     },
+    storedTo: (stream) => (lines.get(stream)?.numbering ?? numberings.get(stream))?.stored ?? 0,
     settled: settledTo,
     isEmpty: () => outstanding.size === 0 && readTo >= spool.last(),
     save,

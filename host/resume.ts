@@ -64,6 +64,8 @@ export function standingOf(filter: Running): { readonly standing: Standing; read
 /** What the spool holds behind a checkpoint. */
 export interface Since {
   readonly messages: readonly SentMessage[];
+  /** Those of which only the commits know: what they held is to be told again. */
+  readonly damaged: readonly SentMessage[];
   readonly commits: readonly Commit[];
 }
 
@@ -100,6 +102,8 @@ export function goOn(filter: Running, standing: Standing, memory: Uint8Array, si
   filter.isOut.clear();
   const last = since.commits[since.commits.length - 1];
   if (isExact || !last) return { isExact, lostEvents: 0 };
+  // Then their numbers are gone, so that the next message shows it.
+  pack.goOn(lastOf(standing, [...since.messages, ...since.damaged]));
   return { isExact, lostEvents: giveUp(filter, standing, saved, isThere, since.commits, last) };
 }
 

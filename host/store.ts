@@ -200,7 +200,7 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
           : asStarted(running);
         const isOther = standing.isOut || standing.filter !== running.slot.filter().label;
         const { isExact, lostEvents } = goOn(running, standing, isOther ? NO_MEMORY : memory, one.since);
-        one.since = { messages: [], commits: [] };
+        one.since = { messages: [], damaged: [], commits: [] };
         if (!isExact && !standing.isOut) notice(notExact(instance, lostEvents));
         save(instance, one, false);
       }
@@ -275,7 +275,7 @@ function openKept(one: Installed, options: OpenOptions): Kept {
     folder,
     checkpoint,
     spool,
-    since: sinceOf(spool, through),
+    since: sinceOf(spool, through, courier.storedTo),
     outbox,
     courier,
     through: { older: through, newer: through },
@@ -323,7 +323,9 @@ function notExact(instance: string, lostEvents: number): string {
 const ROWS_MAX = 2 * (CHECKPOINT_CALLS_MAX + OUTBOX_ROWS_MAX);
 
 /** What the spool holds behind an entry. */
-function sinceOf(spool: Spool, after: number): Since {
+/** `storedTo`: number of the last message of a stream that the broker is known to have. */
+function sinceOf(spool: Spool, after: number, storedTo: (stream: string) => number): Since {
+  const there = new Map<string, number>();
   const sent = new Map<string, SentMessage>();
   const commits: Commit[] = [];
   let rows = 0;
@@ -333,6 +335,7 @@ function sinceOf(spool: Spool, after: number): Since {
     const head = entry.kind === 'message' ? readMessageHead(entry.payload) : undefined;
     const commit = entry.kind === 'commit' ? readCommit(entry) : undefined;
     if (head) keep(head);
+    if (head) there.set(head.stream, Math.max(there.get(head.stream) ?? 0, head.seq));
     if (!commit) continue;
     const { previous, ...own } = commit;
     const known = commits.at(-1)?.number ?? after;
@@ -347,5 +350,9 @@ function sinceOf(spool: Spool, after: number): Since {
     if (rows > ROWS_MAX) commits.splice(0, commits.length - 1);
   }
   reader.close();
-  return { messages: [...sent.values()], commits };
+  // The last ones of a stream, where they are damaged: nobody would see that they are missing, so they are made again.
+  const isDamaged = ({ stream, seq }: SentMessage) =>
+    stream !== DEAD_STREAM && seq > Math.max(there.get(stream) ?? 0, storedTo(stream));
+  const all = [...sent.values()];
+  return { messages: all.filter((one) => !isDamaged(one)), damaged: all.filter(isDamaged), commits };
 }

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { brokerAvailable } from '../broker.js';
 import { cutsOfTheConnection } from './cuts.js';
 
-const CUTS = 50;
+const CUTS = 12;
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
 console.log(`note: seed ${seed}`);
 

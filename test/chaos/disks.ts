@@ -33,7 +33,11 @@ export async function canMount(): Promise<boolean> {
 }
 
 /** The broker is away until the disk is full; or the disk becomes read-only now and then. */
-export async function troubledDisk(trouble: 'full' | 'read-only', seed: number): Promise<ScenarioResult> {
+export async function troubledDisk(
+  trouble: 'full' | 'read-only',
+  times: number,
+  seed: number,
+): Promise<ScenarioResult> {
   const random = createRandom(seed);
   const folder = await temporaryFolder();
   const broker = await startTestBroker();
@@ -82,7 +86,7 @@ export async function troubledDisk(trouble: 'full' | 'read-only', seed: number):
     } else {
       host.start();
       await until(() => host.isReading(), 20_000, 'the host reads');
-      for (; faults < 4; faults++) {
+      for (; faults < times; faults++) {
         grow(2_000 + random(2_000));
         await pause(random(900));
         remount(small, 'ro');
