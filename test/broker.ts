@@ -34,6 +34,8 @@ export interface StoredMessage {
 }
 
 const READY_MS_MAX = 10_000;
+/** A server that does not end on request must not hold a test up until that is killed. */
+const STOP_MS_MAX = 5_000;
 
 /** True when tests with a broker can run. Throws in CI when they cannot. */
 export function brokerAvailable(): boolean {
@@ -75,7 +77,9 @@ export async function startTestServer(configure: (store: string) => string): Pro
   async function end(signal: NodeJS.Signals): Promise<void> {
     child.ref();
     child.kill(signal);
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
     await ended;
+    clearTimeout(late);
   }
 
   // A test that fails before it stops the broker neither hangs nor leaves it behind.

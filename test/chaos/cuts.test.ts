@@ -1,5 +1,5 @@
 /**
- * A connection that is cut at any byte, 50 times.
+ * A connection that is cut at any byte, again and again.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

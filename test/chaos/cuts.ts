@@ -12,7 +12,7 @@ import { createTorrent } from './torrent.js';
 /** Of the bytes until a cut: tens of messages, or as many acknowledgements. */
 const BYTES_MAX = { 'to server': 100_000, 'to client': 6_000 } as const;
 /** Of a connection that never gets as far as a message, which the host takes more and more time to try again. */
-const GREETING_BYTES = 2_000;
+const GREETING_BYTES = 4_000;
 const WAIT_MS = 20_000;
 const EVERY_MS = 2;
 
