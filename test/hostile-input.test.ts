@@ -237,11 +237,13 @@ each('a line is cut only where it does not fit the input region with its LF', (s
     const line = subject.good('good-1').padEnd(bytes, subject.padding);
     const isCut = bytes >= region;
     const expected = isCut ? { ...normal, truncated: true } : normal;
+    const two = text(`${line}\n${subject.good('good-2')}\n`);
+    const one = text(line);
     for (const batchBytes of BATCH_BYTES) {
-      const followed = run(subject, text(`${line}\n${subject.good('good-2')}\n`), batchBytes);
+      const followed = run(subject, two, batchBytes);
       assert.equal(goodOnes(subject, followed.records), [expected, next], `${bytes} of ${region} bytes`);
       assert.equal([followed.ledger.in, followed.ledger.truncated], [2, isCut ? 1 : 0], `${bytes} bytes`);
-      const last = run(subject, text(line), batchBytes);
+      const last = run(subject, one, batchBytes);
       assert.equal(goodOnes(subject, last.records), [expected], `${bytes} of ${region} bytes, no LF`);
       assert.equal([last.ledger.in, last.ledger.truncated], [1, isCut ? 1 : 0], `${bytes} bytes, no LF`);
     }

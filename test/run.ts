@@ -12,6 +12,24 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILE_MS_MAX = 120_000;
+/** What others need, then the files that take longest: else a long one at the end is waited for alone. */
+const FIRST = [
+  'runtime/testfilter',
+  'author/outside',
+  'author/shipped',
+  'test/cli.test',
+  'test/run.test',
+  'author/build',
+  'wasm/mutations',
+  'test/swapcommand',
+  'author/check',
+  'author/recipes',
+  'runtime/sketches',
+  'hostile-input',
+  'filter/worstcase',
+  'test/broker.test',
+  'test/pace.test',
+];
 
 interface Outcome {
   readonly passed: number;
@@ -24,7 +42,10 @@ function testFiles(wanted: readonly string[]): string[] {
       .filter((path) => path.endsWith('.test.js'))
       .map((path) => join(ROOT, folder, path)),
   );
-  return found.filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part))).sort();
+  const place = (path: string) => FIRST.findIndex((part) => path.includes(part)) + 1 || FIRST.length + 1;
+  return found
+    .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+    .sort((one, other) => place(one) - place(other) || (one < other ? -1 : 1));
 }
 
 function runFile(path: string): Promise<Outcome> {

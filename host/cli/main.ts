@@ -4,48 +4,41 @@
  */
 import { readFileSync } from 'node:fs';
 import { errorText, WeirError } from '../errors.js';
-import { build } from './build.js';
-import { capture } from './capture.js';
 import type { Command } from './command.js';
-import { dev } from './dev.js';
-import { inspect } from './inspect.js';
-import { create } from './new.js';
-import { replay } from './replay.js';
-import { run } from './run.js';
-import { swap } from './swap.js';
-import { tap } from './tap.js';
-import { test } from './test.js';
-import { verify } from './verify.js';
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  run,
-  swap,
-  replay,
-  tap,
-  verify,
-  new: create,
-  build,
-  test,
-  dev,
-  capture,
-  inspect,
+/** Each is read when it is called for: most of the time that a short command takes is reading code. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.js')).run,
+  swap: async () => (await import('./swap.js')).swap,
+  replay: async () => (await import('./replay.js')).replay,
+  tap: async () => (await import('./tap.js')).tap,
+  verify: async () => (await import('./verify.js')).verify,
+  new: async () => (await import('./new.js')).create,
+  build: async () => (await import('./build.js')).build,
+  test: async () => (await import('./test.js')).test,
+  dev: async () => (await import('./dev.js')).dev,
+  capture: async () => (await import('./capture.js')).capture,
+  inspect: async () => (await import('./inspect.js')).inspect,
 };
 
-const HELP = `weir: an edge stream processor for network appliances
+async function help(): Promise<string> {
+  const lines = Object.entries(COMMANDS).map(async ([name, load]) => {
+    const { summary } = await load();
+    return `  ${name.padEnd(9)}${summary}\n`;
+  });
+  return `weir: an edge stream processor for network appliances
 
 Usage: weir COMMAND [OPTIONS]
 
-${Object.entries(COMMANDS)
-  .map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`)
-  .join('\n')}
-
+${(await Promise.all(lines)).join('')}
 weir COMMAND --help tells all about a command. weir --version prints the version.
 `;
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args[0] === 'help' && args[1] !== undefined ? [args[1], '--help'] : args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(HELP);
+    process.stdout.write(await help());
     return name === undefined ? 2 : 0;
   }
   if (name === '--version') {
@@ -55,10 +48,11 @@ async function main(args: readonly string[]): Promise<number> {
     );
     return 0;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command) {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!load) {
     throw new WeirError('USAGE', `expected a command (${Object.keys(COMMANDS).join(', ')}), found "${name}"`);
   }
+  const command = await load();
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(command.help);
     return 0;

@@ -11,6 +11,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { WeirError } from '../errors.js';
 
 const ENTRY_FILE = 'weir-entry.ts';
@@ -88,8 +89,13 @@ export async function compileModule(
   );
 }
 
+/**
+ * Loads the compiler. It brings a WebAssembly module of megabytes, most of whose functions run a few times: to optimise them
+ * takes V8 3 s of processor time and makes nothing faster.
+ */
 async function loadCompiler(): Promise<Compiler> {
   try {
+    setFlagsFromString('--liftoff-only');
     const compiler = await import('assemblyscript/asc');
     compiler.libraryFiles[LANGUAGE_RUNTIME] = LANGUAGE_RUNTIME_SOURCE;
     return compiler;
@@ -97,6 +103,8 @@ async function loadCompiler(): Promise<Compiler> {
     throw new WeirError('BUILD_FAILED', 'the compiler is not installed: run "npm install assemblyscript"', {
       cause,
     });
+  } finally {
+    setFlagsFromString('--no-liftoff-only');
   }
 }
 

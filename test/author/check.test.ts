@@ -17,7 +17,13 @@ author.before.each(async (context) => {
 });
 author.after.each(({ project }) => project.remove());
 
-function check({ folder }: TestProject, name: string, golden: GoldenMode = 'compare'): Promise<FilterReport> {
+async function check(
+  project: TestProject,
+  name: string,
+  golden: GoldenMode = 'compare',
+): Promise<FilterReport> {
+  const { folder } = project;
+  await project.build(name);
   return checkFilter(name, {
     project: projectIn(folder),
     folder,

@@ -1,10 +1,11 @@
 /**
  * An author's project for a test: an empty folder, its filters, and the commands in it.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { endAll, said, WAIT_MS } from '../command.js';
 import { temporaryFolder } from '../help.js';
+import { compiledModule } from '../runtime/testfilter.js';
 
 /** A command that compiles has ended by then, also on a busy machine: the compiler takes seconds of its own. */
 export const COMPILE_MS_MAX = 4 * WAIT_MS;
@@ -13,6 +14,8 @@ export interface TestProject {
   readonly folder: string;
   /** Writes files by their paths in the project. */
   write(files: Readonly<Record<string, string>>): void;
+  /** Builds a filter whose source is one file, as `weir build` does, but what is known from former runs is not compiled again. */
+  build(name: string): Promise<void>;
   /** Runs a command in the project to its end. */
   said(command: string): ReturnType<typeof said>;
   remove(): Promise<void>;
@@ -27,6 +30,13 @@ export async function testProject(): Promise<TestProject> {
         mkdirSync(dirname(join(path, name)), { recursive: true });
         writeFileSync(join(path, name), text);
       }
+    },
+    async build(name) {
+      const [source, built] = [join(path, 'filters', name), join(path, 'dist/filters', name)];
+      const module = await compiledModule(source);
+      mkdirSync(built, { recursive: true });
+      copyFileSync(module, join(built, 'filter.wasm'));
+      copyFileSync(join(source, 'filter.json'), join(built, 'filter.json'));
     },
     said: (command) => said(command.split(' '), path, COMPILE_MS_MAX),
     async remove() {

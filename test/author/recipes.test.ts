@@ -6,12 +6,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findFilter, projectIn } from '../../host/author/project.js';
+import { projectIn } from '../../host/author/project.js';
 import { driveFilter } from '../../host/author/drive.js';
 import { propertiesOf } from '../../host/author/properties.js';
 import { readSamples } from '../../host/author/samples.js';
 import { writeNewFilter } from '../../host/author/scaffold.js';
+import { loadManifestOf, readModuleFile } from '../../host/filter/library.js';
 import { ROOT } from '../command.js';
+import { compiledModule } from '../runtime/testfilter.js';
 import { type TestProject, testProject } from './project.js';
 
 const PAGE = readFileSync(join(ROOT, 'filters/RECIPES.md'), 'utf8');
@@ -92,9 +94,10 @@ for (const { name, source, manifest, settings, lines, records } of RECIPES) {
         ...(settings === undefined ? {} : { [`filters/${name}/samples/first.log.json`]: settings }),
       });
       let mistakes = '';
-      const filter = await findFilter(own, name, (text) => (mistakes += text)).catch((error) => {
+      const module = await compiledModule(folder, (text) => (mistakes += text)).catch((error) => {
         throw new Error(`${error.message}\n${mistakes}`);
       });
+      const filter = { manifest: loadManifestOf(name, own.sources), module: readModuleFile(module) };
       const samples = readSamples(folder);
       for (const sample of samples) {
         const driven = driveFilter(filter, sample.settings).feed(sample.bytes).end();

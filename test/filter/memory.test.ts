@@ -19,6 +19,8 @@ const KINDS = ['trap', 'spin', 'deep', 'abort'];
 const FAULTS = 600;
 const SWAPS = 40;
 const INPUT_BYTES = 4 * MiB;
+/** Ten times what a batch takes; an endless loop uses it up each time that its batch is cut. */
+const FUEL = 500_000;
 /** Far less than one thing for each of them would take: a snapshot has 200 KiB, the memory of a version more than 4 MiB. */
 const HEAP_GROWTH_MAX = 1 * MiB;
 const RESIDENT_GROWTH_MAX = 48 * MiB;
@@ -69,7 +71,7 @@ function version({ manifest, module }: InstalledFilter, number: number, made: Ma
   const memory = { ...manifest.memory, input: INPUT_BYTES };
   const memoryBytes = manifest.memoryBytes + INPUT_BYTES;
   const filter = startFilter({
-    manifest: { ...manifest, version: `${number}.0.0`, memory, memoryBytes },
+    manifest: { ...manifest, version: `${number}.0.0`, memory, memoryBytes, fuel: FUEL },
     module: Uint8Array.from(module),
     config: {},
     zones: [],

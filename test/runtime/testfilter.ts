@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFilter } from '../../host/filter/compile.js';
 import { type RunOptions, type RunResult, runFilter } from '../filter.js';
@@ -25,7 +25,7 @@ export async function buildTestFilter(name: string): Promise<TestFilter> {
   const source = join(ROOT, 'test/filters', name);
   const target = join(folder.path, name);
   await mkdir(target);
-  await copyFile(await compiled(name, source), join(target, 'filter.wasm'));
+  await copyFile(await compiledModule(source), join(target, 'filter.wasm'));
   await copyFile(join(source, 'filter.json'), join(target, 'filter.json'));
   return {
     folder: folder.path,
@@ -35,10 +35,10 @@ export async function buildTestFilter(name: string): Promise<TestFilter> {
 }
 
 /**
- * The module of a filter, compiled once for all tests that use it: its name is the digest of all that it is made of, so one
- * that is there is the same. Two tests at once compile it twice, and rename.
+ * Where the module of a filter lies, whose source is one file in this folder: compiled once for all tests and all runs of them. Its
+ * name has the digest of all that it is made of, so one that is there is the same. Two tests at once compile it twice, and rename.
  */
-async function compiled(name: string, source: string): Promise<string> {
+export async function compiledModule(source: string, tell?: (text: string) => void): Promise<string> {
   const digest = createHash('sha256');
   const runtime = readdirSync(join(ROOT, 'runtime')).filter((file) => file.endsWith('.ts'));
   const parts = [join(source, 'filter.ts'), ...runtime.sort().map((file) => join(ROOT, 'runtime', file))];
@@ -46,10 +46,10 @@ async function compiled(name: string, source: string): Promise<string> {
     digest.update(readFileSync(path)).update('\0');
   const folder = join(tmpdir(), 'weir-test-filters');
   await mkdir(folder, { recursive: true });
-  const path = join(folder, `${name}-${digest.digest('hex').slice(0, 32)}.wasm`);
+  const path = join(folder, `${basename(source)}-${digest.digest('hex').slice(0, 32)}.wasm`);
   if (existsSync(path)) return path;
   const beside = `${path}.${process.pid}`;
-  await compileFilter(ROOT, source, beside);
+  await compileFilter(ROOT, source, beside, tell);
   await rename(beside, path);
   return path;
 }

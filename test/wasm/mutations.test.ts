@@ -10,7 +10,7 @@ import { judge } from '../../host/filter/admit.js';
 import { meter } from '../../host/wasm/meter.js';
 import { seeded } from '../filter.js';
 import { readModule } from '../../host/wasm/module.js';
-import { filter, filterWith, join, leb, moduleOf, op, shipped } from './build.js';
+import { filterWith, join, leb, moduleOf, op, shipped } from './build.js';
 import { disassembled, walked } from './instructions.js';
 
 const CHILD = 'judge-mutations';
@@ -61,16 +61,14 @@ test('a filter with any byte changed is judged', () => {
       data: [[0, 0x41, 0, 0x0b, 1, 7]],
     },
   );
-  for (const module of [filter(), rich]) {
-    assert.ok(judged(module, 'as it is'));
-    const changed = Uint8Array.from(module);
-    for (let at = 0; at < module.length; at++) {
-      for (let byte = 0; byte < 256; byte++) {
-        changed[at] = byte;
-        judged(changed, `byte ${at} is ${byte}`);
-      }
-      changed[at] = module[at] as number;
+  assert.ok(judged(rich, 'as it is'));
+  const changed = Uint8Array.from(rich);
+  for (let at = 0; at < rich.length; at++) {
+    for (let byte = 0; byte < 256; byte++) {
+      changed[at] = byte;
+      judged(changed, `byte ${at} is ${byte}`);
     }
+    changed[at] = rich[at] as number;
   }
 });
 
