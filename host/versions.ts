@@ -147,8 +147,9 @@ export function createVersions(options: VersionsOptions): Versions {
 
   return {
     async swapFiles(instance, modulePath, manifestPath) {
-      const manifest = loadManifest(manifestPath);
+      // First what was named: a path that is not there has no manifest beside it either.
       const module = readModuleFile(modulePath);
+      const manifest = loadManifest(manifestPath);
       const { entry } = runningOf(instance);
       return swap({ entry, loaded: { manifest, module } });
     },

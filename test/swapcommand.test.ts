@@ -183,10 +183,7 @@ commands('what cannot be swapped is refused by name, and the running filter goes
       ['stumbling', 'next/rubbish.wasm'],
       /^weir: MODULE_REFUSED: .*expected a WebAssembly module, found other bytes/,
     ],
-    [
-      ['stumbling', 'nowhere'],
-      /^weir: SWAP_REFUSED: .*\/nowhere: expected a regular file, found nothing of that name; nothing was changed/,
-    ],
+    [['stumbling', 'nowhere'], /^weir: MODULE_UNREADABLE: .*\/nowhere: expected /],
     [
       ['stumbling', 'other'],
       /^weir: SWAP_REFUSED: filter stumbling: expected a version of stumbling, found "other"/,
