@@ -160,21 +160,16 @@ function doRowAgain(filter: Running, row: Row): boolean {
   }
 }
 
-/** The call of a row, its events in the input region; nothing when they are not there any more. */
-function callOf({ slot, cursors }: Running, row: BatchRow): BatchCall | undefined {
+/** The call of a row; nothing when its source is not there any more. */
+function callOf({ cursors }: Running, row: BatchRow): BatchCall | undefined {
   const { source, place, bytes, moved, isTruncated, nowMs } = row;
   const cursor = cursors.get(source);
-  const { input } = slot.filter();
-  if (!cursor || bytes > input.length) return undefined;
-  if (bytes > 1 && !cursor.readAt(place, input.subarray(0, bytes - 1))) return undefined;
-  input[bytes - 1] = LF;
+  if (!cursor) return undefined;
   const end = place.offset + moved;
   const readAgain = (from: number, target: Uint8Array) =>
     cursor.readAt({ ...place, offset: place.offset + from }, target);
   return { kind: 'batch', cursor, readAgain, place, end, from: 0, bytes, isTruncated, nowMs };
 }
-
-const LF = 10;
 
 function moveBehind({ cursors }: Running, { source, place, moved, isTruncated }: BatchRow | DeadRow): void {
   // A cursor that is not of files was opened where it was after all of it.

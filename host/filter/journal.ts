@@ -177,6 +177,26 @@ export function make(filter: FilterInstance, call: Call, sink: RecordSink): void
   else filter.closeWindows(call.nowMs, sink);
 }
 
+/**
+ * Makes a call once more; true when it went exactly as it did before, which its fuel tells. Without a fuel that is known any way is
+ * as good.
+ */
+export function isMadeAgain(
+  filter: FilterInstance,
+  call: Call,
+  fuel: number | undefined,
+  sink: RecordSink,
+): boolean {
+  if (!fill(filter, call)) return false;
+  const before = filter.fuelUsed();
+  try {
+    make(filter, call, sink);
+  } catch {
+    return false;
+  }
+  return fuel === undefined || filter.fuelUsed() - before === fuel;
+}
+
 /** The two halves of a batch that stands in the input region, cut between events; nothing when it is one event or a tick. */
 export function halves({ input }: FilterInstance, call: Call): [BatchCall, BatchCall] | undefined {
   if (call.kind !== 'batch' || call.bytes < 2) return undefined;

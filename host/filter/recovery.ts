@@ -12,8 +12,18 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { FilterFault } from './fault.js';
-import { type Call, type Entry, eventsOf, fill, fitting, type Held, halves, hold, make } from './journal.js';
-import type { FilterInstance } from './instance.js';
+import {
+  type Call,
+  type Entry,
+  eventsOf,
+  fill,
+  fitting,
+  type Held,
+  halves,
+  hold,
+  make,
+  isMadeAgain,
+} from './journal.js';
 import type { Probation, Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
 
@@ -106,7 +116,8 @@ function* rewind(slot: Recovering): Generator<void> {
   let isSame = true;
   for (const entry of since) {
     yield;
-    isSame = isMadeAgain(filter, entry);
+    // The records of it are out already.
+    isSame = isMadeAgain(filter, entry.call, entry.fuel, discard);
     if (!isSame) break;
   }
   if (!isSame || !isDeepStrictEqual(filter.ledger(), counted)) {
@@ -117,18 +128,6 @@ function* rewind(slot: Recovering): Generator<void> {
     for (const lost of since) tellLost(slot, lost);
   }
   slot.save();
-}
-
-/** True when the call went exactly as it did before; the records of it are out already. */
-function isMadeAgain(filter: FilterInstance, { call, fuel }: Entry): boolean {
-  if (!fill(filter, call)) return false;
-  const before = filter.fuelUsed();
-  try {
-    make(filter, call, discard);
-  } catch {
-    return false;
-  }
-  return filter.fuelUsed() - before === fuel;
 }
 
 /** One event is at fault. Says whether it is left out, to be given to another version, or the end of the filter. */

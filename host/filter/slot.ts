@@ -13,7 +13,7 @@ import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
 import { createFaultBudget, type FaultBudget } from './fault.js';
 import type { FilterInstance } from './instance.js';
-import { type Call, createJournal, type Entry, type Journal, make } from './journal.js';
+import { type Call, createJournal, type Entry, isMadeAgain, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
 import { giveUp, recover } from './recovery.js';
 import { planTakeOver, takeOver } from './state.js';
@@ -98,7 +98,7 @@ export interface Earlier {
    * fit. Before the first call, or to begin the same anew.
    */
   goOnFrom(saved: ReturnType<FilterInstance['remembered']>, total: Ledger): boolean;
-  /** Makes a call as it was made in an earlier run; false when it goes another way, and its records are as they come. */
+  /** Makes a call as it was made in an earlier run; false when its events are gone or it goes another way. */
   makeAgain(call: Call, fuel: number | undefined): boolean;
   /** What was counted in an earlier run stays counted. */
   keepTotal(total: Ledger): void;
@@ -320,22 +320,6 @@ function createEarlier({ filter, sum, sink, save }: Recovering, clock: { nowMs: 
     },
     keepTotal: sum.goOnFrom,
   };
-}
-
-/** Makes a call; true when it goes as it did. */
-function isMadeAgain(
-  filter: FilterInstance,
-  call: Call,
-  fuel: number | undefined,
-  sink: RecordSink,
-): boolean {
-  const before = filter.fuelUsed();
-  try {
-    make(filter, call, sink);
-  } catch {
-    return false;
-  }
-  return fuel === undefined || filter.fuelUsed() - before === fuel;
 }
 
 function isPressed(call: Call): boolean {
