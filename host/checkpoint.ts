@@ -60,7 +60,7 @@ export interface CheckpointFolder {
 
 export function openCheckpoints(folder: string, notice: (line: string) => void): CheckpointFolder {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  let current: string | undefined;
+  let current: { readonly module: Uint8Array; readonly name: string } | undefined;
   const numbers = () =>
     readdirSync(folder)
       .map((name) => Number(NAME.exec(name)?.[1] ?? Number.NaN))
@@ -95,10 +95,11 @@ export function openCheckpoints(folder: string, notice: (line: string) => void):
         .then(() => makeSafe(folder));
     },
     keepModule(module) {
+      // The same bytes with each checkpoint, and those of a filter that runs never change.
+      if (module === current?.module) return current.name;
       const name = `${createHash('sha256').update(module).digest('hex')}.wasm`;
-      if (name === current) return name;
-      current = name;
       replaceFile(join(folder, name), module, true);
+      current = { module, name };
       for (const old of modulesOf(folder).slice(KEPT)) rmSync(old, { force: true });
       return name;
     },

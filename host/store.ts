@@ -322,8 +322,7 @@ function notExact(instance: string, lostEvents: number): string {
 /** Rows of two checkpoints, and of one append each. */
 const ROWS_MAX = 2 * (CHECKPOINT_CALLS_MAX + OUTBOX_ROWS_MAX);
 
-/** What the spool holds behind an entry. */
-/** `storedTo`: number of the last message of a stream that the broker is known to have. */
+/** What the spool holds behind an entry; `storedTo`: number of the last message of a stream that the broker is known to have. */
 function sinceOf(spool: Spool, after: number, storedTo: (stream: string) => number): Since {
   const there = new Map<string, number>();
   const sent = new Map<string, SentMessage>();

@@ -1,7 +1,7 @@
 /**
  * Checkpoints are whole or are not used; a damaged one costs no more than itself.
  */
-import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -109,5 +109,15 @@ checkpoints(
     assert.is(saved.module(names[1] as string), undefined);
   },
 );
+
+checkpoints('a module that the disk did not take is written again the next time', ({ folder, notices }) => {
+  const below = join(folder, 'f');
+  const saved = openCheckpoints(below, (line) => notices.push(line));
+  const module = Buffer.alloc(100, 1);
+  rmSync(below, { recursive: true });
+  assert.throws(() => saved.keepModule(module));
+  mkdirSync(below);
+  assert.equal(saved.module(saved.keepModule(module)), module);
+});
 
 checkpoints.run();
