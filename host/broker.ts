@@ -25,7 +25,7 @@ import {
   type Subscription,
 } from 'nats';
 import { oneLine, systemCode, WeirError } from './errors.js';
-import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, NOTICE_EVERY_MS, PING_MS } from './limits.js';
+import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import {
   type Answering,
@@ -37,6 +37,7 @@ import {
   plainHeaders,
 } from './jetstream.js';
 import { type Kept, type KeptMessage, type ReadOptions, readStream } from './readback.js';
+import { seldom } from './seldom.js';
 import type { Message } from './wire.js';
 
 export interface BrokerOptions {
@@ -341,16 +342,6 @@ function readKey(key: string, path: string): Buffer {
 function backoffMs(attempts: number): number {
   const whole = Math.min(RECONNECT_MS_MIN * 2 ** Math.min(attempts, 16), RECONNECT_MS_MAX);
   return Math.ceil(whole / 2) + randomInt(Math.ceil(whole / 2));
-}
-
-/** The first line of trouble, and the next one only when `NOTICE_EVERY_MS` has gone by. */
-function seldom(notice: (line: string) => void): (line: string) => void {
-  let quietUntilMs = 0;
-  return (line) => {
-    if (performance.now() < quietUntilMs) return;
-    quietUntilMs = performance.now() + NOTICE_EVERY_MS;
-    notice(line);
-  };
 }
 
 function refusal({ shown }: Server, error: unknown): WeirError | undefined {

@@ -1,10 +1,10 @@
 /**
  * The host: sources, filters, engine and broker put together as the config says, and driven until it stops.
  *
- * One thread, one loop: a turn of the engine, then a breath for sockets and acknowledgements. Reading stops while
- * the queue to the broker is full. Once a second messages are cut, windows of quiet filters are closed by the
- * clock, and the places up to which everything is acknowledged are saved. A stop closes all windows, waits for
- * acknowledgements for a bounded time, and saves once more.
+ * One thread, one loop: a turn of the engine, then a breath for sockets and acknowledgements. A filter is not called while
+ * there is no room for its messages on the disk. Once a second messages are cut, windows of quiet filters are closed by
+ * the clock, and the store is kept up. A stop waits for acknowledgements for a bounded time and writes a checkpoint of
+ * every filter, windows open; only the end of all input closes them.
  */
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import { getHeapStatistics } from 'node:v8';
@@ -323,7 +323,10 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
       engine.cut();
       publisher.wake();
       const stopMs = isConnected() ? STOP_MS_MAX : 0;
+      // A broker may be away for long: what is settled goes, and what is written is made safe, all the same.
+      const ticking = setInterval(store.tick, TICK_MS);
       const isDrained = await publisher.drain(isStopping ? stopMs : Number.POSITIVE_INFINITY);
+      clearInterval(ticking);
       await store.close();
       if (isDrained) return exitCode;
       print(
@@ -342,7 +345,7 @@ interface OpenBroker {
   stop(): Promise<void>;
 }
 
-/** The broker of the config, or one of our own. Without its binary the host runs on, with a bounded queue. */
+/** The broker of the config, or one of our own. Without its binary the host runs on, with a bounded spool. */
 async function openBroker(config: Config, print: (line: string) => void): Promise<OpenBroker> {
   const name = `weir-${config.appliance}`;
   if (config.nats) {
@@ -371,7 +374,7 @@ async function openBroker(config: Config, print: (line: string) => void): Promis
   };
 }
 
-/** No broker is there and none will come: messages stay in the bounded queue. */
+/** No broker is there and none will come: messages stay in the bounded spool. */
 const ABSENT_BROKER: OpenBroker['connection'] = {
   say: () => {},
   connected: () => false,

@@ -27,6 +27,7 @@ import {
 import { createOutbox, type Outbox } from './outbox.js';
 import { commitAll, type Running } from './running.js';
 import { goOn, type Since, standingOf } from './resume.js';
+import { seldom } from './seldom.js';
 import type { Position } from './source/source.js';
 import { createSpoolSpace, type SpoolSpace } from './spool/space.js';
 import { readMessageHead } from './spool/payload.js';
@@ -86,6 +87,8 @@ export interface StoreOptions {
 export function createStore({ config, installed, notice, onAppended }: StoreOptions): Store {
   const { data, appliance, limits, disk } = config;
   const isSafe = disk.sync !== 'none';
+  /** Both are tried again every second, for as long as a disk is full. */
+  const [tellNoCheckpoint, tellNoRelease] = [seldom(notice), seldom(notice)];
   const space = createSpoolSpace({
     dataFolder: data,
     bytesMax: limits.spoolBytes,
@@ -122,7 +125,7 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     running.pack.cut();
     if (!commitAll(running)) return;
     const { standing, memory } = standingOf(running);
-    const { loaded } = versions.get(instance) as Installed;
+    const version = versions.get(instance) as Installed;
     const done = () => {
       one.saving = undefined;
       one.through = { older: one.through.newer, newer: standing.through };
@@ -131,12 +134,13 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     const failed = (error: unknown) => {
       one.saving = undefined;
       one.isWanted = true;
-      notice(`filter ${instance}: no checkpoint: ${oneLine(error)}; after a kill more has to be read again`);
+      tellNoCheckpoint(
+        `filter ${instance}: no checkpoint: ${oneLine(error)}; after a kill more has to be read again`,
+      );
     };
     one.savedAtMs = performance.now();
     try {
-      const module = one.folder.keepModule(loaded.module);
-      const head = headOf(versions.get(instance) as Installed, standing, module);
+      const head = headOf(version, standing, one.folder.keepModule(version.loaded.module));
       one.isWanted = false;
       one.saving = one.folder.save(head, memory, safely)?.then(done, failed);
       if (!one.saving) done();
@@ -156,7 +160,7 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
       if (goes || performance.now() >= noteAtMs) one.courier.save(goes && isSafe);
       if (goes) one.spool.release(through, disk.keepMs);
     } catch (error) {
-      notice(`spool: ${oneLine(error)}`);
+      tellNoRelease(`spool: ${oneLine(error)}`);
     }
   }
 

@@ -115,9 +115,14 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
     bytesMax,
     whyFull: () => (isRefused ? 'disk' : isLow ? 'disk.free' : isOver(false) ? 'limits.spool' : undefined),
     tick() {
-      const { bavail, bsize } = statfsSync(dataFolder);
-      isLow = bavail * bsize < freeBytes;
-      if (isLow) say(`${bavail * bsize} bytes are free on its disk, less than disk.free of ${freeBytes}`);
+      try {
+        const { bavail, bsize } = statfsSync(dataFolder);
+        isLow = bavail * bsize < freeBytes;
+        if (isLow) say(`${bavail * bsize} bytes are free on its disk, less than disk.free of ${freeBytes}`);
+      } catch (error) {
+        // What it cannot tell does not end the host: a write that fails says more.
+        say(oneLine(error));
+      }
       if (sync !== 'none') for (const spool of [...unsafe]) makeSafe(spool);
     },
     async close() {
