@@ -5,14 +5,14 @@
  * scope, as are datagrams that the kernel drops.
  */
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { INBOX_DEFAULTS } from '../host/source/inbox.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker } from './broker.js';
 import { endAll, type Running, weir } from './command.js';
-import { temporaryFolder, until } from './help.js';
+import { freePort, temporaryFolder, until } from './help.js';
 import { open } from './source/keeping.js';
 import { createRandom, readText } from './source/reading.js';
 
@@ -21,14 +21,6 @@ const WAIT_MS = 30_000;
 const ROUND_LINES = 20_000;
 const EARLY_LINES = 100;
 const ROUNDS = 4;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await until(() => server.listening, WAIT_MS, 'a free port');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Sends lines with the numbers from one to another, as far as the host takes them. */
 function sendNumbers(port: number, from: number, to: number): { end(): void } {

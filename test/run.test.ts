@@ -19,7 +19,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CPU_SHARE_MAX } from '../host/limits.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
-import { temporaryFolder, until } from './help.js';
+import { freePort, temporaryFolder, until } from './help.js';
 
 const MAIN = fileURLToPath(new URL('../host/cli/main.js', import.meta.url));
 const WAIT_MS = 15_000;
@@ -376,13 +376,5 @@ run('without nats-server the host says how to get it and keeps messages on its d
   assert.is(await stopped(host), 0);
   assert.match(host.output(), /messages that the broker has not acknowledged: they wait on the disk/);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await until(() => server.listening, WAIT_MS, 'a free port');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 if (brokerAvailable()) run.run();

@@ -2,21 +2,15 @@
  * Each scenario of `npm run chaos` in a short form.
  */
 import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import { brokerAvailable } from '../broker.js';
 import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
 import { clockJumps } from './clocks.js';
 import { canMount, damagedBytes, troubledDisk } from './disks.js';
-import { killsOfTheHost, type ScenarioResult } from './kills.js';
+import { killsOfTheHost } from './kills.js';
+import { same } from './same.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
 console.log(`note: seed ${seed}`);
-
-async function same(scenario: Promise<ScenarioResult>): Promise<void> {
-  const { differences, messages, scenario: name } = await scenario;
-  assert.equal(differences, [], name);
-  assert.ok(messages > 0, 'something was compared');
-}
 
 const chaos = suite('chaos');
 chaos('a host that is killed at any moment tells what an undisturbed one tells', () =>

@@ -2,20 +2,13 @@
  * A cluster and a leaf node: the scenarios of `npm run chaos` in a short form.
  */
 import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
 import { brokerAvailable } from '../broker.js';
-import type { ScenarioResult } from './kills.js';
 import { faultsOfALeaf } from './leaf.js';
 import { DEATHS, faultsOfNodes } from './nodes.js';
+import { same } from './same.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
 console.log(`note: seed ${seed}`);
-
-async function same(scenario: Promise<ScenarioResult>): Promise<void> {
-  const { differences, messages, scenario: name } = await scenario;
-  assert.equal(differences, [], name);
-  assert.ok(messages > 0, 'something was compared');
-}
 
 const cluster = suite('cluster');
 cluster('nodes of a cluster that die, the leader too, cost time and nothing else', () =>

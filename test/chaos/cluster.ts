@@ -4,12 +4,10 @@
  * The nodes have to know each other's ports before they start, so free ones are looked for; where somebody else was
  * faster, all of it is done again.
  */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { connect, type JetStreamManager, type StreamInfo } from 'nats';
 import { DEAD_WILDCARD, EVENTS_WILDCARD, STREAM_NAME } from '../../host/wire.js';
 import { startTestServer, type TestBroker } from '../broker.js';
-import { until } from '../help.js';
+import { freePorts, until } from '../help.js';
 
 export const NODES = 3;
 /** As hosts behind a leaf node have to name it. */
@@ -86,15 +84,6 @@ async function startNodes(configure: (node: number) => string): Promise<TestBrok
     await Promise.all(nodes.map((node) => node.stop()));
     if (attempt === ATTEMPTS) throw new Error(`no cluster could be started in ${ATTEMPTS} attempts`);
   }
-}
-
-/** Ports that nothing uses now; all are taken at once so that they differ. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
 
 /** Does something as an operator, by any node that is up; false when it fails. */

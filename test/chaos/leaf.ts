@@ -5,9 +5,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ACK_TIMEOUT_MS } from '../../host/limits.js';
 import { startTestServer, type TestBroker } from '../broker.js';
-import { temporaryFolder } from '../help.js';
+import { freePorts, temporaryFolder } from '../help.js';
 import { createRandom } from '../source/reading.js';
-import { DOMAIN, freePorts, NODES, startTestCluster } from './cluster.js';
+import { DOMAIN, NODES, startTestCluster } from './cluster.js';
 import { createGrowing, type Growing } from './growing.js';
 import type { ScenarioResult } from './kills.js';
 import { type Link, startProxy } from './proxy.js';
