@@ -299,7 +299,7 @@ function createLoop(options: HostOptions, parts: LoopParts): Loop {
     async handle(request) {
       try {
         const line = await versions.swapFiles(request.filter, request.module, request.manifest);
-        print(`filter ${request.filter}: swapped: ${line}`);
+        print(`filter ${request.filter}: swap: ${line}`);
         return [line];
       } catch (error) {
         // Also here: who tried to change what runs is of interest to more than himself.

@@ -204,7 +204,7 @@ commands('what cannot be swapped is refused by name, and the running filter goes
   );
   append(context, 'nothing');
   await until(async () => (await kept(context)).length === 1, WAIT_MS, 'it goes on');
-  assert.not.match(host.err(), /swapped/);
+  assert.not.match(host.err(), /swap: /);
   assert.is(await stopped(host), 0);
 });
 
@@ -248,7 +248,9 @@ commands('of two swaps at once one is made', async (context) => {
   const line = both.map(({ out, err }) => out + err).join('');
   assert.match(line, /1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0/);
   assert.match(line, /another swap of it is being prepared|runs already/);
-  assert.is(host.err().match(/swapped/g)?.length, 1);
+  const third = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+  assert.match(third.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already$/m);
+  assert.is(host.err().match(/swap: \S+ -> /g)?.length, 1);
   assert.is(await stopped(host), 0);
 });
 
