@@ -18,6 +18,7 @@
 import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
 import type { Courier, Line } from './courier.js';
+import { createDeadBuffers } from './deadbuffers.js';
 import { oneLine, WeirError } from './errors.js';
 import { Misplaced } from './jetstream.js';
 import { IN_FLIGHT_MAX, LOSS_DOUBT_MS, MISPLACED_ATTEMPTS, NOTICE_EVERY_MS } from './limits.js';
@@ -66,6 +67,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   /** Lanes that may send, the one that has waited longest first. */
   const ready = new Set<Lane>();
   const waiting = new Set<() => void>();
+  const deadBuffers = createDeadBuffers();
   let inFlight = 0;
   let stored = 0;
   let storedBytes = 0;
@@ -122,6 +124,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (bytes === undefined) return;
       stored++;
       storedBytes += bytes;
+      deadBuffers.add(bytes);
       tellStored();
     } else if (await learn(lane, broker, learning)) load(lane.courier);
     else if (lane.isBlind)
