@@ -51,15 +51,19 @@ const LAYERS: readonly (readonly string[])[] = [
   ['status.ts', 'versions.ts', 'head.ts', 'store.ts'],
   ['index.ts'],
   ['author/', 'verify/'],
+  ['fleet/'],
   ['cli/'],
 ];
 /** The way of an event: the order of the imports of `running.ts`. */
 const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack.js', './outbox.js'];
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  nats: /^host\/(broker|jetstream|readback)\.ts$/,
+  nats: /^host\/(broker|jetstream|readback|bucket)\.ts$/,
   valibot: /^host\/(validate|config|filter\/manifest|author\/samples)/,
   'cbor-x': /^host\/wire\.ts$/,
+  fflate: /^host\/fleet\/archive\.ts$/,
+  'tuf-js': /^host\/fleet\/trust\.ts$/,
+  '@tufjs/models': /^host\/fleet\/(metadata|trust)\.ts$/,
   'node:zlib': /^host\/(pack|spool\/entry|checkpoint|source\/ringfile)\.ts$/,
   uvu: /^host\/author\/testing\.ts$/,
   assemblyscript: /^host\/filter\/compile\.ts$/,
