@@ -4,10 +4,9 @@
  * It holds a few messages of each stream, whatever the backlog. What is settled, for all streams up to one entry, is written
  * down before a segment goes: in the reverse order a crash would look for what is not there any more.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from './durable.js';
+import { replaceFile, sealed, unsealed } from './durable.js';
 import { COURIER_MESSAGES_MAX, EPOCH_CHANGES_MAX } from './limits.js';
 import {
   agree,
@@ -262,21 +261,6 @@ function onWire(
   };
 }
 
-/** A JSON object, to which a digest of the rest of it is added: a changed digit would be another number. */
-function sealed(text: string): string {
-  return `{"check":"${digestOf(text)}",${text.slice(1)}\n`;
-}
-
-/** What was sealed; nothing when it is not whole. */
-function opened(text: string): string | undefined {
-  const [, check, rest] = /^\{"check":"([0-9a-f]{16})",(.*)\n$/s.exec(text) ?? [];
-  return check === digestOf(`{${rest}`) ? `{${rest}` : undefined;
-}
-
-function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
-}
-
 const VERSION = 1;
 
 interface Saved {
@@ -287,7 +271,7 @@ interface Saved {
 /** What was written down last; nothing when there is no such file, or another one. */
 function readSaved(path: string): Saved | undefined {
   try {
-    const text = opened(readFileSync(path, 'utf8'));
+    const text = unsealed(readFileSync(path, 'utf8'));
     const saved = text && (JSON.parse(text) as Partial<Saved> & { version?: unknown });
     if (!saved || saved.version !== VERSION || !Number.isSafeInteger(saved.through)) return undefined;
     const { through, streams = {} } = saved as Saved;

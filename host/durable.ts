@@ -1,6 +1,7 @@
 /**
  * Files that are whole whatever happens: written beside, made safe, renamed.
  */
+import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -22,4 +23,19 @@ export function syncFolder(folder: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** A JSON object, to which a digest of the rest of it is added: a changed digit would be another number. */
+export function sealed(text: string): string {
+  return `{"check":"${digestOf(text)}",${text.slice(1)}\n`;
+}
+
+/** What was sealed; nothing when it is not whole. */
+export function unsealed(text: string): string | undefined {
+  const [, check, rest] = /^\{"check":"([0-9a-f]{16})",(.*)\n$/s.exec(text) ?? [];
+  return check === digestOf(`{${rest}`) ? `{${rest}` : undefined;
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

@@ -48,6 +48,15 @@ export const REMEDIES = {
   FILE_EXISTS: 'choose another name, or remove what is there',
   OUTPUT_UNWRITABLE: 'choose a path that this user may write',
   SAMPLE_INVALID: 'correct the settings beside the sample; they may have config, now and timezone',
+  KEY_UNREADABLE: 'check the path; "weir fleet keys create NAME" makes one',
+  PASSPHRASE_WEAK: 'choose a longer one',
+  PASSPHRASE_WRONG: 'try again; there is no other way to open the key',
+  KEY_MISSING: 'give --fleet the folder that has it, or "weir fleet sign" where it is',
+  SIGNATURES_MISSING: 'let the others sign with "weir fleet sign", or publish where all keys are',
+  FLEET_MISSING: '"weir fleet init" makes a fleet; --fleet names its folder',
+  REPOSITORY_MOVED: 'somebody else has published meanwhile; look with "weir fleet status", then run this again',
+  METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',
+  METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',
   BUILD_FAILED: 'correct the lines that the compiler names',
 } as const;
 

@@ -331,3 +331,20 @@ export const REPORTED_FINDINGS_MAX = 1_000;
 export const UNIT_TESTS_MS_MAX = 120_000;
 /** Saves that follow each other within this time are one. */
 export const SAVE_SETTLE_MS = 60;
+
+/** A signing key in its file, and the shortest passphrase that seals one. */
+export const KEY_FILE_BYTES_MAX = 4 * KiB;
+export const PASSPHRASE_CHARACTERS_MIN = 10;
+/** Signed metadata of a fleet, by its kind: each is one message of NATS, which takes 1 MiB unless told otherwise. */
+export const ROOT_BYTES_MAX = 128 * KiB;
+export const TIMESTAMP_BYTES_MAX = 16 * KiB;
+export const SNAPSHOT_BYTES_MAX = 256 * KiB;
+export const TARGETS_BYTES_MAX = 896 * KiB;
+/** Keys of one role; roots that an appliance catches up with at once; delegated roles that are asked for one path. */
+export const METADATA_KEYS_MAX = 64;
+export const ROOT_ROTATIONS_MAX = 256;
+export const DELEGATIONS_MAX = 32;
+/** A target: a bundle, or an assignment. */
+export const TARGET_BYTES_MAX = 896 * KiB;
+/** Numbers of a metadata file that are tried, where changes that were interrupted have left some. */
+export const EDITION_NUMBERS_MAX = 64;

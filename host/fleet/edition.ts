@@ -1,0 +1,193 @@
+/**
+ * An edition: what a change writes to the repository, in an order in which whoever reads meanwhile sees the old or the new.
+ *
+ * Targets and numbered metadata are new files; the timestamp, last, is the one that is replaced, and only if it is still the one that
+ * the change was built on. So of two operators at once one wins and the other is told. A number that is taken (by a change that was
+ * interrupted, or by one that lost) is left out: versions of targets and snapshots grow, but need not be without holes.
+ */
+import { WeirError } from '../errors.js';
+import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX } from '../limits.js';
+import type { SigningKey } from './keys.js';
+import {
+  bytesOf,
+  metaFile,
+  type Metadata,
+  nextSnapshot,
+  nextTargets,
+  nextTimestamp,
+  type Root,
+  roleIn,
+  type Snapshot,
+  signersOf,
+  signWith,
+  storedPath,
+  type Targets,
+  type Timestamp,
+  type targetFile,
+} from './metadata.js';
+import type { Repository, State } from './state.js';
+import { sha256Of } from './trustfiles.js';
+
+export interface EditionFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** What it replaces; 0 for a new file. */
+  readonly revision: number;
+}
+
+export type Edition = readonly EditionFile[];
+
+/** Finds keys by their ids. Throws KEY_MISSING or PASSPHRASE_WRONG where one that is asked for cannot be used. */
+export interface KeyRing {
+  /** Those of these keys that are here, opened. */
+  open(ids: readonly string[]): SigningKey[];
+}
+
+/** Targets of a role that are to be published, signed by as many as the role asks for. */
+export interface NewTargets {
+  readonly role: string;
+  readonly metadata: Metadata<Targets>;
+  /** Path to content, of targets that are not in the repository yet. */
+  readonly contents: ReadonlyMap<string, Uint8Array>;
+}
+
+/** The next targets of a role, with what `edit` makes of them; not signed yet. */
+export async function draftTargets(
+  repository: Repository,
+  state: State,
+  role: string,
+  nowMs: number,
+  edit: (targets: Record<string, ReturnType<typeof targetFile>>) => void,
+): Promise<Metadata<Targets>> {
+  const before = state.targets.get(role)?.signed;
+  const draft = nextTargets(role, before, nowMs);
+  edit(draft.signed.targets);
+  const version = await freeNumber(repository, role, draft.signed.version);
+  return version === draft.signed.version ? draft : nextTargetsAs(role, draft, version, nowMs);
+}
+
+function nextTargetsAs(role: string, draft: Metadata<Targets>, version: number, nowMs: number) {
+  const { targets, delegations } = draft.signed;
+  const before = { version: version - 1, targets, delegations } as Targets;
+  return nextTargets(role, before, nowMs);
+}
+
+/** The first number of a role's file that nothing has. Throws REPOSITORY_MOVED when none is near. */
+async function freeNumber(repository: Repository, role: string, from: number): Promise<number> {
+  for (let number = from; number < from + EDITION_NUMBERS_MAX; number++)
+    if (!(await repository.get(`metadata/${number}.${role}.json`, TARGETS_BYTES_MAX))) return number;
+  throw new WeirError('REPOSITORY_MOVED', `${role}.json: expected a number that is free from ${from} on`);
+}
+
+/** Signs with every key of the role that the ring has; answers how many signatures of how many there are. */
+export function signRole(
+  delegator: Metadata<Root> | Metadata<Targets>,
+  role: string,
+  metadata: Metadata<Root | Targets | Snapshot | Timestamp>,
+  ring: KeyRing,
+): { readonly signed: number; readonly threshold: number } {
+  const known = roleIn(delegator.signed, role);
+  if (!known) throw new WeirError('METADATA_REFUSED', `${role}: there is no such role`);
+  for (const key of ring.open(known.ids)) signWith(metadata, key);
+  return { signed: signersOf(delegator, role, metadata).length, threshold: known.threshold };
+}
+
+/** Throws SIGNATURES_MISSING where fewer keys have signed than have to. */
+export function needSigned(
+  role: string,
+  count: { readonly signed: number; readonly threshold: number },
+): void {
+  if (count.signed >= count.threshold) return;
+  throw new WeirError(
+    'SIGNATURES_MISSING',
+    `${role}: expected ${count.threshold} signatures, found ${count.signed}`,
+  );
+}
+
+/**
+ * What is written so that these targets are published. `roots`: new roots, signed, in order; they go first. With neither only the
+ * timestamp is renewed, and the snapshot with it where `renews` says so.
+ */
+export async function composeEdition(
+  repository: Repository,
+  state: State,
+  ring: KeyRing,
+  nowMs: number,
+  change: {
+    readonly root?: Metadata<Root>;
+    readonly targets?: readonly NewTargets[];
+    readonly renews?: boolean;
+  },
+): Promise<Edition> {
+  const { targets = [], renews = false } = change;
+  const root = change.root ?? state.root;
+  const files: EditionFile[] = [];
+  const meta: Record<string, { version: number; bytes: Uint8Array }> = {};
+  for (const { role, metadata, contents } of targets) {
+    for (const [path, bytes] of contents) {
+      const stored = storedPath(path, sha256Of(bytes));
+      if (!(await repository.get(stored, bytes.length))) files.push({ path: stored, bytes, revision: 0 });
+    }
+    const { version } = metadata.signed;
+    const bytes = bytesOf(metadata);
+    meta[role] = { version, bytes };
+    files.push({ path: `metadata/${version}.${role}.json`, bytes, revision: 0 });
+  }
+  if (change.root) {
+    const { version } = change.root.signed;
+    files.unshift({ path: `metadata/${version}.root.json`, bytes: bytesOf(change.root), revision: 0 });
+  }
+  let snapshotMeta = state.timestamp.signed.snapshotMeta;
+  if (targets.length > 0 || renews || change.root) {
+    const version = await freeNumber(repository, 'snapshot', state.snapshot.signed.version + 1);
+    const snapshot = nextSnapshot(state.snapshot.signed, meta, version, nowMs);
+    needSigned('snapshot', signRole(root, 'snapshot', snapshot, ring));
+    const bytes = bytesOf(snapshot);
+    files.push({ path: `metadata/${version}.snapshot.json`, bytes, revision: 0 });
+    snapshotMeta = metaFile(version, bytes);
+  }
+  const timestamp = nextTimestamp(state.timestamp.signed, snapshotMeta, nowMs);
+  needSigned('timestamp', signRole(root, 'timestamp', timestamp, ring));
+  files.push({ path: TIMESTAMP, bytes: bytesOf(timestamp), revision: state.timestampRevision });
+  return files;
+}
+
+const TIMESTAMP = 'metadata/timestamp.json';
+
+/** The files of a fleet that is new: a root that is signed, and nothing assigned. */
+export function firstEdition(root: Metadata<Root>, ring: KeyRing, nowMs: number): Edition {
+  const targets = nextTargets('targets', undefined, nowMs);
+  const snapshot = (bytes: Uint8Array) =>
+    nextSnapshot(undefined, { targets: { version: 1, bytes } }, 1, nowMs);
+  const signed = (role: string, metadata: Parameters<typeof signRole>[2]) => {
+    needSigned(role, signRole(root, role, metadata, ring));
+    return bytesOf(metadata);
+  };
+  const targetsBytes = signed('targets', targets);
+  const snapshotBytes = signed('snapshot', snapshot(targetsBytes));
+  const timestampBytes = signed('timestamp', nextTimestamp(undefined, metaFile(1, snapshotBytes), nowMs));
+  const files: [string, Uint8Array][] = [
+    ['metadata/1.root.json', signed('root', root)],
+    ['metadata/1.targets.json', targetsBytes],
+    ['metadata/1.snapshot.json', snapshotBytes],
+    [TIMESTAMP, timestampBytes],
+  ];
+  return files.map(([path, bytes]) => ({ path, bytes, revision: 0 }));
+}
+
+/**
+ * Writes an edition. Files that are there already, byte for byte, are left: so one that was interrupted is completed by writing
+ * it again. Throws REPOSITORY_MOVED when somebody else has published meanwhile; then nothing that anybody reads was changed.
+ */
+export async function writeEdition(
+  repository: Repository,
+  edition: Edition,
+  wrote: (path: string) => void = () => {},
+): Promise<void> {
+  for (const { path, bytes, revision } of edition) {
+    const stored = await repository.get(path, bytes.length);
+    const isThere = stored && Buffer.from(stored.bytes).equals(bytes);
+    if (!isThere) await repository.put(path, bytes, revision);
+    wrote(path);
+  }
+}

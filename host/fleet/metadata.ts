@@ -1,0 +1,233 @@
+/**
+ * Metadata as operators write it: the models of `@tufjs/models`, with our choices of expiry, hashes and form.
+ *
+ * Root and targets are signed by people, and live long; snapshot and timestamp are signed by a job that runs each day, and
+ * say within a week that nobody holds back what is newer.
+ */
+import {
+  Key,
+  Metadata,
+  MetadataKind,
+  MetaFile,
+  Root,
+  Signature,
+  Snapshot,
+  TargetFile,
+  Targets,
+  Timestamp,
+} from '@tufjs/models';
+import { WeirError } from '../errors.js';
+import type { PublicKey, SigningKey } from './keys.js';
+import { sha256Of } from './trustfiles.js';
+
+export { Metadata, type MetaFile, type Root, type Snapshot, type Targets, type Timestamp };
+
+/** Role to metadata: the four of TUF, and delegated ones. */
+export type TopLevel = 'root' | 'targets' | 'snapshot' | 'timestamp';
+export const TOP_LEVEL: readonly TopLevel[] = ['root', 'targets', 'snapshot', 'timestamp'];
+
+export interface RoleKeys {
+  readonly keys: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+const DAY_MS = 86_400_000;
+/** For how long what is signed is good. */
+const LIFE_DAYS: Readonly<Record<string, number>> = { root: 730, targets: 365, snapshot: 30, timestamp: 7 };
+const SPEC_VERSION = '1.0.31';
+
+/** When metadata of this role, signed now, expires; delegated roles are as those of `targets`. */
+export function expiryOf(role: string, nowMs: number): string {
+  const days = LIFE_DAYS[role] ?? (LIFE_DAYS.targets as number);
+  return `${new Date(nowMs + days * DAY_MS).toISOString().slice(0, 19)}Z`;
+}
+
+export function tufKey({ id, public: raw }: PublicKey): Key {
+  return new Key({ keyID: id, keyType: 'ed25519', scheme: 'ed25519', keyVal: { public: raw } });
+}
+
+/** A root with these keys for the four roles. */
+export function newRoot(
+  roles: Readonly<Record<TopLevel, RoleKeys>>,
+  version: number,
+  nowMs: number,
+): Metadata<Root> {
+  const keys = Object.values(roles).flatMap(({ keys }) => keys);
+  const root = Root.fromJSON({
+    _type: 'root',
+    spec_version: SPEC_VERSION,
+    version,
+    expires: expiryOf('root', nowMs),
+    consistent_snapshot: true,
+    keys: Object.fromEntries(keys.map((key) => [key.id, tufKey(key).toJSON()])),
+    roles: Object.fromEntries(
+      TOP_LEVEL.map((role) => [
+        role,
+        { keyids: roles[role].keys.map(({ id }) => id), threshold: roles[role].threshold },
+      ]),
+    ),
+  });
+  return new Metadata(root);
+}
+
+/** Metadata of targets; `before` is what it takes the place of. */
+export function nextTargets(role: string, before: Targets | undefined, nowMs: number): Metadata<Targets> {
+  const { targets, delegations } = before ?? {};
+  return new Metadata(
+    new Targets({
+      specVersion: SPEC_VERSION,
+      version: (before?.version ?? 0) + 1,
+      expires: expiryOf(role, nowMs),
+      targets: { ...targets },
+      ...(delegations ? { delegations } : {}),
+    }),
+  );
+}
+
+/** A role that may sign for some paths, and nothing else. */
+export interface Delegation {
+  readonly name: string;
+  /** Patterns such as `filters/net-*`; a `*` stands for anything but a slash. */
+  readonly paths: readonly string[];
+  readonly keys: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+/** The same targets with a delegation more, or another one of this name. The paths that it has are its alone. */
+export function withDelegation(targets: Targets, delegation: Delegation): Metadata<Targets> {
+  const { delegations, ...rest } = targets.toJSON() as Record<string, unknown> & {
+    delegations?: Delegations;
+  };
+  const { name, paths, keys, threshold } = delegation;
+  const role = { name, paths: [...paths], terminating: true, keyids: keys.map(({ id }) => id), threshold };
+  const roles = [...(delegations?.roles ?? []).filter((other) => other.name !== name), role];
+  const used = new Set(roles.flatMap(({ keyids }) => keyids));
+  const known = {
+    ...delegations?.keys,
+    ...Object.fromEntries(keys.map((key) => [key.id, tufKey(key).toJSON()])),
+  };
+  const kept = Object.fromEntries(Object.entries(known).filter(([id]) => used.has(id)));
+  return new Metadata(Targets.fromJSON({ ...rest, delegations: { keys: kept, roles } } as never));
+}
+
+interface Delegations {
+  readonly keys: Readonly<Record<string, unknown>>;
+  readonly roles: readonly { readonly name: string; readonly keyids: readonly string[] }[];
+}
+
+export function nextSnapshot(
+  before: Snapshot | undefined,
+  files: Readonly<Record<string, { readonly version: number; readonly bytes: Uint8Array }>>,
+  version: number,
+  nowMs: number,
+): Metadata<Snapshot> {
+  const changed = Object.entries(files).map(([role, { version, bytes }]): [string, MetaFile] => [
+    `${role}.json`,
+    metaFile(version, bytes),
+  ]);
+  return new Metadata(
+    new Snapshot({
+      specVersion: SPEC_VERSION,
+      version,
+      expires: expiryOf('snapshot', nowMs),
+      meta: { ...before?.meta, ...Object.fromEntries(changed) },
+    }),
+  );
+}
+
+/** `snapshot`: what the timestamp says of it; the same again where only the time is new. */
+export function nextTimestamp(
+  before: Timestamp | undefined,
+  snapshot: MetaFile,
+  nowMs: number,
+): Metadata<Timestamp> {
+  return new Metadata(
+    new Timestamp({
+      specVersion: SPEC_VERSION,
+      version: (before?.version ?? 0) + 1,
+      expires: expiryOf('timestamp', nowMs),
+      snapshotMeta: snapshot,
+    }),
+  );
+}
+
+export function metaFile(version: number, bytes: Uint8Array): MetaFile {
+  return new MetaFile({ version, length: bytes.length, hashes: { sha256: sha256Of(bytes) } });
+}
+
+export function targetFile(path: string, bytes: Uint8Array): TargetFile {
+  return new TargetFile({ path, length: bytes.length, hashes: { sha256: sha256Of(bytes) } });
+}
+
+/** Where a target lies in the repository. */
+export function storedPath(path: string, sha256: string): string {
+  const name = path.lastIndexOf('/') + 1;
+  return `targets/${path.slice(0, name)}${sha256}.${path.slice(name)}`;
+}
+
+export function signWith(metadata: Metadata<Root | Targets | Snapshot | Timestamp>, key: SigningKey): void {
+  metadata.sign((bytes) => new Signature({ keyID: key.id, sig: key.sign(bytes) }));
+}
+
+/** As it is stored. */
+export function bytesOf(metadata: Metadata<Root | Targets | Snapshot | Timestamp>): Buffer {
+  return Buffer.from(`${JSON.stringify(metadata.toJSON(), undefined, 1)}\n`);
+}
+
+const KINDS = {
+  root: MetadataKind.Root,
+  snapshot: MetadataKind.Snapshot,
+  timestamp: MetadataKind.Timestamp,
+} as const;
+
+export function readRoot(bytes: Uint8Array): Metadata<Root> {
+  return Metadata.fromJSON(KINDS.root, json(bytes)) as Metadata<Root>;
+}
+
+export function readSnapshot(bytes: Uint8Array): Metadata<Snapshot> {
+  return Metadata.fromJSON(KINDS.snapshot, json(bytes)) as Metadata<Snapshot>;
+}
+
+export function readTimestamp(bytes: Uint8Array): Metadata<Timestamp> {
+  return Metadata.fromJSON(KINDS.timestamp, json(bytes)) as Metadata<Timestamp>;
+}
+
+export function readTargets(bytes: Uint8Array): Metadata<Targets> {
+  return Metadata.fromJSON(MetadataKind.Targets, json(bytes)) as Metadata<Targets>;
+}
+
+function json(bytes: Uint8Array) {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    throw new WeirError('METADATA_REFUSED', 'expected JSON, found something else', { cause: error });
+  }
+}
+
+/** Ids of the keys that may sign a role, and how many have to; nothing when there is no such role. */
+export function roleIn(
+  delegator: Root | Targets,
+  role: string,
+): { readonly ids: readonly string[]; readonly threshold: number } | undefined {
+  const roles = delegator instanceof Root ? delegator.roles : (delegator.delegations?.roles ?? {});
+  const found = Object.hasOwn(roles, role) ? roles[role] : undefined;
+  return found && { ids: found.keyIDs, threshold: found.threshold };
+}
+
+/** How many keys of the role have signed; their ids. */
+export function signersOf(
+  delegator: Metadata<Root> | Metadata<Targets>,
+  role: string,
+  metadata: Metadata<Root | Targets | Snapshot | Timestamp>,
+): string[] {
+  const { signed } = delegator;
+  const keys = signed instanceof Root ? signed.keys : (signed.delegations?.keys ?? {});
+  return (roleIn(signed, role)?.ids ?? []).filter((id) => {
+    try {
+      keys[id]?.verifySignature(metadata);
+      return keys[id] !== undefined;
+    } catch {
+      return false;
+    }
+  });
+}
