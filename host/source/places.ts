@@ -158,8 +158,14 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       return { file: tail ? `${tail.knownAs}:${tail.size}:${tail.digest}` : '', offset };
     },
     readAt({ file, offset }, target) {
-      const tail = findTail(file, tails, isIntact);
-      return tail !== undefined && isReadAgain(tail, offset, target);
+      for (let tries = 0; tries < TRIES_MAX; tries++) {
+        const tail = findTail(file, tails, isIntact);
+        if (!tail) return false;
+        const isRead = isReadAgain(tail, offset, target);
+        // Asked after the read, as above: where it was written anew just now, what was read may lie in a copy.
+        if (isIntact(tail)) return isRead;
+      }
+      return false;
     },
     goTo({ file, offset }, skipping) {
       const tail = findTail(file, tails, isIntact);
