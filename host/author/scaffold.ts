@@ -59,6 +59,8 @@ const manifestOf = (name: string) => `{
   "purpose": "Tells what goes wrong on this appliance.",
   "selects": "Lines of syslog that hold the word error.",
   "excludes": "All other lines. Only their number is told.",
+  "retention": "Records are kept for 90 days.",
+  "owner": "Security operations",
   "streams": {
     "errors": "one record a line: \`ts\`, \`program\`, \`message\`"
   },

@@ -58,6 +58,10 @@ export interface Manifest {
   readonly purpose: string;
   readonly selects: string;
   readonly excludes: string;
+  /** How long these data may be kept. A filter runs without it, but is not bundled. */
+  readonly retention?: string;
+  /** Who answers for it; needed as `retention` is. */
+  readonly owner?: string;
   /** Name to description, in the order in which the module numbers them. */
   readonly streams: Readonly<Record<string, string>>;
   readonly memory: MemoryRegions;
@@ -79,8 +83,8 @@ const STREAMS_MAX = 16;
 const VERSION_CHARACTERS_MAX = 64;
 const REGION_BYTES_MIN = 4096;
 /** Semantic Versioning 2.0.0 without build metadata: a message's header adds the module's hash in its place. */
-const VERSION =
-  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(\.(0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*)?$/;
+export const VERSION_PATTERN =
+  /^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*)?$/;
 
 const sentence = text('a sentence');
 const Manifest = object({
@@ -90,6 +94,8 @@ const Manifest = object({
   purpose: sentence,
   selects: sentence,
   excludes: sentence,
+  retention: v.exactOptional(sentence),
+  owner: v.exactOptional(sentence),
   streams: v.pipe(
     named('streams', sentence, 1, STREAMS_MAX),
     v.rawCheck(checkNames),
@@ -163,7 +169,7 @@ function wholeNumber(least: number, most: number) {
 }
 
 function isVersion(value: string): boolean {
-  return value.length <= VERSION_CHARACTERS_MAX && VERSION.test(value);
+  return value.length <= VERSION_CHARACTERS_MAX && VERSION_PATTERN.test(value);
 }
 
 /** JavaScript objects put keys that are numbers first; the module numbers its streams as they are written. */

@@ -7,7 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WeirError } from '../../host/errors.js';
 import { ABI_VERSION } from '../../host/filter/abi.js';
-import { loadManifest, type Manifest, parseManifest } from '../../host/filter/manifest.js';
+import { loadManifest, type Manifest, manifestSource, parseManifest } from '../../host/filter/manifest.js';
 import {
   FILTER_MEMORY_BYTES_MAX,
   MANIFEST_BYTES_MAX,
@@ -74,6 +74,13 @@ test('streams keep the order in which the module numbers them', () => {
   );
 });
 
+test('how long data may be kept, and who answers for them, may be left out, and are written back', () => {
+  assert.not.ok('retention' in parse({}) || 'owner' in parse({}));
+  const manifest = parse({ retention: '90 days.', owner: 'Security operations' });
+  assert.equal([manifest.retention, manifest.owner], ['90 days.', 'Security operations']);
+  assert.equal(parseManifest(manifestSource(manifest), 'filter.json'), manifest);
+});
+
 test("the stream of the ledger is the host's own", () => {
   assert.is(
     problem({ streams: { logins: 'x', ledger: 'y' } }),
@@ -94,6 +101,8 @@ test('an error names the key, what was expected and what was found', () => {
     [{ purpose: ' \n' }, 'purpose: expected a sentence, found " \\n" (a string)'],
     [{ selects: 1 }, 'selects: expected a sentence, found 1 (a number)'],
     [{ excludes: null }, 'excludes: expected a sentence, found null'],
+    [{ retention: '' }, 'retention: expected a sentence, found "" (a string)'],
+    [{ owner: 7 }, 'owner: expected a sentence, found 7 (a number)'],
     [{ version: '1.0' }, 'version: expected a version such as "1.0.0", found "1.0" (a string)'],
     [{ abi: '1' }, 'abi: expected 1, the ABI of this host, found "1" (a string)'],
     [{ streams: {} }, 'streams: expected 1 to 16 streams, found 0'],
