@@ -57,6 +57,8 @@ export const REMEDIES = {
   REPOSITORY_MOVED: 'somebody else has published meanwhile; look with "weir fleet status", then run this again',
   METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',
   METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',
+  BUNDLE_INVALID: 'correct what it names and run "weir bundle" again; nothing of it was used',
+  SELF_TEST_FAILED: 'run "weir test" with this version of weir, then "weir bundle" again',
   BUILD_FAILED: 'correct the lines that the compiler names',
 } as const;
 

@@ -327,6 +327,18 @@ export const VERIFIED_FINDINGS_MAX = 5;
 /** What is told one by one of all subjects together. */
 export const REPORTED_FINDINGS_MAX = 1_000;
 
+/** A bundle as it is signed and pushed: the largest module that compresses badly fits; NATS' own limit of a message, 1 MiB, is far. */
+export const BUNDLE_BYTES_MAX = 512 * KiB;
+/** What is unpacked of it, all at once in memory: the largest module, and seven times as much of samples and their records. */
+export const BUNDLE_UNPACKED_BYTES_MAX = 4 * MiB;
+/** Samples of a bundle: an appliance starts the filter anew for each. A sample is up to three files, beside them are three. */
+export const BUNDLE_SAMPLES_MAX = 64;
+export const BUNDLE_FILES_MAX = 3 * BUNDLE_SAMPLES_MAX + 3;
+/** What the self-test of a bundle hands over at a time, so that events flow meanwhile: some 0.1 ms of work for the shipped filters. */
+export const SELF_TEST_BATCH_BYTES = 16 * KiB;
+/** Instructions that all samples of a bundle may take together: some 10 s of plain work. The shipped samples take up to 3 million. */
+export const SELF_TEST_FUEL_MAX = 20_000_000_000;
+
 /** How long a filter's unit tests may take, all together. */
 export const UNIT_TESTS_MS_MAX = 120_000;
 /** Saves that follow each other within this time are one. */

@@ -186,16 +186,21 @@ export function readJson(
   if (bytes.length > bytesMax) {
     throw refusal(codes.unreadable, path, `expected a file of up to ${bytesMax} bytes, found a longer one`);
   }
+  return parseJson(bytes, path, codes.invalid);
+}
+
+/** Reads JSON in UTF-8. Throws `code` with line and column; `where` names the file. */
+export function parseJson(bytes: Uint8Array, where: string, code: ErrorCode): unknown {
   let content: string;
   try {
     content = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw refusal(codes.invalid, path, 'expected JSON in UTF-8, found bytes that are not UTF-8');
+    throw refusal(code, where, 'expected JSON in UTF-8, found bytes that are not UTF-8');
   }
   try {
     return JSON.parse(content);
   } catch {
-    throw refusal(codes.invalid, path, `expected JSON, found ${mistakeIn(content)}`);
+    throw refusal(code, where, `expected JSON, found ${mistakeIn(content)}`);
   }
 }
 

@@ -64,7 +64,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   fflate: /^host\/fleet\/archive\.ts$/,
   'tuf-js': /^host\/fleet\/trust\.ts$/,
   '@tufjs/models': /^host\/fleet\/(metadata|trust)\.ts$/,
-  'node:zlib': /^host\/(pack|spool\/entry|checkpoint|source\/ringfile)\.ts$/,
+  'node:zlib': /^host\/(pack|spool\/entry|checkpoint|source\/ringfile|fleet\/archive)\.ts$/,
   uvu: /^host\/author\/testing\.ts$/,
   assemblyscript: /^host\/filter\/compile\.ts$/,
 };

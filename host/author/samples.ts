@@ -9,15 +9,17 @@ import { systemCode, WeirError } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
 import { isTimezone } from '../timezone.js';
 import { check, object, plainObject, readJson, text } from '../validate.js';
-import type { DriveOptions } from './drive.js';
 import { lineDiff } from './linediff.js';
 
 export interface Sample {
   readonly name: string;
   readonly path: string;
   readonly bytes: Buffer;
-  readonly settings: DriveOptions;
+  readonly settings: SampleSettings;
 }
+
+/** What a sample needs besides its lines: as `DriveOptions`, of which it is a part. */
+export type SampleSettings = v.InferOutput<typeof Settings>;
 
 /** What becomes of expected records that differ. */
 export type GoldenMode = 'compare' | 'update';
@@ -27,8 +29,9 @@ export type Golden =
   /** Lines that say what is wrong. */
   | { readonly kind: 'differs'; readonly lines: readonly string[] };
 
-const EXPECTED = '.expected';
-const SETTINGS = '.json';
+/** What follows the name of a sample in those of its expected records and its settings. */
+export const EXPECTED = '.expected';
+export const SETTINGS = '.json';
 
 const Settings = object({
   config: v.exactOptional(plainObject('an object')),
@@ -43,14 +46,22 @@ export function readSamples(folder: string): Sample[] {
   const samples = join(folder, 'samples');
   if (!existsSync(samples)) return [];
   const files = readdirSync(samples).filter((file) => statSync(join(samples, file)).isFile());
+  return sampleNames(files).map((name) => {
+    const path = join(samples, name);
+    return { name, path, bytes: readFileSync(path), settings: readSettings(`${path}${SETTINGS}`) };
+  });
+}
+
+/** Which of these files are samples: all but hidden ones, expected records, and the settings of another one. */
+export function sampleNames(files: readonly string[]): string[] {
   const isSettings = (file: string) =>
     file.endsWith(SETTINGS) && files.includes(file.slice(0, -SETTINGS.length));
-  return files
-    .filter((file) => !file.startsWith('.') && !file.endsWith(EXPECTED) && !isSettings(file))
-    .map((name) => {
-      const path = join(samples, name);
-      return { name, path, bytes: readFileSync(path), settings: readSettings(`${path}${SETTINGS}`) };
-    });
+  return files.filter((file) => !file.startsWith('.') && !file.endsWith(EXPECTED) && !isSettings(file));
+}
+
+/** Checks the settings of a sample. Throws SAMPLE_INVALID; `where` names their file. */
+export function checkSettings(settings: unknown, where: string): SampleSettings {
+  return check('SAMPLE_INVALID', where, Settings, settings);
 }
 
 /** Compares the records of a sample with the expected ones, or writes them. */
@@ -86,8 +97,8 @@ export function writeOutput(path: string, content: string): void {
   }
 }
 
-function readSettings(path: string): DriveOptions {
+function readSettings(path: string): SampleSettings {
   if (!existsSync(path)) return {};
   const codes = { unreadable: 'SAMPLE_INVALID', invalid: 'SAMPLE_INVALID' } as const;
-  return check('SAMPLE_INVALID', path, Settings, readJson(path, MANIFEST_BYTES_MAX, codes));
+  return checkSettings(readJson(path, MANIFEST_BYTES_MAX, codes), path);
 }
