@@ -2,6 +2,7 @@
  * Time zones for filters: a filter has no zone database, so the host gives it the instants at which its zone's
  * offset changes. They come from the data that Node carries, and are part of the filter's recorded input.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { mismatch, refusal } from './validate.js';
 
 /** From this instant on (ms since 1970) local time minus UTC is `offsetMs`. */
@@ -16,6 +17,8 @@ const TO_MS = Date.UTC(2100, 0, 1);
 /** No zone changes its offset and back within this time; the shortest was a week less an hour (Brazil, 2000). */
 const STEP_MS = 6 * 24 * 3_600_000;
 const TRANSITIONS_MAX = 512;
+/** What is looked through at a time beside other work: five years. */
+const PART_MS = 5 * 365 * 24 * 3_600_000;
 const UTC: readonly Transition[] = [{ fromMs: FROM_MS, offsetMs: 0 }];
 
 /** The transitions of a configured zone; `where` names the option. Throws CONFIG_INVALID for an unknown zone. */
@@ -26,6 +29,19 @@ export function instanceZones(timezone: string, where: string): readonly Transit
     throw refusal('CONFIG_INVALID', where, mismatch('a zone such as "Europe/Berlin"', timezone));
   }
   return zoneTransitions(timezone, FROM_MS, TO_MS);
+}
+
+/** The same beside a host that works: all years at once take 20 to 50 ms, five of them 1 to 2. */
+export async function instanceZonesBeside(timezone: string, where: string): Promise<readonly Transition[]> {
+  if (timezone === 'UTC' || !isTimezone(timezone)) return instanceZones(timezone, where);
+  const zones: Transition[] = [];
+  for (let fromMs = FROM_MS; fromMs < TO_MS && zones.length < TRANSITIONS_MAX; fromMs += PART_MS) {
+    const part = zoneTransitions(timezone, fromMs, Math.min(fromMs + PART_MS, TO_MS));
+    // Each part begins with the offset that the one before ends with.
+    zones.push(...part.slice(zones.at(-1)?.offsetMs === part[0]?.offsetMs ? 1 : 0));
+    await breathe();
+  }
+  return zones.slice(0, TRANSITIONS_MAX);
 }
 
 /** A name of the IANA database, or UTC. Newer versions of Node also take offsets, which name no zone. */

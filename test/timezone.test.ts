@@ -4,7 +4,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WeirError } from '../host/errors.js';
-import { instanceZones, isTimezone, zoneTransitions } from '../host/timezone.js';
+import { instanceZones, instanceZonesBeside, isTimezone, zoneTransitions } from '../host/timezone.js';
 import { seeded } from './filter.js';
 
 const HOUR_MS = 3_600_000;
@@ -131,6 +131,18 @@ test('eighty years take less than 50 ms, and give the same every time', () => {
   }
   assert.is(results.size, 1);
   assert.ok(Math.min(...times) < 50, `took ${times}`);
+});
+
+test('looked through a few years at a time they are the same', async () => {
+  for (const zone of [
+    'UTC',
+    'Europe/Berlin',
+    'America/Sao_Paulo',
+    'Africa/Casablanca',
+    'Australia/Lord_Howe',
+    'Asia/Kolkata',
+  ])
+    assert.equal(await instanceZonesBeside(zone, 'zone'), instanceZones(zone, 'zone'), zone);
 });
 
 test('only names of zones are zones', () => {

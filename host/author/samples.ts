@@ -89,7 +89,7 @@ export function holdAgainst({ path }: Sample, found: string, mode: GoldenMode): 
 }
 
 /** Writes a file for the author. Throws OUTPUT_UNWRITABLE. */
-export function writeOutput(path: string, content: string): void {
+export function writeOutput(path: string, content: string | Uint8Array): void {
   try {
     writeFileSync(path, content);
   } catch (error) {

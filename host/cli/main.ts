@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dev: async () => (await import('./dev.js')).dev,
   capture: async () => (await import('./capture.js')).capture,
   inspect: async () => (await import('./inspect.js')).inspect,
+  bundle: async () => (await import('./bundle.js')).bundle,
 };
 
 async function help(): Promise<string> {

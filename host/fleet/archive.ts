@@ -139,13 +139,16 @@ function readHeader(header: Buffer, where: string): { readonly name: string; rea
   const digits = header.toString('latin1', SIZE_AT, SIZE_AT + SIZE_BYTES);
   const size = /^[0-7]{11}\0$/.test(digits) ? Number.parseInt(digits, 8) : 0;
   let at = 0;
-  for (const [field, expected] of fieldsOf(name, size)) {
+  const wrong = fieldsOf(name, size).flatMap(([field, expected]) => {
     const found = header.toString('latin1', at, at + expected.length);
     at += expected.length;
-    if (found === expected) continue;
-    throw invalid(where, `${name}: ${field}: ${mismatch(JSON.stringify(shorten(expected)), shorten(found))}`);
-  }
-  return { name, size };
+    return found === expected ? [] : [{ field, expected, found }];
+  });
+  // The checksum is wrong with whatever else is.
+  const worst = wrong.find(({ field }) => field !== 'chksum') ?? wrong[0];
+  if (worst === undefined) return { name, size };
+  const problem = mismatch(JSON.stringify(shorten(worst.expected)), shorten(worst.found));
+  throw invalid(where, `${name}: ${worst.field}: ${problem}`);
 }
 
 /** Without the zeros behind it, which say nothing. */

@@ -13,33 +13,36 @@ import { printable, WeirError } from '../errors.js';
 import { type FilterInstance, startFilter } from '../filter/instance.js';
 import { admitBeside, warm } from '../filter/prepare.js';
 import { SELF_TEST_BATCH_BYTES, SELF_TEST_FUEL_MAX } from '../limits.js';
-import { instanceZones } from '../timezone.js';
+import { instanceZonesBeside } from '../timezone.js';
 import type { Bundle, BundleSample } from './bundle.js';
 
 /** What is shown of a line that differs, and of what both begin with. */
 const SHOWN_CHARACTERS_MAX = 200;
 const SHOWN_BEFORE_CHARACTERS = 40;
 
-/** Runs all samples of a bundle. Throws SELF_TEST_FAILED with the sample and the first line that differs, or why it did not run. */
-export async function selfTest(bundle: Bundle): Promise<void> {
+/**
+ * Runs all samples of a bundle. Throws SELF_TEST_FAILED with the sample and the first line that differs, or why it did not run.
+ * Another `fuelMax` than the limit only for tests.
+ */
+export async function selfTest(bundle: Bundle, fuelMax = SELF_TEST_FUEL_MAX): Promise<void> {
   const { manifest, module, label } = bundle;
   const compiled = await failing(label, () => admitBeside(manifest.name, module));
-  let fuel = 0;
+  let fuelLeft = fuelMax;
   for (const sample of bundle.samples) {
     const where = `${label}: samples/${sample.name}`;
-    fuel = await failing(where, () => testSample(bundle, compiled, sample, fuel));
+    fuelLeft = await failing(where, () => testSample(bundle, compiled, sample, fuelLeft));
   }
 }
 
-/** Answers the fuel that was used before, and for this sample. */
+/** Answers how much of the fuel is left. */
 async function testSample(
   { manifest, module }: Bundle,
   compiled: WebAssembly.Module,
   { bytes, expected, settings }: BundleSample,
-  fuelBefore: number,
+  fuelMax: number,
 ): Promise<number> {
   const { config = {}, now = DEFAULT_NOW, timezone = 'UTC' } = settings;
-  const zones = instanceZones(timezone, 'timezone');
+  const zones = await instanceZonesBeside(timezone, 'timezone');
   const filter = startFilter({ manifest, module, config, zones, compile: () => compiled });
   for (const _ of warm(filter)) await breathe();
   const nowMs = Date.parse(now);
@@ -48,8 +51,8 @@ async function testSample(
 
   function look(): void {
     comparison.look();
-    if (fuelBefore + filter.fuelUsed() > SELF_TEST_FUEL_MAX)
-      throw failed(`expected all samples to take up to ${SELF_TEST_FUEL_MAX} fuel, found more`);
+    if (filter.fuelUsed() > fuelMax)
+      throw failed(`expected up to ${fuelMax} fuel, which is left of what all samples may take, found more`);
   }
   while (engine.turn(nowMs)) {
     look();
@@ -59,7 +62,7 @@ async function testSample(
   look();
   comparison.end();
   await breathe();
-  return fuelBefore + filter.fuelUsed();
+  return fuelMax - filter.fuelUsed();
 }
 
 /** Time stands still, and nothing is sent, as in `weir test`; a filter is not forgiven anything. */
@@ -118,10 +121,12 @@ function differenceOf(wanted: string, found: string): string {
   while (same < wanted.length && wanted[same] === found[same]) same++;
   const from = same > SHOWN_CHARACTERS_MAX / 2 ? same - SHOWN_BEFORE_CHARACTERS : 0;
   const shown = (line: string) => {
-    const part = line.trimEnd().slice(from, from + SHOWN_CHARACTERS_MAX);
-    return `${from > 0 ? '...' : ''}${part}${line.trimEnd().length > from + SHOWN_CHARACTERS_MAX ? '...' : ''}`;
+    const text = line.trimEnd();
+    if (text === '') return line === '' ? 'no record' : 'an empty line';
+    const part = text.slice(from, from + SHOWN_CHARACTERS_MAX);
+    return `${from > 0 ? '...' : ''}${part}${from + part.length < text.length ? '...' : ''}`;
   };
-  return `expected ${shown(wanted) || 'no record'}, found ${shown(found) || 'no record'}`;
+  return `expected ${shown(wanted)}, found ${shown(found)}`;
 }
 
 function failed(problem: string): WeirError {
