@@ -334,8 +334,8 @@ export const BUNDLE_UNPACKED_BYTES_MAX = 4 * MiB;
 /** Samples of a bundle: an appliance starts the filter anew for each. A sample is up to three files, beside them are three. */
 export const BUNDLE_SAMPLES_MAX = 64;
 export const BUNDLE_FILES_MAX = 3 * BUNDLE_SAMPLES_MAX + 3;
-/** What the self-test of a bundle hands over at a time, so that events flow meanwhile: some 0.1 ms of work for the shipped filters. */
-export const SELF_TEST_BATCH_BYTES = 16 * KiB;
+/** What the self-test of a bundle hands over at a time, so that events flow meanwhile: 1 ms, 3 while code is cold, where each short line is a record. */
+export const SELF_TEST_BATCH_BYTES = 4 * KiB;
 /** Instructions that all samples of a bundle may take together: some 10 s of plain work. The shipped samples take up to 3 million. */
 export const SELF_TEST_FUEL_MAX = 20_000_000_000;
 

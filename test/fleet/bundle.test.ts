@@ -145,12 +145,7 @@ bundle('what is missing, strange or too much in a bundle is named', ({ parts }) 
   );
   const none = { 'samples/a.log': undefined, 'samples/a.log.expected': undefined };
   assert.is(refused(none), 'b: samples: expected 1 to 64 of them, found none');
-  for (const name of [
-    'README',
-    'filter.ts',
-    'samples/b.expected',
-    'samples/a.log.expected.json',
-  ])
+  for (const name of ['README', 'filter.ts', 'samples/b.expected', 'samples/a.log.expected.json'])
     assert.match(
       refused({ [name]: file('{}') }),
       new RegExp(`^b: ${name}: expected only filter\\.wasm, .*, found this file$`),
@@ -166,7 +161,7 @@ bundle('what is missing, strange or too much in a bundle is named', ({ parts }) 
   );
   assert.match(
     refused({ 'samples/a.log.json': file('{"when":1}') }),
-    /^b: samples\/a\.log\.json: expected one of the keys config, now, timezone, found "when"/,
+    /^b: samples\/a\.log\.json: when: expected one of the keys config, now, timezone, found "when"/,
   );
   assert.match(
     refused({ 'samples/a.log.json': file('{"timezone":"Moon"}') }),
