@@ -32,7 +32,7 @@ const COMMANDS = ['run', 'replay', 'tap', 'verify', 'new', 'build', 'test', 'dev
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
 nothing
-  2 USAGE: expected a command (run, swap, replay, tap, verify, new, build, test, dev, capture, inspect), found "nothing"; see --help
+  2 USAGE: expected a command (run, swap, replay, tap, verify, new, build, test, dev, capture, inspect, bundle), found "nothing"; see --help
 replay ssh-auth
   2 USAGE: expected FILTER and at least one FILE; see --help
 replay ssh-auth LOG --nope
