@@ -54,7 +54,8 @@ export const REMEDIES = {
   KEY_MISSING: 'give --fleet the folder that has it, or "weir fleet sign" where it is',
   SIGNATURES_MISSING: 'let the others sign with "weir fleet sign", or publish where all keys are',
   FLEET_MISSING: '"weir fleet init" makes a fleet; --fleet names its folder',
-  REPOSITORY_MOVED: 'somebody else has published meanwhile; look with "weir fleet status", then run this again',
+  REPOSITORY_MOVED:
+    'somebody else has published meanwhile; look with "weir fleet status", then run this again',
   METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',
   METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',
   BUNDLE_INVALID: 'correct what it names and run "weir bundle" again; nothing of it was used',

@@ -96,7 +96,8 @@ export function goOn(filter: Running, standing: Standing, memory: Uint8Array, si
     for (const row of rows) if (row.kind === 'left out') addTo(filter.isOut, row.stream, row.records);
   const isThere = slot.earlier.goOnFrom(saved, standing.total);
   if (!isThere) slot.earlier.keepTotal(standing.total);
-  filter.eventsBefore = standing.total.in + tally.leftOut();
+  const eventsBefore = standing.total.in + tally.leftOut();
+  filter.eventsBefore = eventsBefore;
   const isExact = isThere && doAgain(filter, since.commits, standing);
   countEvents(filter);
   filter.isOut.clear();
@@ -104,7 +105,14 @@ export function goOn(filter: Running, standing: Standing, memory: Uint8Array, si
   if (isExact || !last) return { isExact, lostEvents: 0 };
   // Then their numbers are gone, so that the next message shows it.
   pack.goOn(lastOf(standing, [...since.messages, ...since.damaged]));
-  return { isExact, lostEvents: giveUp(filter, standing, saved, isThere, since.commits, last) };
+  // Some of them may have been counted again, up to where it went another way.
+  filter.eventsBefore = eventsBefore;
+  if (isThere) slot.earlier.goOnFrom(saved, standing.total);
+  const droppedEvents = isThere ? endOpen(filter, standing, since.messages) : 0;
+  return {
+    isExact,
+    lostEvents: droppedEvents + giveUp(filter, standing, since.commits, last, droppedEvents),
+  };
 }
 
 /** How far each stream has come by the checkpoint and the messages behind it; what was read since counts on. */
@@ -196,20 +204,38 @@ function countRow(
   else if (row.kind === 'lost' && cursor) tally.lose(cursor, row.events);
 }
 
+/** More records than there are. */
+const ALL = Number.MAX_SAFE_INTEGER;
+
 /**
- * Goes on from the checkpoint, behind all that was done since: it is out, and will not be done again. Answers how many events are
- * gone from the filter's state.
+ * Ends the windows that were open when the checkpoint was made: what they have got since is gone. They are told as partial, but for those of
+ * streams that have told anything since: it may have been these very windows, and nothing is told twice. Answers how many
+ * events those may have held that are not told.
  */
+function endOpen(filter: Running, standing: Standing, messages: readonly SentMessage[]): number {
+  const { isOut, slot } = filter;
+  isOut.clear();
+  const isNew = ({ stream, seq, records }: SentMessage) =>
+    records > 0 && seq > (standing.streams[stream]?.seq ?? 0);
+  const told = new Set(messages.filter(isNew).map(({ stream }) => stream));
+  for (const stream of told) isOut.set(stream, ALL);
+  slot.earlier.tellOpen();
+  let dropped = 0;
+  for (const stream of told)
+    if (isOut.get(stream) !== ALL) dropped = Math.max(dropped, standing.streams[stream]?.events ?? 0);
+  isOut.clear();
+  return dropped;
+}
+
+/** Goes on behind all that was done since: it is out, and will not be done again. Answers how many events are gone from the filter's state. */
 function giveUp(
   filter: Running,
   standing: Standing,
-  saved: Parameters<Running['slot']['earlier']['goOnFrom']>[0],
-  isThere: boolean,
   commits: readonly Commit[],
   last: Commit,
+  droppedEvents: number,
 ): number {
   const { slot, tally, cursors } = filter;
-  if (isThere) slot.earlier.goOnFrom(saved, standing.total);
   countFrom(filter, standing);
   for (const row of commits.flatMap(({ rows }) => rows)) {
     countRow(filter, row);
@@ -218,8 +244,10 @@ function giveUp(
   slot.earlier.keepTotal(last.ledger);
   // Messages that are out have counted them: what comes next counts the rest, whatever was not read again.
   countEvents(filter);
-  const lost = last.ledger.aggregated - standing.total.aggregated;
+  // An event that is kept may be counted into a window, too.
+  const counted = ({ kept, aggregated }: Ledger) => kept + aggregated;
+  const lost = counted(last.ledger) - counted(standing.total);
   const [cursor] = cursors.values();
-  if (cursor && lost > 0) tally.lose(cursor, lost);
+  if (cursor && lost + droppedEvents > 0) tally.lose(cursor, lost + droppedEvents);
   return lost;
 }

@@ -165,7 +165,9 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   }
 
   function isDue({ outbox, savedAtMs, courier, through, isWanted }: Kept): boolean {
-    if (!outbox.isDirty()) return isWanted;
+    // A spool that is full of what is in the last checkpoint alone: nothing is read, so nothing else would ever make another one.
+    const isHolding = through.newer > through.older && courier.settled() > through.older;
+    if (!outbox.isDirty()) return isWanted || (isHolding && space.isTight());
     return (
       isWanted ||
       performance.now() - savedAtMs >= CHECKPOINT_EVERY_MS ||

@@ -6,6 +6,7 @@ import {
   cpSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -16,9 +17,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WireRecord } from '../host/wire.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
-import { type Appliance, createAppliance } from './chaos/appliance.js';
+import { type Appliance, createAppliance, unproven } from './chaos/appliance.js';
 import { ROOT } from './command.js';
 import { temporaryFolder, until } from './help.js';
+import { createRandom } from './source/reading.js';
 
 const WAIT_MS = 20_000;
 
@@ -206,6 +208,121 @@ resume('what cannot be read again after a kill is told as lost, and what is new 
   assert.ok(lost >= 1 && lost <= 1_001, `${lost} are told as lost`);
   const counted = sum(await records(context, 'counts'), 'count');
   assert.ok(counted + lost >= 1_008, `${counted} counted, ${lost} lost`);
+});
+
+/** Events that the ledger tells as lost. */
+async function lost(context: Context): Promise<number> {
+  const ledgers = await records(context, 'ledger');
+  return ledgers.reduce((total, { lost: found }) => total + Number((found as WireRecord).log ?? 0), 0);
+}
+
+/** Lines of a minute, by alice. */
+function growMinute({ folder }: Context, minute: number, lines: number): void {
+  const ts = new Date(Date.UTC(2026, 0, 31, 12, minute, 30)).toISOString();
+  appendFileSync(join(folder, 'app.log'), `${JSON.stringify({ ts, user: 'alice' })}\n`.repeat(lines));
+}
+
+resume('a window that was told is not told again where its lines cannot be read again', async (context) => {
+  const { folder, broker } = context;
+  const host = hostOf(context, { ...COUNTS, window: '60s' });
+  await started(host);
+  growMinute(context, 0, 800);
+  await hasSelected(context, 800);
+  assert.is(await host.stop(), 0, host.output());
+  await started(host);
+  growMinute(context, 0, 400);
+  growMinute(context, 1, 600);
+  growMinute(context, 2, 1);
+  let selected = 1_801;
+  await hasSelected(context, selected);
+  await until(async () => (await records(context, 'counts')).length === 2, WAIT_MS, 'two windows');
+  await host.kill();
+  for (const minute of [3, 4]) {
+    rmSync(join(folder, 'app.log'));
+    growMinute(context, minute, 100 * minute);
+    await started(host);
+    selected += 100 * minute;
+    await hasSelected(context, selected);
+    await host.kill();
+  }
+  await finished(host);
+  const counts = await records(context, 'counts');
+  const whole = counts.filter(({ partial }) => partial === undefined);
+  assert.equal(
+    whole.slice(0, 2).map(({ count }) => count),
+    [1_200, 600],
+  );
+  assert.is(new Set(whole.map(({ ts }) => ts)).size, whole.length, 'each window once');
+  const counted = sum(counts, 'count');
+  assert.ok(counted + (await lost(context)) >= selected, `${counted} counted, ${await lost(context)} lost`);
+  assert.is(await unproven(broker.url, context.appliance), undefined);
+});
+
+resume('kept events that were counted into a window, too, are told as lost with it', async (context) => {
+  const host = hostOf(context);
+  await started(host);
+  growMinute(context, 0, 500);
+  await hasSelected(context, 500);
+  await host.kill();
+  rmSync(join(context.folder, 'app.log'));
+  growMinute(context, 1, 700);
+  await finished(host);
+  assert.is(sum(await records(context, 'ledger'), 'in'), 1_200);
+  assert.is(sum(await records(context, 'counts'), 'count') + (await lost(context)), 1_200);
+  assert.is(await unproven(context.broker.url, context.appliance), undefined);
+});
+
+resume(
+  'what goes another way half way through is counted once in what messages say of events',
+  async (context) => {
+    const { folder, broker } = context;
+    const host = hostOf(context, SELECT);
+    growMinute(context, 0, 500);
+    await started(host);
+    await hasSelected(context, 500);
+    assert.is(await host.stop(), 0, host.output());
+    // Of two files that were read since the checkpoint the second one is gone.
+    growMinute(context, 1, 500);
+    renameSync(join(folder, 'app.log'), join(folder, 'app.log.1'));
+    growMinute(context, 2, 500);
+    await started(host);
+    await hasSelected(context, 1_500);
+    await host.kill();
+    rmSync(join(folder, 'app.log'));
+    growMinute(context, 3, 300);
+    await finished(host);
+    assert.match(host.output(), /cannot be done again/);
+    assert.is((await records(context, 'selected')).length, 1_800);
+    assert.is(await unproven(broker.url, context.appliance), undefined);
+  },
+);
+
+resume('a spool that was full while the broker was away empties, and reading goes on', async (context) => {
+  const { folder, appliance } = context;
+  const away = await startTestBroker();
+  const host = createAppliance(folder, {
+    appliance,
+    nats: { servers: [away.url] },
+    limits: { cpu: 64, memory: '400MiB', spool: '1MiB' },
+    sources: { log: { file: 'app.log' } },
+    filters: { 'json-select': { from: ['log'], config: SELECT } },
+  });
+  await away.kill();
+  // What does not compress, and more than fits.
+  const random = createRandom(1);
+  const noise = () => Array.from({ length: 40 }, () => random(2 ** 31).toString(36)).join('');
+  for (let line = 0; line < 12_000; line++) {
+    const event = { ts: '2026-01-31T12:00:01Z', user: 'alice', noise: noise() };
+    appendFileSync(join(folder, 'app.log'), `${JSON.stringify(event)}\n`);
+  }
+  await started(host);
+  await until(() => host.output().includes('spool: full'), WAIT_MS, 'it is full');
+  await away.restart();
+  const told = async () =>
+    recordsOf(await readStream(away.url, `weir.ev.${appliance}.json-select.selected`).catch(() => [])).length;
+  await until(async () => (await told()) === 12_000, WAIT_MS, 'all events');
+  assert.is(await host.stop(), 0, host.output());
+  await away.stop();
 });
 
 if (brokerAvailable()) resume.run();

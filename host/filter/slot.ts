@@ -102,6 +102,8 @@ export interface Earlier {
   makeAgain(call: Call, fuel: number | undefined): boolean;
   /** What was counted in an earlier run stays counted. */
   keepTotal(total: Ledger): void;
+  /** Tells what is open as partial, and the filter goes on without it; one that cannot stays as it is. */
+  tellOpen(): void;
 }
 
 /** What a recovery may do with its slot. */
@@ -319,6 +321,14 @@ function createEarlier({ filter, sum, sink, save }: Recovering, clock: { nowMs: 
       return isMadeAgain(filter(), call, fuel, sink);
     },
     keepTotal: sum.goOnFrom,
+    tellOpen() {
+      try {
+        flushOrRestore(filter(), clock.nowMs, sink);
+      } catch {
+        // Its next call shows the same fault, to those who see to it.
+      }
+      save();
+    },
   };
 }
 

@@ -93,12 +93,14 @@ export function createRescue(options: RescueOptions): Rescue {
   }
 
   function match(path: string, known: Tail, live: Tail | undefined): Tail | undefined {
-    // By what it holds alone, too: a folder may have been moved to another disk.
-    const isLong = known.size >= KNOWN_BYTES_MIN;
-    if (live && (isLong || inodeOf(live.id) === inodeOf(known.id)) && holds(live, known)) return live;
+    const isIt = (one: { readonly id: string }) => inodeOf(one.id) === inodeOf(known.id);
+    if (live && isIt(live) && holds(live, known)) return live;
     const open = files.byId(known.id);
     if (open && open !== live && holds(open, known)) return open;
     const found = neighbours.find(path, known);
+    // By what it holds alone, too: a folder may have been moved to another disk. But files may begin alike.
+    const isLong = known.size >= KNOWN_BYTES_MIN;
+    if (live && isLong && !(found && isIt(found)) && holds(live, known)) return live;
     return found && (files.byId(found.id) ?? openRotated(found.path, path));
   }
 

@@ -338,6 +338,25 @@ down('a place that was read is found again: renamed, copied, with another device
   }
 });
 
+down(
+  'a file that was renamed is known from one that begins alike and has taken its place',
+  async ({ log }) => {
+    const lines = 'the same line all the time\n'.repeat(40);
+    writeFileSync(log, lines);
+    const reader = await read([log]);
+    await reader.sees(...lines.trimEnd().split('\n'));
+    const saved = reader.cursor.position();
+    await closed(reader);
+    nextTick(log);
+    appendFileSync(log, 'and its rest\n');
+    renameSync(log, `${log}.1`);
+    writeFileSync(log, lines);
+    const again = await read([log], QUICK, saved);
+    await again.sees('and its rest', ...lines.trimEnd().split('\n'));
+    await closed(again);
+  },
+);
+
 down('a place in a file that is copied and truncated while the host starts', async ({ log }) => {
   for (const written of ['', 'x', 'four, and more than was there before\n']) {
     writeFileSync(log, 'one\ntwo\n');
