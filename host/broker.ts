@@ -11,20 +11,19 @@
  */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   connect,
   type ConnectionOptions,
-  credsAuthenticator,
   headers as createHeaders,
   type MsgHdrs,
   type NatsConnection,
   NatsError,
   type Subscription,
 } from 'nats';
-import { oneLine, systemCode, WeirError } from './errors.js';
+import { type CredentialFiles, readCredentials } from './credentials.js';
+import { oneLine, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import {
@@ -36,20 +35,20 @@ import {
   OWN_STREAM,
   plainHeaders,
 } from './jetstream.js';
+import { ensureFleetStreams } from './fleetstreams.js';
 import { type Kept, type KeptMessage, type ReadOptions, readStream } from './readback.js';
 import { seldom } from './seldom.js';
 import type { Message } from './wire.js';
 
-export interface BrokerOptions {
+export interface BrokerOptions extends CredentialFiles {
   /** URLs, with or without user and password, or a token. Tried from a random one on. */
   readonly servers: readonly string[];
-  /** Path of a NATS credentials file. */
-  readonly creds?: string;
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** JetStream domain of the stream, where it is not that of the server: behind a leaf node. */
   readonly domain?: string;
   /** Name of the connection, as the broker's own tools show it. */
   readonly name: string;
+  /** Where answers come, so that a user needs no right to those of others; absent: `_INBOX`. */
+  readonly inboxPrefix?: string;
   /** Whether a broker that is away at first is waited for in the background or is an error. */
   readonly wait: 'in-background' | 'fail-fast';
   readonly notice: (line: string) => void;
@@ -96,8 +95,13 @@ export interface Broker {
   hasOneReplica(): boolean;
   /** Sends a message that nobody keeps; forgotten while there is no connection. */
   say(message: Message): void;
-  /** Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created. */
+  /**
+   * Makes sure that a stream takes the events. Throws STREAM_REFUSED when it does not and may not be created, BROKER_REFUSED when
+   * this user may not look.
+   */
   ensureStream(): Promise<void>;
+  /** Makes the streams of a fleet, with an operator's rights. Throws STREAM_REFUSED, or FLEET_STREAM for one that is otherwise. */
+  ensureFleetStreams(): Promise<void>;
   /** Listens on this connection and on all that follow it. */
   subscribe(subject: string, each: MessageHandler): { unsubscribe(): void };
   /** Resolves when the broker has seen everything sent so far, after `ACK_TIMEOUT_MS` at the latest. */
@@ -192,7 +196,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       try {
         return await lastMessage(await manager(), stream, subject, answering);
       } catch (error) {
-        throw publishProblem(subject, error);
+        throw readProblem(subject, stream.name, error);
       }
     },
     async first() {
@@ -208,6 +212,10 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     hasOneReplica: () => stream.hasOneReplica,
     async ensureStream() {
       stream = await ensureStream(await manager(), reason);
+    },
+    async ensureFleetStreams() {
+      stream = await ensureStream(await manager(), reason);
+      await ensureFleetStreams(await manager(), reason);
     },
     subscribe(subject, each) {
       const subscription = subscriptionTo(subject, each, trouble);
@@ -299,43 +307,16 @@ async function greeting({ host, port }: Server, signal: AbortSignal): Promise<vo
 }
 
 /** Reads the files anew for each attempt: an operator may have replaced them. */
-function connectionOptions({ creds, tls, name }: BrokerOptions): ConnectionOptions {
+function connectionOptions({ name, inboxPrefix, ...files }: BrokerOptions): ConnectionOptions {
   return {
     name,
-    ...(creds === undefined ? {} : { authenticator: readCreds(creds) }),
-    ...(tls === undefined ? {} : { tls: readTls(tls) }),
+    ...readCredentials(files),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
     timeout: CONNECT_MS_MAX,
     reconnect: false,
     pingInterval: PING_MS,
     noAsyncTraces: true,
   };
-}
-
-function readCreds(path: string) {
-  const authenticator = credsAuthenticator(readKey('nats.creds', path));
-  try {
-    authenticator('a trial');
-    return authenticator;
-  } catch {
-    // The client's own errors may quote the file.
-    const problem = 'expected a NATS credentials file, found something else';
-    throw new WeirError('CREDENTIALS_UNREADABLE', `nats.creds: ${path}: ${problem}`);
-  }
-}
-
-function readTls(paths: NonNullable<BrokerOptions['tls']>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(paths).map(([name, path]) => [name, readKey(`nats.tls.${name}`, path).toString()]),
-  );
-}
-
-function readKey(key: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const why = systemCode(error) || oneLine(error);
-    throw new WeirError('CREDENTIALS_UNREADABLE', `${key}: ${path}: expected a readable file, found ${why}`);
-  }
 }
 
 /** Exponential, with up to half of it random, so that a fleet does not come back all at once. */
@@ -369,6 +350,12 @@ function publishProblem(subject: string, error: unknown): Error {
   if (error.code === '503') return new WeirError('STREAM_REFUSED', `no stream takes ${subject}`);
   if (error.isPermissionError()) return new WeirError('BROKER_REFUSED', `no permission for ${subject}`);
   return new Error(`${subject}: ${reason(error)}`);
+}
+
+/** Between accounts nobody says that nobody answers, so that a stream that is missing shows only so. */
+function readProblem(subject: string, stream: string, error: unknown): Error {
+  if (!(error instanceof NatsError && error.code === 'TIMEOUT')) return publishProblem(subject, error);
+  return new Error(`${subject}: no answer in time from stream ${stream} (is it there, with allow_direct?)`);
 }
 
 function subscriptionTo(subject: string, each: MessageHandler, trouble: (line: string) => void) {

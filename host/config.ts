@@ -13,12 +13,12 @@ import {
   isAddress,
   isArgument,
   isRecords,
-  isServer,
   isShare,
   readInterval,
   readKeep,
   readSpool,
 } from './configvalues.js';
+import { type NatsConfig, natsSchema } from './confignats.js';
 import { WeirError } from './errors.js';
 import {
   CONFIG_BYTES_MAX,
@@ -29,7 +29,6 @@ import {
   CPU_SHARE_DEFAULT,
   DISK_FREE_BYTES_DEFAULT,
   PROCESSES_EVERY_MS_DEFAULT,
-  SERVERS_MAX,
   SOURCES_MAX,
   SPOOL_BYTES_DEFAULT,
 } from './limits.js';
@@ -48,6 +47,8 @@ import {
   text,
   textAs,
 } from './validate.js';
+
+export type { NatsConfig };
 
 export interface Config {
   /** Id of this appliance: the subject's token. */
@@ -83,15 +84,6 @@ export interface LimitsConfig {
   readonly recordsMax?: number;
   /** The host's share of the processor, in cores. */
   readonly cpu: number;
-}
-
-export interface NatsConfig {
-  readonly servers: readonly string[];
-  /** Path of a NATS credentials file. */
-  readonly creds?: string;
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-  /** JetStream domain of the stream; absent: that of the server. */
-  readonly domain?: string;
 }
 
 export type SourceConfig = { readonly name: string } & SourceKind;
@@ -314,21 +306,6 @@ function configSchema(folder: string) {
       }
     }),
   );
-}
-
-function natsSchema(path: v.GenericSchema<string, string>) {
-  const optionalPath = v.exactOptional(path);
-  return object({
-    servers: list(
-      'a list of NATS URLs',
-      text('a URL such as "nats://127.0.0.1:4222"', isServer),
-      1,
-      SERVERS_MAX,
-    ),
-    creds: optionalPath,
-    tls: v.exactOptional(object({ ca: optionalPath, cert: optionalPath, key: optionalPath })),
-    domain: v.exactOptional(name()),
-  });
 }
 
 /** A source has one of the keys; which one it is, is its kind. */

@@ -31,11 +31,12 @@ export const REMEDIES = {
   ADDRESS_MISSING: 'configure an address that this host has, or 0.0.0.0 or [::] for all of them',
   BROKER_MISSING: 'install it ("apt-get install nats-server"), or set nats.servers in the config',
   BROKER_UNREACHABLE: 'check nats.servers and that the broker runs',
-  BROKER_REFUSED: 'check nats.creds, nats.tls and the permissions of that user',
+  BROKER_REFUSED: 'check nats.creds or nats.nkey, nats.tls and the permissions of that user',
   CREDENTIALS_UNREADABLE:
-    'check nats.creds and nats.tls, and that the user that runs weir may read these files',
+    'check nats.creds, nats.nkey and nats.tls, and that the user that runs weir may read these files',
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
+  FLEET_STREAM: 'correct it with the tools of NATS, or remove it and let this command make it anew',
   STREAM_MISSING: 'name another one with --stream; "weir run" makes WEIR where there is none',
   STREAM_MOVED: 'let one host only run under the name of this appliance',
   STREAM_BEHIND:

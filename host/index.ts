@@ -24,7 +24,7 @@ import { createStore, type Store } from './store.js';
 import { createVersions, type Installed, loadEntry, startEntry } from './versions.js';
 import { createSources, isBounded } from './source/create.js';
 import type { Cursor, Source } from './source/source.js';
-import { type Message, ownSubjects } from './wire.js';
+import { inboxPrefix, type Message, ownSubjects } from './wire.js';
 
 export interface HostOptions {
   readonly config: Config;
@@ -347,9 +347,14 @@ interface OpenBroker {
 
 /** The broker of the config, or one of our own. Without its binary the host runs on, with a bounded spool. */
 async function openBroker(config: Config, print: (line: string) => void): Promise<OpenBroker> {
-  const name = `weir-${config.appliance}`;
+  const options = {
+    name: `weir-${config.appliance}`,
+    inboxPrefix: inboxPrefix(config.appliance),
+    wait: 'in-background',
+    notice: print,
+  } as const;
   if (config.nats) {
-    const connection = await connectBroker({ ...config.nats, name, wait: 'in-background', notice: print });
+    const connection = await connectBroker({ ...config.nats, ...options });
     return { connection, stop: () => connection.close() };
   }
   const local = await startLocalBroker({ dataFolder: config.data, notice: print }).catch((error) => {
@@ -359,12 +364,7 @@ async function openBroker(config: Config, print: (line: string) => void): Promis
   });
   if (!local) return { connection: ABSENT_BROKER, stop: async () => {} };
   print(`broker: started nats-server at ${local.shownUrl}; "weir tap --data ${config.data}" listens to it`);
-  const connection = await connectBroker({
-    servers: [local.url],
-    name,
-    wait: 'in-background',
-    notice: print,
-  });
+  const connection = await connectBroker({ servers: [local.url], ...options });
   return {
     connection,
     async stop() {

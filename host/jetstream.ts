@@ -3,7 +3,7 @@
  */
 import { type JetStreamManager, type MsgHdrs, nanos, NatsError, type StreamConfig } from 'nats';
 import type { LastMessage } from './broker.js';
-import { WeirError } from './errors.js';
+import { oneLine, WeirError } from './errors.js';
 import { STREAM_AGE_MS_MAX, STREAM_BYTES_CHOICES, STREAM_DUPLICATES_MS } from './limits.js';
 import { DEAD_WILDCARD, EVENTS_WILDCARD, STREAM_NAME } from './wire.js';
 
@@ -19,13 +19,16 @@ export interface KnownStream {
 /** What is supposed where the host may not look. */
 export const OWN_STREAM: KnownStream = { name: STREAM_NAME, isDirect: true, hasOneReplica: false };
 
-/** Leaves a stream that takes the events as it is; creates one with limits where there is none. */
+/**
+ * Leaves a stream that takes the events as it is; creates one with limits where there is none. Throws BROKER_REFUSED where this user
+ * may not look, which says nothing against the stream.
+ */
 export async function ensureStream(
   manager: JetStreamManager,
   reason: (error: unknown) => string,
 ): Promise<KnownStream> {
   try {
-    const found = await findStream(manager, STREAM_NAME);
+    const found = await findStream(manager, STREAM_NAME).catch(tellForbidden);
     if (found) return found;
     let problem: unknown;
     for (const max_bytes of STREAM_BYTES_CHOICES) {
@@ -57,6 +60,14 @@ const [OVERLAP, NO_MESSAGE] = [10_065, 10_037];
 /** The second one does not say which: another message for the subject is on its way. */
 const WRONG_LAST_SEQUENCE = [10_071, 10_164];
 const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];
+
+function tellForbidden(error: unknown): never {
+  if (!(error instanceof NatsError && error.isPermissionError())) throw error;
+  throw new WeirError(
+    'BROKER_REFUSED',
+    `stream ${STREAM_NAME}: no permission to look at it: ${oneLine(error)}`,
+  );
+}
 
 function streamRefused(problem: string): WeirError {
   return new WeirError('STREAM_REFUSED', `stream ${STREAM_NAME}: ${problem}`);

@@ -110,7 +110,8 @@ async function wasLetGo(sequence: number, broker: Asked, ownSubjects: string): P
   }
 }
 
-function isForbidden(error: unknown): boolean {
+/** This user has no right to it. */
+export function isForbidden(error: unknown): boolean {
   return error instanceof WeirError && error.code === 'BROKER_REFUSED';
 }
 

@@ -360,3 +360,25 @@ export const DELEGATIONS_MAX = 32;
 export const TARGET_BYTES_MAX = 896 * KiB;
 /** Numbers of a metadata file that are tried, where changes that were interrupted have left some. */
 export const EDITION_NUMBERS_MAX = 64;
+/** Appliances of one configuration of a broker: with so many it is 4 MiB, and nats-server takes it in a second. */
+export const FLEET_APPLIANCES_MAX = 10_000;
+export const FLEET_OPERATORS_MAX = 100;
+/** A list of their names: each in a line, with room for comments. */
+export const FLEET_LIST_BYTES_MAX = 2 * MiB;
+/**
+ * What that broker takes of a client. A message of the largest file of the repository is under 1 MiB, which is NATS' own default;
+ * connections: of each appliance two, because a new one may come before the end of the old one is seen, and some of people;
+ * subscriptions of one: a host has a few, a page of people some dozens.
+ */
+export const FLEET_PAYLOAD_BYTES_MAX = 1 * MiB;
+export const FLEET_CONNECTIONS_SPARE = 256;
+export const FLEET_SUBSCRIPTIONS_MAX = 1_000;
+/** How long a login may take: with TLS that is a handshake, and a whole fleet may come back at once. */
+export const FLEET_TLS_SECONDS = 5;
+export const FLEET_LOGIN_SECONDS = 6;
+/** Signed files of a fleet: some 250 bundles of the largest size. */
+export const REPOSITORY_BYTES_MAX = 256 * MiB;
+/** One status of each appliance: 6 KiB each of the largest fleet. */
+export const STATUS_BYTES_MAX = 64 * MiB;
+/** What was done in a fleet; full, it takes no more until an operator gives it room, so that nobody can push out what is there. */
+export const AUDIT_BYTES_MAX = 256 * MiB;

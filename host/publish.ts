@@ -23,7 +23,7 @@ import { oneLine, WeirError } from './errors.js';
 import { Misplaced } from './jetstream.js';
 import { IN_FLIGHT_MAX, LOSS_DOUBT_MS, MISPLACED_ATTEMPTS, NOTICE_EVERY_MS } from './limits.js';
 import { OPTIONAL_ATTEMPTS, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
-import { createLane, type Lane, learn, noteEnd, publishFirst } from './lane.js';
+import { createLane, isForbidden, type Lane, learn, noteEnd, publishFirst } from './lane.js';
 
 export interface PublisherOptions {
   readonly broker: Pick<
@@ -108,11 +108,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  /** Makes sure that there is a stream. Without the right to look at it, publishing is tried all the same. */
+  /** Makes sure that there is a stream. Without the right to look at it, which few hosts need, publishing shows it. */
   async function askForStream(): Promise<void> {
     if (stream === 'asked') return;
     stream = 'asked';
-    await broker.ensureStream().catch(tellTrouble);
+    await broker.ensureStream().catch((error) => isForbidden(error) || tellTrouble(error));
     stream = 'known';
     send();
   }

@@ -11,6 +11,15 @@ export const STREAM_NAME = 'WEIR';
 export const EVENTS_WILDCARD = 'weir.ev.>';
 export const DEAD_WILDCARD = 'weir.dead.>';
 
+/** Of a fleet: the bucket of signed files, the last status of each host, what was done; and where that something is new is told. */
+export const REPOSITORY_BUCKET = 'WEIR_REPO';
+export const STATUS_STREAM = 'WEIR_STATUS';
+export const STATUS_WILDCARD = 'weir.status.*';
+export const AUDIT_STREAM = 'WEIR_AUDIT';
+export const AUDIT_WILDCARD = 'weir.audit.*';
+export const FLEET_AUDIT_SUBJECT = 'weir.fleet.audit';
+export const ANNOUNCE_SUBJECT = 'weir.fleet.announce';
+
 export const CONTENT_CBOR = 'application/cbor-seq';
 export const CONTENT_NDJSON = 'application/x-ndjson';
 
@@ -84,6 +93,15 @@ export interface StreamName {
 
 export function statusSubject(appliance: string): string {
   return `weir.status.${appliance}`;
+}
+
+export function auditSubject(appliance: string): string {
+  return `weir.audit.${appliance}`;
+}
+
+/** Where answers to an appliance come. Whole tokens, as the patterns of permissions have them. */
+export function inboxPrefix(appliance: string): string {
+  return `_INBOX.${appliance}`;
 }
 
 export function messageId(

@@ -32,7 +32,7 @@ const COMMANDS = ['run', 'replay', 'tap', 'verify', 'new', 'build', 'test', 'dev
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
 nothing
-  2 USAGE: expected a command (run, swap, replay, tap, verify, new, build, test, dev, capture, inspect, bundle), found "nothing"; see --help
+  2 USAGE: expected a command (run, swap, replay, tap, verify, fleet, new, build, test, dev, capture, inspect, bundle), found "nothing"; see --help
 replay ssh-auth
   2 USAGE: expected FILTER and at least one FILE; see --help
 replay ssh-auth LOG --nope
@@ -71,6 +71,22 @@ run --config missing.json
   1 CONFIG_UNREADABLE: missing.json: expected a readable file, found ENOENT: no such file or directory, open 'missing.json'; check the path and its permissions
 run --config .
   1 CONFIG_UNREADABLE: .: expected a readable file, found EISDIR: illegal operation on a directory, read; check the path and its permissions
+fleet nothing
+  2 USAGE: expected a command (nats-config, streams), found "nothing"; see --help
+fleet nats-config
+  2 USAGE: expected --out FOLDER; see --help
+fleet nats-config --out new --appliance a.b
+  2 USAGE: appliance: expected a name of 1 to 63 letters, digits, _ and -, found "a.b"; see --help
+fleet nats-config --out new --listen 4222
+  2 USAGE: --listen: expected an address such as 127.0.0.1:4222, found "4222"; see --help
+fleet nats-config --out new --tls-cert FILE
+  2 USAGE: expected --tls-cert and --tls-key beside each other; see --help
+fleet nats-config --out new --appliances missing
+  2 USAGE: --appliances: missing: expected a readable file, found ENOENT: no such file or directory, open 'missing'; see --help
+fleet streams
+  2 USAGE: expected --server URL or --config FILE; see --help
+fleet streams --server nats://127.0.0.1:1 --nkey a --creds b
+  2 USAGE: expected one of --nkey and --creds, found both; see --help
 tap a b
   2 USAGE: expected one SUBJECT, found 2; see --help
 tap weir..logins
@@ -178,16 +194,18 @@ cli('errors are one line and say what to do', async ({ folder }) => {
 cli('help covers every option of each command, and no other', async () => {
   const { out: overview, code } = await said(['--help']);
   assert.is(code, 0);
-  for (const name of COMMANDS) {
-    assert.match(overview, new RegExp(`^  ${name} +\\w`, 'm'));
-    const { out: help } = await said([name, '--help']);
-    const { err } = await said([name, '--unknown']);
+  const { out: fleet } = await said(['fleet', '--help']);
+  for (const name of [...COMMANDS, 'fleet nats-config', 'fleet streams']) {
+    const words = name.split(' ');
+    assert.match(words.length > 1 ? fleet : overview, new RegExp(`^  ${words.at(-1)} +\\w`, 'm'));
+    const { out: help } = await said([...words, '--help']);
+    const { err } = await said([...words, '--unknown']);
     const options = [...err.matchAll(/--[\w-]+/g)].map(([found]) => found);
     const accepted = options.filter((option) => option !== '--unknown' && option !== '--help');
     const told = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, option]) => option as string);
     assert.equal(told.sort(), accepted.sort(), name);
     assert.match(help, new RegExp(`^Usage: weir ${name}`));
-    if (name === 'run') assert.is((await said(['help', name])).out, help);
+    if (/^run$|^fleet /.test(name)) assert.is((await said(['help', ...words])).out, help);
   }
 });
 

@@ -16,10 +16,13 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     'validate.ts',
     'configvalues.ts',
+    'confignats.ts',
     'config.ts',
     'timezone.ts',
+    'credentials.ts',
     'broker.ts',
     'jetstream.ts',
+    'fleetstreams.ts',
     'readback.ts',
     'control.ts',
     'local-broker.ts',
@@ -58,7 +61,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack.js', './outbox.js'];
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  nats: /^host\/(broker|jetstream|readback|bucket)\.ts$/,
+  nats: /^host\/(broker|credentials|jetstream|fleetstreams|readback|bucket)\.ts$/,
   valibot: /^host\/(validate|config|filter\/manifest|author\/samples)/,
   'cbor-x': /^host\/wire\.ts$/,
   fflate: /^host\/fleet\/archive\.ts$/,

@@ -7,7 +7,8 @@ import { counted } from '../author/report.js';
 import { defaultDataFolder, loadConfig, type SourceConfig } from '../config.js';
 import { WeirError } from '../errors.js';
 import { type Command, parseCommand, wholeNumber } from './command.js';
-import { localServer, SUBJECT } from './tap.js';
+import { localServer } from './localserver.js';
+import { SUBJECT } from './tap.js';
 
 export const capture: Command = {
   summary: 'write live events into a sample',

@@ -14,6 +14,51 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
+/** Commands by name; each is read when it is called for: most of the time that a short command takes is reading code. */
+export type Commands = Readonly<Record<string, () => Promise<Command | CommandTable>>>;
+
+/** A command that is a table of others, as `weir` itself is. */
+export interface CommandTable {
+  readonly summary: string;
+  /** What goes before the list of commands in `--help`. */
+  readonly intro: string;
+  /** What goes behind it. */
+  readonly outro: string;
+  readonly commands: Commands;
+}
+
+/** Runs the command of a table that the arguments name, and answers the exit code. */
+export async function runNamed(table: CommandTable, args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args[0] === 'help' && args[1] !== undefined ? [...args.slice(1), '--help'] : args;
+  if (name === undefined || isHelp(name) || name === 'help') {
+    process.stdout.write(await helpOf(table));
+    return name === undefined ? 2 : 0;
+  }
+  const load = Object.hasOwn(table.commands, name) ? table.commands[name] : undefined;
+  if (!load) {
+    const known = Object.keys(table.commands).join(', ');
+    throw new WeirError('USAGE', `expected a command (${known}), found "${name}"`);
+  }
+  const command = await load();
+  if ('commands' in command) return runNamed(command, rest);
+  if (!rest.some(isHelp)) return command.run(rest);
+  process.stdout.write(command.help);
+  return 0;
+}
+
+function isHelp(argument: string): boolean {
+  return argument === '--help' || argument === '-h';
+}
+
+async function helpOf({ intro, outro, commands }: CommandTable): Promise<string> {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length)) + 2;
+  const lines = Object.entries(commands).map(async ([name, load]) => {
+    const { summary } = await load();
+    return `  ${name.padEnd(width)}${summary}\n`;
+  });
+  return `${intro}\n${(await Promise.all(lines)).join('')}\n${outro}`;
+}
+
 /** `parseArgs` with errors that a person can use. */
 export function parseCommand<T extends ParseArgsConfig>(
   args: readonly string[],

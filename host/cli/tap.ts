@@ -1,16 +1,16 @@
 /**
  * `weir tap`: subscribes, decodes, prints.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connectBroker } from '../broker.js';
 import { defaultDataFolder } from '../config.js';
-import { oneLine, printable, systemCode, WeirError } from '../errors.js';
+import { oneLine, printable, WeirError } from '../errors.js';
 import { jsonLine } from '../json.js';
 import { unpack } from '../pack.js';
 import { EVENTS_WILDCARD, HEADER } from '../wire.js';
 import { type Command, parseCommand, wholeNumber } from './command.js';
+import { localServer, localUrl } from './localserver.js';
+import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from './login.js';
 
 /** Names between dots; `*` stands for one, `>` for the rest. The broker takes others, and nothing ever comes. */
 export const SUBJECT = /^(>|([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?)$/;
@@ -24,12 +24,11 @@ export const tap: Command = {
 Subscribes to SUBJECT (default: ${EVENTS_WILDCARD}, all events of all appliances), decodes the messages and prints
 their records as they come. Stop it with Ctrl-C.
 
-  --server URL    the broker (default: the one that a host on this machine started for itself, also when that
-                  host is started again)
-  --data FOLDER   data folder of that host, where it leaves the address (default: that of "weir run")
-  --creds FILE    NATS credentials
-  --json          one JSON object a line: subject, filter, stream, seq and record
-  --count N       stop after N records
+  --server URL      the broker (default: the one that a host on this machine started for itself, also when that
+                    host is started again)
+  --data FOLDER     data folder of that host, where it leaves the address (default: that of "weir run")
+${LOGIN_HELP}  --json            one JSON object a line: subject, filter, stream, seq and record
+  --count N         stop after N records
 
 Subjects are weir.ev.APPLIANCE.FILTER.STREAM; * stands for one name, > for all that follow.
 Example: weir tap 'weir.ev.*.ssh-auth.logins' --server nats://127.0.0.1:4222
@@ -40,7 +39,7 @@ Example: weir tap 'weir.ev.*.ssh-auth.logins' --server nats://127.0.0.1:4222
       options: {
         server: { type: 'string' },
         data: { type: 'string' },
-        creds: { type: 'string' },
+        ...LOGIN_OPTIONS,
         json: { type: 'boolean', default: false },
         count: { type: 'string' },
       },
@@ -76,11 +75,10 @@ Example: weir tap 'weir.ev.*.ssh-auth.logins' --server nats://127.0.0.1:4222
       const folder = values.data ?? (values.server === undefined ? defaultDataFolder() : '');
       const server = values.server ?? localServer(folder);
       const broker = await connectBroker({
-        servers: [server],
+        ...loginOf({ ...values, server }),
         name: 'weir-tap',
         wait: 'fail-fast',
         notice: (line) => process.stderr.write(`weir: ${line}\n`),
-        ...(values.creds === undefined ? {} : { creds: values.creds }),
       });
       broker.subscribe(subject, show);
       await broker.flush();
@@ -105,16 +103,6 @@ function asText(subject: string, record: Readonly<Record<string, unknown>>): str
   return `${time} ${printable(subject.replace(/^weir\.ev\./, ''))} ${pairs.join(' ')}\n`;
 }
 
-/** The broker that a host on this machine has started, as it says in its data folder. */
-export function localServer(dataFolder: string): string {
-  const url = localUrl(dataFolder);
-  if (url !== undefined) return url;
-  throw new WeirError(
-    'USAGE',
-    `expected --server, or a host that runs, because none has left a broker's address in ${dataFolder}`,
-  );
-}
-
 /** Resolves once a host has left another address there: each start has a port and a password of its own. */
 async function moved(dataFolder: string, server: string): Promise<'moved'> {
   for (;;) {
@@ -124,16 +112,5 @@ async function moved(dataFolder: string, server: string): Promise<'moved'> {
     } catch {
       // It may be half written.
     }
-  }
-}
-
-function localUrl(dataFolder: string): string | undefined {
-  const path = join(dataFolder, 'broker.json');
-  try {
-    const { url } = JSON.parse(readFileSync(path, 'utf8')) as { url?: unknown };
-    return typeof url === 'string' ? url : undefined;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw new WeirError('BROKER_UNREACHABLE', `${path}: ${oneLine(error)}`);
   }
 }

@@ -2,14 +2,14 @@
  * `weir verify`: reads a stream back and says whether it is complete.
  */
 import { connectBroker } from '../broker.js';
-import { defaultDataFolder, loadConfig, type NatsConfig } from '../config.js';
 import { WeirError } from '../errors.js';
 import { reportOf } from '../verify/report.js';
 import { reportText } from '../verify/text.js';
 import { createVerifier } from '../verify/verify.js';
 import { STREAM_NAME } from '../wire.js';
 import { type Command, parseCommand, timeOrAge } from './command.js';
-import { localServer, SUBJECT } from './tap.js';
+import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from './login.js';
+import { SUBJECT } from './tap.js';
 
 export const verify: Command = {
   summary: 'read a stream back and tell whether anything is missing',
@@ -22,11 +22,10 @@ SUBJECT chooses, e.g. 'weir.ev.fw-01.>'; 'weir.*.fw-01.>' has dead letters, too 
   --stream NAME     the JetStream stream (default: ${STREAM_NAME})
   --since TIME      begin with what was stored then: 2026-01-31T12:00:00Z, or an age such as 90s, 15m, 24h, 7d
   --json            one JSON object, with "schema": 1
-  --config FILE     servers, creds and tls as in this config of "weir run"
+  --config FILE     servers, creds, nkey and tls as in this config of "weir run"
   --server URL      the broker (default: the one that a host on this machine started for itself)
   --data FOLDER     data folder of that host
-  --creds FILE      NATS credentials
-
+${LOGIN_HELP}
 Checked of each message: its number follows the one before, its headers agree with each other and with its subject, its body holds
 as many records as it says; and of ledgers: each record adds up, and all of them tell of the events that their messages count.
 
@@ -54,7 +53,7 @@ Example: weir verify 'weir.*.fw-01.>' --since 24h --server nats://127.0.0.1:4222
         config: { type: 'string' },
         server: { type: 'string' },
         data: { type: 'string' },
-        creds: { type: 'string' },
+        ...LOGIN_OPTIONS,
       },
     });
     if (positionals.length > 1)
@@ -67,8 +66,7 @@ Example: weir verify 'weir.*.fw-01.>' --since 24h --server nats://127.0.0.1:4222
       throw new WeirError('USAGE', `--stream: expected the name of a stream, found "${stream}"`);
     const sinceMs = values.since === undefined ? undefined : timeOrAge('--since', values.since, Date.now());
     const broker = await connectBroker({
-      ...serversOf(values),
-      ...(values.creds === undefined ? {} : { creds: values.creds }),
+      ...loginOf(values),
       name: 'weir-verify',
       wait: 'fail-fast',
       notice: (line) => process.stderr.write(`weir: ${line}\n`),
@@ -91,19 +89,3 @@ Example: weir verify 'weir.*.fw-01.>' --since 24h --server nats://127.0.0.1:4222
 
 /** What JetStream takes as a name. */
 const STREAM = /^[^\s.*>/\\]{1,255}$/;
-
-/** Where the broker is, and how to log in there. */
-function serversOf({
-  server,
-  config,
-  data,
-}: {
-  server?: string;
-  config?: string;
-  data?: string;
-}): NatsConfig {
-  if (server !== undefined) return { servers: [server] };
-  if (config === undefined) return { servers: [localServer(data ?? defaultDataFolder())] };
-  const { nats, data: folder } = loadConfig(config);
-  return nats ?? { servers: [localServer(data ?? folder)] };
-}
