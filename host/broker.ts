@@ -21,6 +21,7 @@ import {
   type NatsConnection,
   NatsError,
   type Subscription,
+  type TlsOptions,
 } from 'nats';
 import { type CredentialFiles, readCredentials } from './credentials.js';
 import { oneLine, WeirError } from './errors.js';
@@ -282,12 +283,25 @@ async function dial(servers: readonly Server[], options: BrokerOptions, signal: 
     const server = servers[(first + at) % servers.length] as Server;
     try {
       await greeting(server, signal);
-      return await connect({ ...server.settings, ...settings, servers: server.shown });
+      return await connect({
+        ...server.settings,
+        ...settings,
+        ...tlsFor(server, settings),
+        servers: server.shown,
+      });
     } catch (error) {
       if (!(problem instanceof WeirError)) problem = refusal(server, error) ?? error;
     }
   }
   throw problem;
+}
+
+/** The client names a host only that is no address, and Node then takes the certificate of "localhost" for one. */
+function tlsFor(
+  { host, settings }: Server,
+  { tls = settings.tls }: Pick<ConnectionOptions, 'tls'>,
+): Pick<ConnectionOptions, 'tls'> {
+  return tls ? { tls: { ...tls, host } as TlsOptions } : {};
 }
 
 /**

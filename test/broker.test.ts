@@ -4,6 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { nkeys } from 'nats';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Misplaced } from '../host/jetstream.js';
@@ -107,6 +108,14 @@ test('a credentials file that is missing or holds something else is refused, and
     const error = await errorOf(open('nats://127.0.0.1:1', { creds: path, wait: 'in-background' }));
     assert.is(error.code, 'CREDENTIALS_UNREADABLE');
     assert.match(error.message, `nats.creds: ${path}: expected a NATS credentials file`);
+  }
+  const account = Buffer.from(nkeys.createAccount().getSeed()).toString();
+  for (const text of ['', SECRET, `SU${SECRET}`, account, nkeys.createUser().getPublicKey()]) {
+    writeFileSync(path, text);
+    const error = await errorOf(open('nats://127.0.0.1:1', { nkey: path, wait: 'in-background' }));
+    assert.is(error.code, 'CREDENTIALS_UNREADABLE');
+    assert.match(error.message, `nats.nkey: ${path}: expected the seed of a user's nkey (SU...), found`);
+    assert.not.match(error.message, text || SECRET);
   }
   const tls = await errorOf(open('nats://127.0.0.1:1', { tls: { ca: join(folder.path, 'no.pem') } }));
   assert.match(tls.message, /nats\.tls\.ca: .*no\.pem: expected a readable file, found ENOENT;/);

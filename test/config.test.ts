@@ -113,6 +113,8 @@ test('relative paths are relative to the folder of the config', () => {
     tls: { ca: '/srv/weir/ca.pem', key: '/k.pem' },
     domain: 'hub',
   });
+  const nkey = parse({ nats: { servers: ['tls://b'], nkey: 'b.nk' } }, '/srv/weir/weir.json').nats;
+  assert.equal(nkey, { servers: ['tls://b'], nkey: '/srv/weir/b.nk' });
   assert.equal(config.sources, [
     { name: 'auth', kind: 'file', paths: ['/srv/weir/logs/*.log', '/abs.log'] },
     { name: 'dir', kind: 'watch', roots: ['/srv/etc'] },
@@ -122,6 +124,8 @@ test('relative paths are relative to the folder of the config', () => {
 
 /** What is wrong, and the line that says so. */
 const REFUSED = `
+{"nats":{"servers":["nats://a"],"creds":"a","nkey":"b"}}
+  nats: expected one of the keys creds and nkey, found both
 {"filters":{"ssh-auth":{"from":"auth"}}}
   filters.ssh-auth.from: expected a list of source names, found "auth" (a string)
 {"filters":{"x":{"from":["auth","nothing"]}}}
@@ -177,7 +181,7 @@ const REFUSED = `
 
 test('an error names the file, the key, what was expected and what was found', () => {
   const cases = REFUSED.split('\n{').slice(1);
-  assert.is(cases.length, 26);
+  assert.is(cases.length, 27);
   for (const refused of cases) {
     const [part, line] = refused.split('\n  ');
     assert.is(problem(JSON.parse(`{${part}`)), line);

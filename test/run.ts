@@ -27,6 +27,7 @@ const FIRST = [
   'runtime/sketches',
   'hostile-input',
   'filter/worstcase',
+  'fleet/confined',
   'test/broker.test',
   'test/pace.test',
 ];
