@@ -52,9 +52,8 @@ export const REMEDIES = {
   KEY_UNREADABLE: 'check the path; "weir fleet keys create NAME" makes one',
   PASSPHRASE_WEAK: 'choose a longer one',
   PASSPHRASE_WRONG: 'try again; there is no other way to open the key',
-  KEY_MISSING: 'give --fleet the folder that has it, or "weir fleet sign" where it is',
   SIGNATURES_MISSING: 'let the others sign with "weir fleet sign", or publish where all keys are',
-  FLEET_MISSING: '"weir fleet init" makes a fleet; --fleet names its folder',
+  FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',
   METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',

@@ -164,24 +164,10 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     }
   }
 
-  function isDue({ outbox, savedAtMs, courier, through, isWanted }: Kept): boolean {
-    // A spool that is full of what is in the last checkpoint alone: nothing is read, so nothing else would ever make another one.
-    const isHolding = through.newer > through.older && courier.settled() > through.older;
-    if (!outbox.isDirty()) return isWanted || (isHolding && space.isTight());
-    return (
-      isWanted ||
-      performance.now() - savedAtMs >= CHECKPOINT_EVERY_MS ||
-      outbox.calls() >= CHECKPOINT_CALLS_MAX ||
-      outbox.bytes() >= CHECKPOINT_SPOOL_BYTES ||
-      // What the broker has could go, if it were not for the checkpoints.
-      (courier.settled() > through.newer && space.isTight())
-    );
-  }
-
   function keepUp(): void {
     const isNoted = performance.now() >= noteAtMs;
     for (const [instance, one] of kept) {
-      if (isDue(one)) save(instance, one, isSafe);
+      if (isDue(one, space)) save(instance, one, isSafe);
       release(one);
     }
     for (const one of leftOver) release(one);
@@ -245,6 +231,21 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
       await space.close();
     },
   };
+}
+
+/** A checkpoint is due: for what was done, or because a spool could let go what only older ones need. */
+function isDue({ outbox, savedAtMs, courier, through, isWanted }: Kept, space: SpoolSpace): boolean {
+  // A spool that is full of what is in the last checkpoint alone: nothing is read, so nothing else would ever make another one.
+  const isHolding = through.newer > through.older && courier.settled() > through.older;
+  if (!outbox.isDirty()) return isWanted || (isHolding && space.isTight());
+  return (
+    isWanted ||
+    performance.now() - savedAtMs >= CHECKPOINT_EVERY_MS ||
+    outbox.calls() >= CHECKPOINT_CALLS_MAX ||
+    outbox.bytes() >= CHECKPOINT_SPOOL_BYTES ||
+    // What the broker has could go, if it were not for the checkpoints.
+    (courier.settled() > through.newer && space.isTight())
+  );
 }
 
 interface OpenOptions extends Pick<StoreOptions, 'notice' | 'onAppended'> {

@@ -55,7 +55,7 @@ export interface Trust {
 }
 
 /** `anchor`: the root metadata that the operator has handed over. Throws METADATA_REFUSED when it is none. */
-export function openTrust(folder: string, anchor: Uint8Array): Trust {
+export function createTrust(folder: string, anchor: Uint8Array): Trust {
   checkAnchor(anchor);
   const files = openTrustFiles(folder);
 

@@ -8,7 +8,7 @@
  */
 import { FILES_AWAY_MAX, FILES_MAX, PATH_BYTES_MAX } from '../limits.js';
 import type { Mover } from './rescue.js';
-import type { Chunk, Cursor, Position } from './source.js';
+import type { Chunk, Cursor, Position, ReadPlace } from './source.js';
 import { holds, inodeOf, KNOWN_BYTES_MIN, type Known, readTail, type Tail } from './tail.js';
 
 export interface Place {
@@ -157,16 +157,7 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       const { tail, offset } = lastRead;
       return { file: tail ? `${tail.knownAs}:${tail.size}:${tail.digest}` : '', offset };
     },
-    readAt({ file, offset }, target) {
-      for (let tries = 0; tries < TRIES_MAX; tries++) {
-        const tail = findTail(file, tails, isIntact);
-        if (!tail) return false;
-        const isRead = isReadAgain(tail, offset, target);
-        // Asked after the read, as above: where it was written anew just now, what was read may lie in a copy.
-        if (isIntact(tail)) return isRead;
-      }
-      return false;
-    },
+    readAt: (place, target) => readPlace(place, target, tails, isIntact),
     goTo({ file, offset }, skipping) {
       const tail = findTail(file, tails, isIntact);
       if (!tail || offset > tail.size) return;
@@ -253,6 +244,23 @@ function tailOf(file: string | undefined, tails: readonly Tail[]): Tail | undefi
     tails.find((tail) => inodeOf(tail.id) === inodeOf(id) && isIt(tail)) ??
     (size >= KNOWN_BYTES_MIN ? tails.find(isIt) : undefined)
   );
+}
+
+/** Reads what was at a place of a file, which may be written anew meanwhile, so that it lies in a copy. */
+function readPlace(
+  { file, offset }: ReadPlace,
+  target: Uint8Array,
+  tails: readonly Tail[],
+  isIntact: (tail: Tail) => boolean,
+): boolean {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const tail = findTail(file, tails, isIntact);
+    if (!tail) return false;
+    const isRead = isReadAgain(tail, offset, target);
+    // Asked after the read: what was read is then of the file that was looked at.
+    if (isIntact(tail)) return isRead;
+  }
+  return false;
 }
 
 /** Another file may be in its place by now, or none: the filter that reads again notices. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bytesOf, readRoot, readTargets, readTimestamp, signWith } from '../../host/fleet/metadata.js';
-import { openTrust, type Trust } from '../../host/fleet/trust.js';
+import { createTrust, type Trust } from '../../host/fleet/trust.js';
 import { temporaryFolder } from '../help.js';
 import { createWorld, memoryRepository, NOW_MS, testKey, type World } from './world.js';
 
@@ -23,7 +23,7 @@ const trusting = suite<Context>('trust');
 trusting.before.each(async (context) => {
   context.folder = join((await temporaryFolder()).path, 'fleet');
   context.world = await createWorld();
-  context.trust = openTrust(context.folder, context.world.anchor);
+  context.trust = createTrust(context.folder, context.world.anchor);
   await context.world.push({ [PATH]: 'first' });
   assert.is(await updated(context), 'first');
 });
@@ -56,7 +56,7 @@ async function refused(
   }
   assert.match(String(found), reason);
   assert.equal(context.trust.trusted(), before);
-  const again = openTrust(context.folder, context.world.anchor);
+  const again = createTrust(context.folder, context.world.anchor);
   assert.equal(again.trusted(), before);
   assert.is(again.target(PATH)?.toString(), context.trust.target(PATH)?.toString());
 }
@@ -81,7 +81,7 @@ trusting('takes what is new, and asks for little when nothing is', async (contex
 });
 
 trusting('goes on without network and clock', async (context) => {
-  const again = openTrust(context.folder, context.world.anchor);
+  const again = createTrust(context.folder, context.world.anchor);
   assert.is(again.target(PATH)?.toString(), 'first');
   assert.equal(again.trusted(), context.trust.trusted());
 });
@@ -178,7 +178,7 @@ trusting('older metadata, after the files that would tell are torn', async (cont
   assert.is(await updated(context), 'second');
   for (const [path, { bytes }] of old) world.repository.set(path, bytes);
   for (const file of readdirSync(join(folder, 'trusted'))) truncateSync(join(folder, 'trusted', file), 7);
-  context.trust = openTrust(folder, world.anchor);
+  context.trust = createTrust(folder, world.anchor);
   await refused(context, /METADATA_STALE .*expected version 3 or later, found 2/);
 });
 
@@ -193,7 +193,7 @@ trusting(
       const whole = readFileSync(join(trusted, file));
       for (let length = 0; length < whole.length; length += 97) {
         writeFileSync(join(trusted, file), whole.subarray(0, length));
-        const again = openTrust(folder, world.anchor);
+        const again = createTrust(folder, world.anchor);
         const update = await again.update(world.repository.fetch, NOW_MS, PATH);
         assert.is((await update?.target(PATH))?.toString(), 'second', `${file} cut at ${length}`);
       }
@@ -209,10 +209,10 @@ trusting('a high-water mark that is damaged, alone and with what is trusted', as
   assert.is(await updated(context), 'second');
   for (const [path, { bytes }] of old) world.repository.set(path, bytes);
   writeFileSync(join(folder, 'highwater'), 'x');
-  context.trust = openTrust(folder, world.anchor);
+  context.trust = createTrust(folder, world.anchor);
   await refused(context, /METADATA_STALE/);
   truncateSync(join(folder, 'trusted/index.json'), 3);
-  context.trust = openTrust(folder, world.anchor);
+  context.trust = createTrust(folder, world.anchor);
   await refused(context, /METADATA_REFUSED .*highwater: expected the versions that were trusted/);
 });
 
@@ -229,7 +229,7 @@ trusting('a clock that is set back a year does not bring back what has expired',
   assert.is(await updated(context, { nowMs: NOW_MS + 6 * DAY_MS }), 'second');
   rmSync(join(context.folder, 'trusted'));
   for (const [path, { bytes }] of old) world.repository.set(path, bytes);
-  context.trust = openTrust(context.folder, world.anchor);
+  context.trust = createTrust(context.folder, world.anchor);
   await refused(context, /METADATA_STALE/, { nowMs: NOW_MS - 365 * DAY_MS });
 });
 
@@ -343,7 +343,7 @@ trusting('a root of trust that is none', async ({ folder, world }) => {
     ['{"signed":{},"signatures":[]}', /expected a version/],
   ] as const) {
     assert.throws(
-      () => openTrust(`${folder}-2`, Buffer.from(bytes)),
+      () => createTrust(`${folder}-2`, Buffer.from(bytes)),
       (error: Error) => {
         assert.match(error.message, reason);
         return true;
@@ -386,7 +386,7 @@ trusting('a kill at any step of taking over what is new leaves the old or the ne
   renameSync(join(folder, 'kept'), link);
   for (const rest of ['staging', 'trusted-99', 'trusted.new']) writeFileSync(join(folder, rest), 'x');
   rmSync(join(folder, 'staging'));
-  context.trust = openTrust(folder, world.anchor);
+  context.trust = createTrust(folder, world.anchor);
   await world.push({ [PATH]: 'third' });
   assert.is(await updated(context), 'third');
 });
