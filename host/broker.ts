@@ -24,6 +24,7 @@ import {
   type TlsOptions,
 } from 'nats';
 import { type CredentialFiles, readCredentials } from './credentials.js';
+import { lastValue, type Value } from './bucket.js';
 import { oneLine, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
@@ -39,6 +40,7 @@ import {
 import { ensureFleetStreams } from './fleetstreams.js';
 import { type Kept, type KeptMessage, type ReadOptions, readStream } from './readback.js';
 import { seldom } from './seldom.js';
+import { parseServer, type Server } from './servers.js';
 import type { Message } from './wire.js';
 
 export interface BrokerOptions extends CredentialFiles {
@@ -88,6 +90,8 @@ export interface Broker {
   publish(message: Message, follows?: number): Promise<Stored>;
   /** The last message that the stream holds on a subject, which may be a pattern. */
   last(subject: string, answering: Answering): Promise<LastMessage | undefined>;
+  /** The last value that a stream holds on a subject; nothing when there is none. The stream must allow direct gets. */
+  value(stream: string, subject: string): Promise<Value | undefined>;
   /** The place of the first message that the stream still holds. */
   first(): Promise<number>;
   /** Calls `each` for what a stream holds, in its order. Throws STREAM_MISSING, BROKER_REFUSED or BROKER_UNREACHABLE. */
@@ -200,6 +204,13 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
         throw readProblem(subject, stream.name, error);
       }
     },
+    async value(stream, subject) {
+      try {
+        return await lastValue(await manager(), stream, subject);
+      } catch (error) {
+        throw publishProblem(subject, error);
+      }
+    },
     async first() {
       try {
         return await firstPlace(await manager(), stream);
@@ -243,35 +254,6 @@ function natsHeaders(headers: Message['headers']): MsgHdrs {
   const fields = createHeaders();
   for (const [name, value] of Object.entries(headers)) fields.set(name, value);
   return fields;
-}
-
-interface Server {
-  /** Without secrets. */
-  readonly shown: string;
-  readonly host: string;
-  readonly port: number;
-  /** Login, and TLS where the URL asks for it. */
-  readonly settings: Pick<ConnectionOptions, 'user' | 'pass' | 'token' | 'tls'>;
-}
-
-function parseServer(text: string): Server {
-  try {
-    const url = new URL(text.includes('://') ? text : `nats://${text}`);
-    const [user, pass] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
-    if (!['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') throw new Error('not a NATS URL');
-    const port = Number(url.port || 4222);
-    const login = user === '' ? {} : pass === '' ? { token: user } : { user, pass };
-    return {
-      shown: `${url.protocol}//${url.hostname}:${port}`,
-      host: url.hostname.replace(/^\[|\]$/g, ''),
-      port,
-      settings: url.protocol === 'tls:' ? { ...login, tls: {} } : login,
-    };
-  } catch {
-    // What was found stays unsaid: it may hold a password.
-    const expected = 'expected a URL such as "nats://127.0.0.1:4222", found something else';
-    throw new WeirError('BROKER_UNREACHABLE', `broker: ${expected}`);
-  }
 }
 
 /** One attempt at every server, from a random one on. A refusal is worth more than a server that is away. */

@@ -134,7 +134,7 @@ export async function lastMessage(
   }
 }
 
-function isNoMessage(error: unknown): boolean {
+export function isNoMessage(error: unknown): boolean {
   return error instanceof NatsError && (apiCode(error) === NO_MESSAGE || error.code === '404');
 }
 

@@ -382,3 +382,5 @@ export const REPOSITORY_BYTES_MAX = 256 * MiB;
 export const STATUS_BYTES_MAX = 64 * MiB;
 /** What was done in a fleet; full, it takes no more until an operator gives it room, so that nobody can push out what is there. */
 export const AUDIT_BYTES_MAX = 256 * MiB;
+/** An assignment: 64 filters with two releases each, with their config. */
+export const ASSIGNMENT_BYTES_MAX = 768 * KiB;

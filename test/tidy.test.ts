@@ -21,6 +21,8 @@ const LAYERS: readonly (readonly string[])[] = [
     'timezone.ts',
     'credentials.ts',
     'broker.ts',
+    'bucket.ts',
+    'servers.ts',
     'jetstream.ts',
     'fleetstreams.ts',
     'readback.ts',
@@ -61,7 +63,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack.js', './outbox.js'];
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
-  nats: /^host\/(broker|credentials|jetstream|fleetstreams|readback|bucket)\.ts$/,
+  nats: /^host\/(broker|credentials|jetstream|fleetstreams|readback|bucket|servers)\.ts$/,
   valibot: /^host\/(validate|config|filter\/manifest|author\/samples|fleet\/(keys|assignment|fleetfolder))/,
   'cbor-x': /^host\/wire\.ts$/,
   fflate: /^host\/fleet\/archive\.ts$/,
