@@ -384,3 +384,14 @@ export const STATUS_BYTES_MAX = 64 * MiB;
 export const AUDIT_BYTES_MAX = 256 * MiB;
 /** An assignment: 64 filters with two releases each, with their config. */
 export const ASSIGNMENT_BYTES_MAX = 768 * KiB;
+/** The audit of an appliance on its disk; as much again of what was before. */
+export const AUDIT_FILE_BYTES_MAX = 1 * MiB;
+/** How often an appliance looks for what is new by itself, unless it is told otherwise; up to a fifth of it is random. */
+export const FLEET_POLL_MS_DEFAULT = 5 * 60_000;
+/** Anybody who may publish may wake appliances: no more often than this, and spread over this time at most. */
+export const ANNOUNCE_GAP_MS = 1_000;
+export const ANNOUNCE_SPREAD_MS_MAX = 60_000;
+/** How long an appliance waits for one file of the repository. */
+export const FLEET_RETRY_MS = 15_000;
+/** How often in one look releases that cannot run are replaced by those before them. */
+export const APPLY_ROUNDS_MAX = 3;

@@ -143,3 +143,11 @@ export function chosen(
   if (isWanted && !hasFailed(release)) return release;
   return before && !hasFailed(before) ? before : undefined;
 }
+
+/** When the next release of it is due; never where none is ahead. */
+export function nextDueMs(assignment: Assignment | undefined, nowMs: number): number {
+  const times = Object.values(assignment?.filters ?? {}).map(
+    ({ release }) => timeOf(release.not_before) ?? 0,
+  );
+  return Math.min(Number.POSITIVE_INFINITY, ...times.filter((ms) => ms > nowMs));
+}

@@ -1,0 +1,243 @@
+/**
+ * The agent of a fleet on an appliance: takes over what is signed for its group (`trust.ts`, `assigned.ts`), brings it to run (`apply.ts`),
+ * and says what became of it.
+ *
+ * It looks when it is told that there is something new, and now and then by itself. Whatever fails, what runs goes on running: without
+ * a network, with metadata that has expired, with a repository in somebody else's hands.
+ */
+import { randomInt } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { oneLine, systemCode, WeirError } from '../errors.js';
+import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../limits.js';
+import type { Installed } from '../versions.js';
+import { ANNOUNCE_SUBJECT, auditSubject, REPOSITORY_BUCKET } from '../wire.js';
+import { type AgentHost, createApply, labelOf } from './apply.js';
+import { openAttempts, type Selection, select } from './assigned.js';
+import { assignmentPath, nextDueMs } from './assignment.js';
+import { type Act, type AuditBroker, openAudit } from './audit.js';
+import { createTrust, type Fetch } from './trust.js';
+
+export interface AgentBroker extends AuditBroker {
+  connected(): boolean;
+  subscribe(
+    subject: string,
+    each: (subject: string, headers: Readonly<Record<string, string>>, body: Uint8Array) => void,
+  ): { unsubscribe(): void };
+}
+
+export interface AgentOptions {
+  readonly appliance: string;
+  readonly group: string;
+  /** Path of the root of trust. */
+  readonly root: string;
+  readonly pollMs: number;
+  readonly folder: string;
+  /** Names of filters in the config of this machine, which no assignment touches. */
+  readonly own: readonly string[];
+  readonly now: () => number;
+  readonly print: (line: string) => void;
+}
+
+/** What happens to a filter, as the agent cares. */
+export interface Happening {
+  readonly kind: 'returned' | 'out';
+  readonly reason: string;
+}
+
+export interface Agent {
+  /** What was assigned last and can run, without a network. */
+  installed(): readonly Installed[];
+  /** A host runs, with what is installed. */
+  attach(host: AgentHost, broker: AgentBroker): void;
+  detach(): void;
+  happened(instance: string, happening: Happening): void;
+  /** For the status of the host. */
+  status(): object;
+  /** Looks now. */
+  look(): Promise<void>;
+}
+
+const NOTHING: Selection = { assignment: undefined, wanted: new Map(), refused: new Map() };
+
+/** Throws METADATA_REFUSED or CONFIG_INVALID when the root of trust is none. */
+export async function createAgent(options: AgentOptions): Promise<Agent> {
+  const { appliance, group, folder, own, now, print, pollMs } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const trust = createTrust(join(folder, 'trust'), readAnchor(options.root));
+  const attempts = openAttempts(folder);
+  const audit = openAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
+  const { apply } = createApply({ own, attempts, note, now, print });
+  let selection = await selectTrusted();
+  let host: AgentHost | undefined;
+  let broker: AgentBroker | undefined;
+  let subscription: { unsubscribe(): void } | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> | undefined;
+  let trouble: { readonly text: string; readonly isRefused: boolean } | undefined;
+
+  /** What of the trusted assignment is for this appliance; nothing where it is damaged. */
+  async function selectTrusted(): Promise<Selection> {
+    try {
+      return await select(appliance, group, now(), attempts, trust.target);
+    } catch (error) {
+      print(`fleet: what was assigned last cannot be read: ${oneLine(error)}`);
+      return NOTHING;
+    }
+  }
+
+  function note(act: Act): void {
+    try {
+      audit.add(act);
+    } catch (error) {
+      print(`fleet: audit: ${oneLine(error)}`);
+    }
+    sendAudit();
+  }
+
+  function sendAudit(): void {
+    if (broker?.connected()) audit.send(broker).catch((error) => print(`fleet: audit: ${oneLine(error)}`));
+  }
+
+  const fetch: Fetch = async (path) => {
+    if (!broker) throw new WeirError('BROKER_UNREACHABLE', 'fleet: not connected');
+    const found = await broker.value(`KV_${REPOSITORY_BUCKET}`, `$KV.${REPOSITORY_BUCKET}.${path}`);
+    return found?.bytes;
+  };
+
+  /** Verifies and takes over what is new. */
+  async function update(): Promise<void> {
+    const found = await trust.update(fetch, now(), assignmentPath(group));
+    if (!found) {
+      selection = await selectTrusted();
+      return;
+    }
+    const next = await select(appliance, group, now(), attempts, found.target);
+    const before = selection.assignment?.serial ?? 0;
+    const { assignment } = next;
+    if (assignment && assignment.serial < before) {
+      const problem = `expected serial ${before} or later, found ${assignment.serial}`;
+      throw new WeirError('ASSIGNMENT_REFUSED', `${assignmentPath(group)}: ${problem}`);
+    }
+    found.commit();
+    attempts.keepOnly(assignment);
+    if (assignment?.serial !== selection.assignment?.serial)
+      note({
+        action: 'assigned',
+        group,
+        serial: assignment?.serial ?? null,
+        before: before === 0 ? null : String(before),
+      });
+    selection = next;
+  }
+
+  async function lookOnce(): Promise<void> {
+    lookedAtMs = performance.now();
+    try {
+      await update();
+      if (trouble?.isRefused) note({ action: 'fresh' });
+      trouble = undefined;
+    } catch (error) {
+      tellTrouble(error);
+    }
+    // A release that cannot run here leaves its place to the one before.
+    for (let round = 0; round < APPLY_ROUNDS_MAX; round++) {
+      if (!host || (await apply(host, selection))) break;
+      selection = await selectTrusted();
+    }
+    const dueMs = nextDueMs(selection.assignment, now()) - now();
+    schedule(Math.min(trouble ? FLEET_RETRY_MS : pollMs, pollMs, Math.max(dueMs, 0)));
+  }
+
+  function tellTrouble(error: unknown): void {
+    const text = oneLine(error);
+    const isRefused = error instanceof WeirError && /^(METADATA|ASSIGNMENT)_/.test(error.code);
+    if (text !== trouble?.text) {
+      print(`fleet: ${text}`);
+      if (isRefused) note({ action: 'update refused', error: text });
+    }
+    trouble = { text, isRefused };
+  }
+
+  function schedule(inMs: number): void {
+    clearTimeout(timer);
+    // Up to a fifth is random, so that a fleet does not come all at once.
+    if (host) timer = setTimeout(() => void look(), inMs + randomInt(Math.ceil(inMs / 5) + 1));
+  }
+
+  function look(): Promise<void> {
+    looking ??= lookOnce().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  }
+
+  /** Anybody on the broker may be at the other end: it says only that there may be something new, and over what time to ask for it. */
+  function announced(body: Uint8Array): void {
+    const wantedMs = Number(Buffer.from(body.subarray(0, 16)).toString()) || 0;
+    const spreadMs = Math.min(Math.max(wantedMs, 0), ANNOUNCE_SPREAD_MS_MAX);
+    const restMs = Math.max(0, lookedAtMs + ANNOUNCE_GAP_MS - performance.now());
+    clearTimeout(timer);
+    timer = setTimeout(() => void look(), restMs + randomInt(Math.ceil(spreadMs) + 1));
+  }
+
+  /** Why what is trusted may not be the latest; nothing when it is. */
+  function staleness(): string | null {
+    const { expiresMs = Number.POSITIVE_INFINITY } = trust.trusted() ?? {};
+    if (expiresMs <= now()) return `what is trusted has expired at ${new Date(expiresMs).toISOString()}`;
+    return trouble?.isRefused ? trouble.text : null;
+  }
+
+  return {
+    installed() {
+      const found = [...selection.wanted.values()].map(({ installed }) => installed);
+      return found.filter(({ entry }) => !own.includes(entry.instance));
+    },
+    attach(attached, to) {
+      host = attached;
+      broker = to;
+      subscription = to.subscribe(ANNOUNCE_SUBJECT, (_subject, _headers, body) => announced(body));
+      sendAudit();
+      void look();
+    },
+    detach() {
+      subscription?.unsubscribe();
+      clearTimeout(timer);
+      host = undefined;
+      broker = undefined;
+    },
+    happened(instance, { kind, reason }) {
+      const wanted = selection.wanted.get(instance);
+      if (!wanted) return;
+      const { version, rollout } = wanted.release;
+      attempts.note(instance, { version, rollout, state: kind, reason, ts: now() });
+      note({
+        action: kind,
+        filter: instance,
+        before: version,
+        after: labelOf(host?.running(instance)),
+        error: reason,
+      });
+    },
+    status: () => ({
+      group,
+      serial: selection.assignment?.serial ?? 0,
+      stale: staleness(),
+      error: trouble?.text ?? null,
+      metadata: trust.trusted()?.versions ?? {},
+      attempted: attempts.all(),
+      audit: audit.head(),
+    }),
+    look,
+  };
+}
+
+function readAnchor(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const problem = `fleet.root: ${path}: expected the root of trust, found ${systemCode(error)}`;
+    throw new WeirError('CONFIG_INVALID', problem);
+  }
+}

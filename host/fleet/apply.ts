@@ -1,0 +1,145 @@
+/**
+ * Brings what is assigned to run: tried on this device first, then swapped in while events flow. Whatever fails costs its own filter
+ * alone, which goes on as it is.
+ *
+ * What is new among the filters, or reads other sources, needs the host put together anew: it is stopped in order and goes on
+ * at once, with nothing lost of what can be read again.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { oneLine, WeirError } from '../errors.js';
+import { versionLabel } from '../filter/library.js';
+import type { Installed } from '../versions.js';
+import type { Attempts, Selection, Wanted } from './assigned.js';
+import type { Release } from './assignment.js';
+import type { Act } from './audit.js';
+import { selfTest } from './selftest.js';
+
+/** The host that runs, as far as the agent has to do with it. */
+export interface AgentHost {
+  /** What runs under a name; nothing when there is no such filter. */
+  running(instance: string): Installed | undefined;
+  /** Names of all filters. */
+  instances(): readonly string[];
+  /** Puts another version in place; answers a line, or throws a WeirError and nothing is changed. */
+  swap(next: Installed): Promise<string>;
+  /** Throws a WeirError when this filter could not run here. */
+  check(installed: Installed): void;
+  /** Stops in order, to be put together anew. */
+  restart(): void;
+}
+
+export interface ApplyOptions {
+  /** Names of filters in the config of this machine, which no assignment touches. */
+  readonly own: readonly string[];
+  readonly attempts: Attempts;
+  readonly note: (act: Act) => void;
+  readonly now: () => number;
+  readonly print: (line: string) => void;
+}
+
+export interface Apply {
+  /** True when all that is wanted runs, or will with the restart that it has asked for; false when some of it cannot. */
+  apply(host: AgentHost, selection: Selection): Promise<boolean>;
+  refuse(instance: string, release: Release, reason: string): void;
+}
+
+export function createApply({ own, attempts, note, now, print }: ApplyOptions): Apply {
+  function refuse(instance: string, release: Release, reason: string): void {
+    if (attempts.hasFailed(instance, release)) return;
+    const { version, rollout } = release;
+    attempts.note(instance, { version, rollout, state: 'refused', reason, ts: now() });
+    print(`fleet: filter ${instance}: ${version} refused: ${reason}`);
+    note({ ...actOf('refused', instance, null, release), error: reason });
+  }
+
+  async function isFit(host: AgentHost, instance: string, { release, bundle, installed }: Wanted) {
+    try {
+      if (own.includes(instance)) {
+        const problem = `filter ${instance}: the config of this machine has one of this name`;
+        throw new WeirError('ASSIGNMENT_REFUSED', problem);
+      }
+      host.check(installed);
+      await selfTest(bundle);
+      return true;
+    } catch (error) {
+      refuse(instance, release, oneLine(error));
+      return false;
+    }
+  }
+
+  async function swap(host: AgentHost, instance: string, { release, installed }: Wanted): Promise<boolean> {
+    const before = host.running(instance);
+    try {
+      print(`fleet: filter ${instance}: ${await host.swap(installed)}`);
+      note(actOf('swapped', instance, labelOf(before), release));
+      return true;
+    } catch (error) {
+      refuse(instance, release, oneLine(error));
+      return false;
+    }
+  }
+
+  function restart(host: AgentHost, gone: readonly string[], changed: readonly [string, Wanted][]): void {
+    for (const instance of gone)
+      note({ action: 'removed', filter: instance, before: labelOf(host.running(instance)), after: null });
+    for (const [instance, { release }] of changed) {
+      const before = labelOf(host.running(instance));
+      note(actOf(before === null ? 'added' : 'changed', instance, before, release));
+    }
+    const names = [...gone, ...changed.map(([instance]) => instance)].join(', ');
+    print(`fleet: the host goes on with other filters or sources: ${names}`);
+    host.restart();
+  }
+
+  return {
+    refuse,
+    async apply(host, { wanted, refused }) {
+      for (const [instance, { release, reason }] of refused) refuse(instance, release, reason);
+      const changed: [string, Wanted][] = [];
+      let isAll = true;
+      for (const [instance, one] of wanted) {
+        if (isSame(host.running(instance), one.installed)) continue;
+        if (await isFit(host, instance, one)) changed.push([instance, one]);
+        else isAll = false;
+      }
+      // What could not be prepared is chosen again first, so that nothing is restarted twice.
+      if (!isAll) return false;
+      const gone = host.instances().filter((instance) => !own.includes(instance) && !wanted.has(instance));
+      const needsRestart = ([instance, { installed }]: [string, Wanted]) =>
+        !isWiredAlike(host.running(instance), installed);
+      if (gone.length > 0 || changed.some(needsRestart)) {
+        restart(host, gone, changed);
+        return true;
+      }
+      for (const [instance, one] of changed) if (!(await swap(host, instance, one))) isAll = false;
+      return isAll;
+    },
+  };
+}
+
+export function labelOf(installed: Installed | undefined): string | null {
+  return installed ? versionLabel(installed.loaded) : null;
+}
+
+function actOf(action: string, filter: string, before: string | null, release: Release): Act {
+  const { version, reason, ticket, by } = release;
+  return { action, filter, before, after: version, reason, by, ...(ticket ? { ticket } : {}) };
+}
+
+/** The same module, manifest, config and sources. */
+function isSame(running: Installed | undefined, next: Installed): boolean {
+  return (
+    running !== undefined &&
+    labelOf(running) === labelOf(next) &&
+    isDeepStrictEqual(running.loaded.manifest, next.loaded.manifest) &&
+    isDeepStrictEqual(running.entry, next.entry)
+  );
+}
+
+/** It reads the same sources and packs in the same form: what is made when a host is put together. */
+function isWiredAlike(running: Installed | undefined, { entry }: Installed): boolean {
+  return (
+    running !== undefined &&
+    isDeepStrictEqual([running.entry.from, running.entry.format], [entry.from, entry.format])
+  );
+}

@@ -1,0 +1,140 @@
+/**
+ * From what is trusted to filters that can run: the assignment of the group, what of it is for this appliance, and its bundles.
+ *
+ * What was tried here in vain is remembered until it is assigned anew.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FilterConfig } from '../config.js';
+import { replaceFile, sealed, unsealed } from '../durable.js';
+import { oneLine, WeirError } from '../errors.js';
+import type { Installed } from '../versions.js';
+import { type Assignment, assignmentPath, chosen, parseAssignment, type Release } from './assignment.js';
+import { type Bundle, bundleHash, unpackBundle } from './bundle.js';
+
+/** A release that is to run here, with what is in its bundle. */
+export interface Wanted {
+  readonly release: Release;
+  readonly bundle: Bundle;
+  readonly installed: Installed;
+}
+
+/** A version that was tried, and what became of it. */
+export interface Attempt {
+  readonly version: string;
+  readonly rollout: string;
+  readonly state: 'refused' | 'returned' | 'out';
+  readonly reason: string;
+  readonly ts: number;
+}
+
+/** What is remembered of attempts, by the filter's name in the assignment. */
+export interface Attempts {
+  /** The last one of a filter, where it failed. */
+  of(instance: string): Attempt | undefined;
+  all(): Readonly<Record<string, Attempt>>;
+  hasFailed(instance: string, release: Release): boolean;
+  note(instance: string, attempt: Attempt): void;
+  /** Forgets those of filters and releases that are not assigned any more. */
+  keepOnly(assignment: Assignment | undefined): void;
+}
+
+export function openAttempts(folder: string): Attempts {
+  const path = join(folder, 'attempts.json');
+  const attempts = new Map(Object.entries(readAttempts(path)));
+  const save = () => replaceFile(path, sealed(JSON.stringify(Object.fromEntries(attempts))), true);
+  return {
+    of: (instance) => attempts.get(instance),
+    all: () => Object.fromEntries(attempts),
+    hasFailed: (instance, { rollout }) => attempts.get(instance)?.rollout === rollout,
+    note(instance, attempt) {
+      attempts.set(instance, attempt);
+      save();
+    },
+    keepOnly(assignment) {
+      const isGone = ([instance, { rollout }]: [string, Attempt]) =>
+        assignment?.filters[instance]?.release.rollout !== rollout;
+      const gone = [...attempts].filter(isGone);
+      for (const [instance] of gone) attempts.delete(instance);
+      if (gone.length > 0) save();
+    },
+  };
+}
+
+/** Without it versions that have failed are tried once more, which is no harm. */
+function readAttempts(path: string): Record<string, Attempt> {
+  if (!existsSync(path)) return {};
+  const text = unsealed(readFileSync(path, 'utf8'));
+  return text === undefined ? {} : (JSON.parse(text) as Record<string, Attempt>);
+}
+
+/** Gets a target that is signed, verified; nothing when none is. */
+export type GetTarget = (path: string) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+
+export interface Selection {
+  readonly assignment: Assignment | undefined;
+  readonly wanted: ReadonlyMap<string, Wanted>;
+  /** Releases that cannot run, by filter, and why. */
+  readonly refused: ReadonlyMap<string, { readonly release: Release; readonly reason: string }>;
+}
+
+/**
+ * What of the group's assignment is for this appliance. A bundle that is bad costs its own filter alone, for which the release before
+ * is taken. Throws ASSIGNMENT_REFUSED, and what `target` throws.
+ */
+export async function select(
+  appliance: string,
+  group: string,
+  nowMs: number,
+  attempts: Pick<Attempts, 'hasFailed'>,
+  target: GetTarget,
+): Promise<Selection> {
+  const bytes = await target(assignmentPath(group));
+  const wanted = new Map<string, Wanted>();
+  const refused = new Map<string, { release: Release; reason: string }>();
+  if (!bytes) return { assignment: undefined, wanted, refused };
+  const assignment = parseAssignment(bytes, group);
+  for (const [instance, assigned] of Object.entries(assignment.filters)) {
+    const bad = new Set<string>();
+    const hasFailed = (release: Release) => bad.has(release.rollout) || attempts.hasFailed(instance, release);
+    for (let release = next(); release; release = next()) {
+      const content = await target(release.bundle);
+      try {
+        wanted.set(instance, wantedOf(instance, release, content));
+        break;
+      } catch (error) {
+        if (!(error instanceof WeirError)) throw error;
+        bad.add(release.rollout);
+        if (!refused.has(instance)) refused.set(instance, { release, reason: oneLine(error) });
+      }
+    }
+    function next() {
+      return chosen(appliance, assigned, nowMs, hasFailed);
+    }
+    // It may be needed when there is no network.
+    if (assigned.before && wanted.has(instance)) await target(assigned.before.bundle);
+  }
+  return { assignment, wanted, refused };
+}
+
+function wantedOf(instance: string, release: Release, content: Uint8Array | undefined): Wanted {
+  if (!content)
+    throw new WeirError('BUNDLE_INVALID', `${release.bundle}: expected it to be signed, found none`);
+  const bundle = unpackBundle(content, release.bundle);
+  if (bundle.label !== release.version) {
+    const problem = `expected ${release.version}, found ${bundle.label} (${bundleHash(content).slice(0, 12)})`;
+    throw new WeirError('BUNDLE_INVALID', `${release.bundle}: ${problem}`);
+  }
+  return { release, bundle, installed: { entry: entryOf(instance, release, bundle), loaded: bundle } };
+}
+
+function entryOf(instance: string, release: Release, { manifest }: Bundle): FilterConfig {
+  return {
+    instance,
+    filter: manifest.name,
+    from: release.from,
+    timezone: release.timezone ?? 'UTC',
+    format: release.format ?? 'cbor',
+    config: release.config ?? {},
+  };
+}

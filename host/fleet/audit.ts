@@ -1,0 +1,164 @@
+/**
+ * An audit log: entries that each name the digest of the one before, on disk and on the broker.
+ *
+ * Who changes an entry, or leaves one out, breaks the chain, and would have to write all that follow anew; the last digest is in
+ * every status, so that those who saw it before would notice. An entry is a line of JSON; its digest is the SHA-256 of that line.
+ *
+ *     <folder>/audit.jsonl      the latest entries
+ *     <folder>/audit.1.jsonl    those before them; older ones are on the broker only
+ *
+ * The broker gets them in their order, each behind the one before it, so that nobody writes in between. While it is away they wait here.
+ */
+import { appendFileSync, existsSync, readFileSync, renameSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { Misplaced } from '../jetstream.js';
+import { AUDIT_FILE_BYTES_MAX } from '../limits.js';
+import { AUDIT_STREAM, type Message } from '../wire.js';
+import { sha256Of } from './trustfiles.js';
+
+/** What is written down of an act: who, what, why, and what was before and after. */
+export interface Act {
+  readonly action: string;
+  readonly filter?: string;
+  readonly before?: string | null;
+  readonly after?: string | null;
+  readonly reason?: string;
+  readonly ticket?: string;
+  readonly by?: string;
+  readonly [more: string]: unknown;
+}
+
+export interface AuditEntry extends Act {
+  readonly seq: number;
+  /** Digest of the entry before; empty for the first. */
+  readonly prev: string;
+  readonly ts: number;
+  readonly who: string;
+}
+
+export interface AuditHead {
+  readonly seq: number;
+  readonly digest: string;
+}
+
+export interface AuditLog {
+  add(act: Act): void;
+  head(): AuditHead;
+  /** Sends what the broker has not yet. Rejects when it cannot; another time goes on. */
+  send(broker: AuditBroker): Promise<void>;
+}
+
+export interface AuditBroker {
+  publish(message: Message, follows: number): Promise<{ readonly sequence: number }>;
+  value(stream: string, subject: string): Promise<{ bytes: Uint8Array; revision: number } | undefined>;
+}
+
+export interface AuditOptions {
+  readonly folder: string;
+  readonly subject: string;
+  readonly who: string;
+  readonly now: () => number;
+}
+
+export function openAudit({ folder, subject, who, now }: AuditOptions): AuditLog {
+  const path = join(folder, 'audit.jsonl');
+  const older = join(folder, 'audit.1.jsonl');
+  cutTorn(path);
+  let head = headOf([...linesOf(older), ...linesOf(path)].at(-1));
+  let isSending = false;
+
+  return {
+    head: () => head,
+    add(act) {
+      const entry: AuditEntry = { seq: head.seq + 1, prev: head.digest, ts: now(), who, ...act };
+      const line = JSON.stringify(entry);
+      if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > AUDIT_FILE_BYTES_MAX)
+        renameSync(path, older);
+      appendFileSync(path, `${line}\n`, { mode: 0o600, flush: true });
+      head = headOf(line);
+    },
+    async send(broker) {
+      if (isSending) return;
+      isSending = true;
+      try {
+        const last = await broker.value(AUDIT_STREAM, subject);
+        let follows = last?.revision ?? 0;
+        const sent = last ? (parseEntry(Buffer.from(last.bytes).toString('utf8'))?.seq ?? 0) : 0;
+        for (const line of [...linesOf(older), ...linesOf(path)]) {
+          if ((parseEntry(line)?.seq ?? 0) <= sent) continue;
+          follows = (await publish(broker, subject, line, follows)).sequence;
+        }
+      } finally {
+        isSending = false;
+      }
+    },
+  };
+}
+
+/** Appends an entry to a chain that is on the broker alone, behind whatever is its end; answers it. Rejects when others keep writing. */
+export async function appendEntry(
+  broker: AuditBroker,
+  subject: string,
+  make: (head: AuditHead) => AuditEntry,
+): Promise<AuditEntry> {
+  for (let attempt = 0; ; attempt++) {
+    const last = await broker.value(AUDIT_STREAM, subject);
+    const entry = make(headOf(last && Buffer.from(last.bytes).toString('utf8')));
+    try {
+      await publish(broker, subject, JSON.stringify(entry), last?.revision ?? 0);
+      return entry;
+    } catch (error) {
+      if (!(error instanceof Misplaced) || attempt >= ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
+const ATTEMPTS_MAX = 8;
+
+function publish(broker: AuditBroker, subject: string, line: string, follows: number) {
+  return broker.publish({ subject, headers: {}, body: Buffer.from(line) }, follows);
+}
+
+/** One line of a chain; nothing when it is none. */
+export function parseEntry(line: string): AuditEntry | undefined {
+  try {
+    const entry = JSON.parse(line) as Partial<AuditEntry> | null;
+    const isGood = Number.isSafeInteger(entry?.seq) && typeof entry?.prev === 'string';
+    return isGood && typeof entry?.action === 'string' ? (entry as AuditEntry) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with a chain, from its first line on; nothing when it is whole. */
+export function brokenAt(lines: readonly string[]): string | undefined {
+  let before: AuditHead | undefined;
+  for (const line of lines) {
+    const entry = parseEntry(line);
+    if (!entry) return `after entry ${before?.seq ?? 0}: expected an entry, found something else`;
+    const expected = before ?? { seq: entry.seq - 1, digest: entry.seq === 1 ? '' : entry.prev };
+    if (entry.seq !== expected.seq + 1) return `entry ${entry.seq}: expected entry ${expected.seq + 1}`;
+    if (entry.prev !== expected.digest) return `entry ${entry.seq}: the one before it is not what it was`;
+    before = headOf(line);
+  }
+  return undefined;
+}
+
+export function headOf(line: string | undefined): AuditHead {
+  const entry = line === undefined ? undefined : parseEntry(line);
+  return entry && line !== undefined
+    ? { seq: entry.seq, digest: sha256Of(Buffer.from(line)) }
+    : { seq: 0, digest: '' };
+}
+
+/** A line that a kill has cut off was in no status and is on no broker. */
+function cutTorn(path: string): void {
+  if (!existsSync(path)) return;
+  const bytes = readFileSync(path);
+  const end = bytes.lastIndexOf('\n') + 1;
+  if (end < bytes.length) truncateSync(path, end);
+}
+
+function linesOf(path: string): string[] {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+}
