@@ -10,7 +10,7 @@
  */
 
 import { allocate } from './arena';
-import { equalBytes, LANE_STEPS_MAX, sumLanes } from './bytes';
+import { bits, equalBytes, LANE_STEPS_MAX, sumLanes } from './bytes';
 import { PATTERN_BYTES_MAX, PATTERNS_MAX, Patterns } from './patterns';
 import { Text } from './text';
 
@@ -26,6 +26,13 @@ const LENGTH_AT: usize = 44;
 /** Bytes of logs from common to rare; any other byte is rarer. */
 const COMMON = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
 const NEWLINE: u8 = 10;
+const BACKSLASH: u8 = 0x5c;
+/** Looked at in one step, with one branch. */
+const BLOCK_BYTES: usize = 64;
+/** Blocks whose newlines, four a block and lane, a lane of 8 bits can hold. */
+const BLOCKS_MAX: usize = LANE_STEPS_MAX / 2;
+/** Backslashes that begin no escape that is looked for: after so many, both its bytes are compared everywhere. */
+const ESCAPES_MAX: i32 = 4;
 
 export class Prefilter {
   entries: usize = 0;
@@ -34,6 +41,10 @@ export class Prefilter {
   newlines: u32 = 0;
   private texts: Text[] = [];
   private patterns: Patterns | null = null;
+  /** Two literals, and the second is an escape. */
+  private isWithEscape: bool = false;
+  /** The last block that was passed may hold a literal. */
+  private isSuspect: bool = false;
 
   add(literal: Text): void {
     if (literal.length < 2 || this.literals >= PATTERNS_MAX) {
@@ -52,6 +63,7 @@ export class Prefilter {
     this.entries = allocate(ENTRY_BYTES * this.literals);
     for (let i: u32 = 0; i < this.literals; i++)
       enter(this.entries + i * ENTRY_BYTES, unchecked(this.texts[i]));
+    this.isWithEscape = this.literals === 2 && unchecked(this.texts[1]).at(0) === BACKSLASH;
   }
 
   /** A place in the first literal in [from, end), or `end`; `newlines` counts those before it. */
@@ -63,126 +75,187 @@ export class Prefilter {
       return found;
     }
     this.newlines = 0;
-    return this.literals <= 2 ? this.nextOfTwo(from, end) : this.nextOfFew(from, end);
+    let escapes = this.isWithEscape ? ESCAPES_MAX : 0;
+    let at = from;
+    while (at + BLOCK_BYTES <= end) {
+      const blocks = min((end - at) / BLOCK_BYTES, BLOCKS_MAX);
+      at = this.pass(at, blocks, escapes > 0);
+      if (!this.isSuspect) continue;
+      const found = this.placeIn(at - BLOCK_BYTES, at, from, end);
+      if (found) return found;
+      escapes--;
+    }
+    if (at === end) return end;
+    this.newlines += <u32>popcnt(newlinesAt(at) & below(end - at));
+    const found = this.placeIn(at, end, from, end);
+    return found ? found : end;
   }
 
-  private nextOfTwo(from: usize, end: usize): usize {
+  /**
+   * Passes over blocks up to the first one that may hold a literal, and counts their newlines; answers where it
+   * stops. The number of blocks is counted down, because an address to stop at would be computed anew in each turn.
+   */
+  private pass(at: usize, blocks: usize, isByEscape: bool): usize {
+    if (this.literals === 1) return this.passOne(at, blocks);
+    if (this.literals > 2) return this.passFew(at, blocks);
+    return isByEscape ? this.passOneOrEscape(at, blocks) : this.passTwo(at, blocks);
+  }
+
+  private passOne(at: usize, blocks: usize): usize {
+    const first = v128.load(this.entries);
+    const second = v128.load(this.entries, 16);
+    const step = load<usize>(this.entries, STEP_AT);
+    let lanes = i8x16.splat(0);
+    let hits = i8x16.splat(0);
+    do {
+      const p = v128.load(at);
+      const q = v128.load(at, 16);
+      const r = v128.load(at, 32);
+      const s = v128.load(at, 48);
+      lanes = this.countNewlines(lanes, p, q, r, s);
+      hits = this.pairs(p, q, r, s, at + step, first, second);
+      at += BLOCK_BYTES;
+      if (v128.any_true(hits)) break;
+    } while (--blocks);
+    return this.passed(at, lanes, hits);
+  }
+
+  /** As two, but of the escape its backslash alone, which few logs have at all. */
+  private passOneOrEscape(at: usize, blocks: usize): usize {
+    const first = v128.load(this.entries);
+    const second = v128.load(this.entries, 16);
+    const step = load<usize>(this.entries, STEP_AT);
+    const escape = i8x16.splat(BACKSLASH);
+    let lanes = i8x16.splat(0);
+    let hits = i8x16.splat(0);
+    do {
+      const p = v128.load(at);
+      const q = v128.load(at, 16);
+      const r = v128.load(at, 32);
+      const s = v128.load(at, 48);
+      lanes = this.countNewlines(lanes, p, q, r, s);
+      hits = v128.or(this.pairs(p, q, r, s, at + step, first, second), this.any(p, q, r, s, escape));
+      at += BLOCK_BYTES;
+      if (v128.any_true(hits)) break;
+    } while (--blocks);
+    return this.passed(at, lanes, hits);
+  }
+
+  private passTwo(at: usize, blocks: usize): usize {
     const one = this.entries;
-    const two = this.entries + (this.literals - 1) * ENTRY_BYTES;
-    const byteA = v128.load(one);
-    const byteB = v128.load(one, 16);
-    const byteC = v128.load(two);
-    const byteD = v128.load(two, 16);
-    const toB = load<usize>(one, STEP_AT);
-    const toD = load<usize>(two, STEP_AT);
-    const newline = i8x16.splat(NEWLINE);
-    let at = from;
-    while (at + 32 <= end) {
-      const stop = min(end - 32, at + 32 * LANE_STEPS_MAX);
-      let lanes = i8x16.splat(0);
-      let found = false;
-      for (; at <= stop; at += 32) {
-        const p = v128.load(at);
-        const q = v128.load(at, 16);
-        const hits = v128.or(
-          v128.or(
-            v128.and(i8x16.eq(p, byteA), i8x16.eq(v128.load(at + toB), byteB)),
-            v128.and(i8x16.eq(p, byteC), i8x16.eq(v128.load(at + toD), byteD)),
-          ),
-          v128.or(
-            v128.and(i8x16.eq(q, byteA), i8x16.eq(v128.load(at + toB, 16), byteB)),
-            v128.and(i8x16.eq(q, byteC), i8x16.eq(v128.load(at + toD, 16), byteD)),
-          ),
-        );
-        if (v128.any_true(hits)) {
-          found = true;
-          break;
-        }
-        lanes = i8x16.sub(lanes, i8x16.eq(p, newline));
-        lanes = i8x16.sub(lanes, i8x16.eq(q, newline));
-      }
-      this.newlines += sumLanes(lanes);
-      if (found) {
-        const hit = this.verify(at, at + 32, from, end);
-        if (hit < at + 32) return hit;
-        at += 32;
-      }
-    }
-    return this.nextInRest(at, from, end);
+    const firstOfOne = v128.load(one);
+    const secondOfOne = v128.load(one, 16);
+    const stepOfOne = load<usize>(one, STEP_AT);
+    const firstOfTwo = v128.load(one, ENTRY_BYTES);
+    const secondOfTwo = v128.load(one, ENTRY_BYTES + 16);
+    const stepOfTwo = load<usize>(one, ENTRY_BYTES + STEP_AT);
+    let lanes = i8x16.splat(0);
+    let hits = i8x16.splat(0);
+    do {
+      const p = v128.load(at);
+      const q = v128.load(at, 16);
+      const r = v128.load(at, 32);
+      const s = v128.load(at, 48);
+      lanes = this.countNewlines(lanes, p, q, r, s);
+      hits = v128.or(
+        this.pairs(p, q, r, s, at + stepOfOne, firstOfOne, secondOfOne),
+        this.pairs(p, q, r, s, at + stepOfTwo, firstOfTwo, secondOfTwo),
+      );
+      at += BLOCK_BYTES;
+      if (v128.any_true(hits)) break;
+    } while (--blocks);
+    return this.passed(at, lanes, hits);
   }
 
-  /** As `nextOfTwo`, with the literals' bytes in memory: registers hold those of two. */
-  private nextOfFew(from: usize, end: usize): usize {
+  /** As two, with the literals' bytes in memory: registers hold those of two. */
+  private passFew(at: usize, blocks: usize): usize {
     const entriesEnd = this.entries + this.literals * ENTRY_BYTES;
-    const newline = i8x16.splat(NEWLINE);
-    let at = from;
-    while (at + 32 <= end) {
-      const stop = min(end - 32, at + 32 * LANE_STEPS_MAX);
-      let lanes = i8x16.splat(0);
-      let hits = i8x16.splat(0);
-      for (; at <= stop; at += 32) {
-        const p = v128.load(at);
-        const q = v128.load(at, 16);
-        for (let entry = this.entries; entry < entriesEnd; entry += ENTRY_BYTES) {
-          const first = v128.load(entry);
-          const second = v128.load(entry, 16);
-          const other = at + load<usize>(entry, STEP_AT);
-          hits = v128.or(
-            hits,
-            v128.or(
-              v128.and(i8x16.eq(p, first), i8x16.eq(v128.load(other), second)),
-              v128.and(i8x16.eq(q, first), i8x16.eq(v128.load(other, 16), second)),
-            ),
-          );
-        }
-        if (v128.any_true(hits)) break;
-        lanes = i8x16.sub(lanes, i8x16.eq(p, newline));
-        lanes = i8x16.sub(lanes, i8x16.eq(q, newline));
+    let lanes = i8x16.splat(0);
+    let hits = i8x16.splat(0);
+    do {
+      const p = v128.load(at);
+      const q = v128.load(at, 16);
+      const r = v128.load(at, 32);
+      const s = v128.load(at, 48);
+      lanes = this.countNewlines(lanes, p, q, r, s);
+      for (let entry = this.entries; entry < entriesEnd; entry += ENTRY_BYTES) {
+        const other = at + load<usize>(entry, STEP_AT);
+        hits = v128.or(hits, this.pairs(p, q, r, s, other, v128.load(entry), v128.load(entry, 16)));
       }
-      this.newlines += sumLanes(lanes);
-      if (v128.any_true(hits)) {
-        const hit = this.verify(at, at + 32, from, end);
-        if (hit < at + 32) return hit;
-        at += 32;
-      }
-    }
-    return this.nextInRest(at, from, end);
+      at += BLOCK_BYTES;
+      if (v128.any_true(hits)) break;
+    } while (--blocks);
+    return this.passed(at, lanes, hits);
   }
 
-  /** What is left when there are less than 32 bytes. */
-  private nextInRest(at: usize, from: usize, end: usize): usize {
-    for (; at < end; at += 16) {
-      const hit = this.verify(at, min(at + 16, end), from, end);
-      if (hit < min(at + 16, end)) return hit;
-    }
-    return end;
+  private passed(at: usize, lanes: v128, hits: v128): usize {
+    this.newlines += sumLanes(lanes);
+    this.isSuspect = v128.any_true(hits);
+    return at;
   }
 
-  /** Place in [at, stop) of a literal's first byte, the literal within [from, end), else `stop`; counts newlines before it. */
-  private verify(at: usize, stop: usize, from: usize, end: usize): usize {
-    const newline = i8x16.splat(NEWLINE);
-    for (; at < stop; at += 16) {
-      const block = v128.load(at);
-      const inside = at + 16 > stop ? (1 << (stop - at)) - 1 : 0xffff;
-      let candidates = 0;
-      for (let i: u32 = 0; i < this.literals; i++) {
-        const entry = this.entries + i * ENTRY_BYTES;
-        const second = v128.load(at + load<usize>(entry, STEP_AT));
-        candidates |= i8x16.bitmask(
-          v128.and(i8x16.eq(block, v128.load(entry)), i8x16.eq(second, v128.load(entry, 16))),
-        );
-      }
-      const lines = i8x16.bitmask(i8x16.eq(block, newline)) & inside;
-      for (candidates &= inside; candidates; candidates &= candidates - 1) {
-        const place = ctz(candidates);
-        if (this.isAt(at + place, from, end)) {
-          this.newlines += popcnt(lines & ((1 << place) - 1));
-          return at + place;
-        }
-      }
-      this.newlines += popcnt(lines);
+  /**
+   * Place in [block, stop) of a literal's first byte, the literal within [from, end), or 0; takes newlines behind it
+   * back from those that were counted.
+   */
+  private placeIn(block: usize, stop: usize, from: usize, end: usize): usize {
+    let candidates: u64 = 0;
+    for (let i: u32 = 0; i < this.literals; i++) {
+      const entry = this.entries + i * ENTRY_BYTES;
+      const other = block + load<usize>(entry, STEP_AT);
+      const first = v128.load(entry);
+      const second = v128.load(entry, 16);
+      candidates |= bits(
+        this.pair(v128.load(block), v128.load(other), first, second),
+        this.pair(v128.load(block, 16), v128.load(other, 16), first, second),
+        this.pair(v128.load(block, 32), v128.load(other, 32), first, second),
+        this.pair(v128.load(block, 48), v128.load(other, 48), first, second),
+      );
     }
-    return stop;
+    const inside = below(stop - block);
+    for (candidates &= inside; candidates; candidates &= candidates - 1) {
+      const offset = <usize>ctz(candidates);
+      if (!this.isAt(block + offset, from, end)) continue;
+      this.newlines -= <u32>popcnt((newlinesAt(block) & inside) >> offset);
+      return block + offset;
+    }
+    return 0;
+  }
+
+  @inline
+  private pair(block: v128, other: v128, first: v128, second: v128): v128 {
+    return v128.and(i8x16.eq(block, first), i8x16.eq(other, second));
+  }
+
+  /** Places of four blocks at which both bytes agree, the second ones those from `other` on; all in one vector. */
+  @inline
+  private pairs(p: v128, q: v128, r: v128, s: v128, other: usize, first: v128, second: v128): v128 {
+    return v128.or(
+      v128.or(
+        this.pair(p, v128.load(other), first, second),
+        this.pair(q, v128.load(other, 16), first, second),
+      ),
+      v128.or(
+        this.pair(r, v128.load(other, 32), first, second),
+        this.pair(s, v128.load(other, 48), first, second),
+      ),
+    );
+  }
+
+  @inline
+  private any(p: v128, q: v128, r: v128, s: v128, byte: v128): v128 {
+    return v128.or(
+      v128.or(i8x16.eq(p, byte), i8x16.eq(q, byte)),
+      v128.or(i8x16.eq(r, byte), i8x16.eq(s, byte)),
+    );
+  }
+
+  @inline
+  private countNewlines(lanes: v128, p: v128, q: v128, r: v128, s: v128): v128 {
+    const newline = i8x16.splat(NEWLINE);
+    const some = i8x16.add(i8x16.eq(p, newline), i8x16.eq(q, newline));
+    const others = i8x16.add(i8x16.eq(r, newline), i8x16.eq(s, newline));
+    return i8x16.sub(lanes, i8x16.add(some, others));
   }
 
   private isAt(place: usize, from: usize, end: usize): bool {
@@ -195,6 +268,22 @@ export class Prefilter {
     }
     return false;
   }
+}
+
+/** One bit for each newline of the 64 bytes at `at`. */
+function newlinesAt(at: usize): u64 {
+  const newline = i8x16.splat(NEWLINE);
+  return bits(
+    i8x16.eq(v128.load(at), newline),
+    i8x16.eq(v128.load(at, 16), newline),
+    i8x16.eq(v128.load(at, 32), newline),
+    i8x16.eq(v128.load(at, 48), newline),
+  );
+}
+
+/** The lowest bits, up to 64 of them. */
+function below(count: usize): u64 {
+  return count < 64 ? ((<u64>1) << count) - 1 : u64.MAX_VALUE;
 }
 
 function enter(entry: usize, literal: Text): void {
