@@ -5,8 +5,8 @@
  * Up to 8 literals, per 16 bytes and literal: compare two of its bytes at 16 places at once, and verify the few
  * places where both agree (Muła, "SIMD-friendly algorithms for substring searching"). The two bytes are those that
  * are least common in logs, because quotes and vowels would agree everywhere; the rarer one is looked for in the
- * block itself, which then serves the newlines, too. More literals, up to 1,024, are searched as patterns.ts does;
- * `prepare` chooses.
+ * block itself, which then serves the newlines, too. Four vectors make a block, which has one branch. More literals, up
+ * to 1,024, are searched as patterns.ts does; `prepare` chooses.
  */
 
 import { allocate } from './arena';
@@ -134,13 +134,24 @@ export class Prefilter {
       const r = v128.load(at, 32);
       const s = v128.load(at, 48);
       lanes = this.countNewlines(lanes, p, q, r, s);
-      hits = v128.or(this.pairs(p, q, r, s, at + step, first, second), this.any(p, q, r, s, escape));
+      const other = at + step;
+      hits = v128.or(
+        v128.or(
+          v128.or(this.pair(p, v128.load(other), first, second), i8x16.eq(p, escape)),
+          v128.or(this.pair(q, v128.load(other, 16), first, second), i8x16.eq(q, escape)),
+        ),
+        v128.or(
+          v128.or(this.pair(r, v128.load(other, 32), first, second), i8x16.eq(r, escape)),
+          v128.or(this.pair(s, v128.load(other, 48), first, second), i8x16.eq(s, escape)),
+        ),
+      );
       at += BLOCK_BYTES;
       if (v128.any_true(hits)) break;
     } while (--blocks);
     return this.passed(at, lanes, hits);
   }
 
+  /** In steps of half a block, of which all vectors find room in registers. */
   private passTwo(at: usize, blocks: usize): usize {
     const one = this.entries;
     const firstOfOne = v128.load(one);
@@ -149,21 +160,29 @@ export class Prefilter {
     const firstOfTwo = v128.load(one, ENTRY_BYTES);
     const secondOfTwo = v128.load(one, ENTRY_BYTES + 16);
     const stepOfTwo = load<usize>(one, ENTRY_BYTES + STEP_AT);
+    const newline = i8x16.splat(NEWLINE);
+    let steps = blocks << 1;
     let lanes = i8x16.splat(0);
     let hits = i8x16.splat(0);
     do {
       const p = v128.load(at);
       const q = v128.load(at, 16);
-      const r = v128.load(at, 32);
-      const s = v128.load(at, 48);
-      lanes = this.countNewlines(lanes, p, q, r, s);
+      lanes = i8x16.sub(lanes, i8x16.add(i8x16.eq(p, newline), i8x16.eq(q, newline)));
+      const ofOne = at + stepOfOne;
+      const ofTwo = at + stepOfTwo;
       hits = v128.or(
-        this.pairs(p, q, r, s, at + stepOfOne, firstOfOne, secondOfOne),
-        this.pairs(p, q, r, s, at + stepOfTwo, firstOfTwo, secondOfTwo),
+        v128.or(
+          this.pair(p, v128.load(ofOne), firstOfOne, secondOfOne),
+          this.pair(q, v128.load(ofOne, 16), firstOfOne, secondOfOne),
+        ),
+        v128.or(
+          this.pair(p, v128.load(ofTwo), firstOfTwo, secondOfTwo),
+          this.pair(q, v128.load(ofTwo, 16), firstOfTwo, secondOfTwo),
+        ),
       );
-      at += BLOCK_BYTES;
+      at += BLOCK_BYTES / 2;
       if (v128.any_true(hits)) break;
-    } while (--blocks);
+    } while (--steps);
     return this.passed(at, lanes, hits);
   }
 
@@ -195,8 +214,8 @@ export class Prefilter {
   }
 
   /**
-   * Place in [block, stop) of a literal's first byte, the literal within [from, end), or 0; takes newlines behind it
-   * back from those that were counted.
+   * Place in [block, stop) of a literal's rarest byte, the literal within [from, end), or 0; takes newlines behind it
+   * back from those that were counted. The block may begin before `from`.
    */
   private placeIn(block: usize, stop: usize, from: usize, end: usize): usize {
     let candidates: u64 = 0;
@@ -239,14 +258,6 @@ export class Prefilter {
         this.pair(r, v128.load(other, 32), first, second),
         this.pair(s, v128.load(other, 48), first, second),
       ),
-    );
-  }
-
-  @inline
-  private any(p: v128, q: v128, r: v128, s: v128, byte: v128): v128 {
-    return v128.or(
-      v128.or(i8x16.eq(p, byte), i8x16.eq(q, byte)),
-      v128.or(i8x16.eq(r, byte), i8x16.eq(s, byte)),
     );
   }
 
