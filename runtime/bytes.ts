@@ -1,7 +1,7 @@
 /**
  * Bytes: search and comparison, 16 at a time.
  *
- * A search may load up to 15 bytes past its end and ignores them; the memory map always has at least that much
+ * A search may load up to 63 bytes past its end and ignores them; the memory map always has at least that much
  * above the input region. The two-byte test (first and last byte of the needle at 16 places at once, then
  * verify) is Muła's "SIMD-friendly algorithms for substring searching", generic SIMD variant.
  */
@@ -36,16 +36,27 @@ export function countByte(from: usize, end: usize, byte: u8): u32 {
   const wanted = i8x16.splat(byte);
   let total: u32 = 0;
   let at = from;
-  while (at + 32 <= end) {
-    const stop = min(end - 32, at + 32 * LANE_STEPS_MAX);
+  while (at + 64 <= end) {
+    let steps = min((end - at) >> 6, LANE_STEPS_MAX / 2);
     let lanes = i8x16.splat(0);
-    for (; at <= stop; at += 32) {
+    do {
       lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at), wanted));
       lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 16), wanted));
-    }
+      lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 32), wanted));
+      lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 48), wanted));
+      at += 64;
+    } while (--steps);
     total += sumLanes(lanes);
   }
-  for (; at < end; at++) total += u32(load<u8>(at) === byte);
+  if (at < end) {
+    const hits = bits(
+      i8x16.eq(v128.load(at), wanted),
+      i8x16.eq(v128.load(at, 16), wanted),
+      i8x16.eq(v128.load(at, 32), wanted),
+      i8x16.eq(v128.load(at, 48), wanted),
+    );
+    total += <u32>popcnt(hits & (((<u64>1) << (end - at)) - 1));
+  }
   return total;
 }
 

@@ -5,18 +5,20 @@
  *     tools.first(text)        index of the first literal of the list that occurs in the text, or -1
  *     tools.each(text, visit)  every occurrence
  *
- * Let the shortest literal have m bytes. Every occurrence of a literal covers, with a whole window (2 to 5 bytes), one
- * of the places that lie `stride` = m - window + 1 bytes apart. So only the windows at these places are looked up,
- * by two hashes, in a table that says at which offsets of literals such a window occurs (the idea of Wu and Manber, "A
- * Fast Algorithm for Multi-Pattern Searching", with a Bloom filter in place of their shifts and a fixed stride, so
- * that no look-up waits for the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5
- * every other, with 12 every eighth.
+ * Let the shortest literal have m bytes. Every occurrence of a literal covers, with a whole window (2 to 4 bytes), one
+ * of the places that lie `stride` = m - window + 1 bytes apart. So only the windows at these places are looked up, by
+ * one hash, in a table of bits that says which windows occur in literals, eight places with one branch (the idea of Wu
+ * and Manber, "A Fast Algorithm for Multi-Pattern Searching", with a bit in place of their shifts and a fixed stride,
+ * so that no look-up waits for the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5
+ * every other, with 11 every eighth.
  *
- * Where a window is known, each offset that it may have gives one place where a literal may start. The first bytes
+ * Where a window is known, another table tells, by two more hashes, its offsets in literals (a Bloom filter), and each
+ * gives one place where a literal may start. The first bytes
  * of that place lead, by a second hash, to the literals that begin so, in sorted order; a binary search
  * finds the greatest one that is not above the text. Only it and its own prefixes can occur there. So a byte of input
  * costs at most one such question: 10 comparisons of at most the length of a literal, whatever the input is.
  *
+ *     known:   a bit for each hash: a literal has such a window
  *     windows: u8 a hash, bit o, set in both slots of a window: it occurs at offset o of a literal
  *     heads:   first bytes u64 | first rank, end rank u16; 16 bytes a slot, open addressing
  *     entry:   start, length, index in the list, longest other entry that is a prefix of it (rank + 1), lowest
@@ -30,7 +32,7 @@ import { Text } from './text';
 export const PATTERNS_MAX: u32 = 1024;
 export const PATTERN_BYTES_MAX: usize = 255;
 
-const WINDOW_BYTES_MAX: usize = 5;
+const WINDOW_BYTES_MAX: usize = 4;
 /** An offset is a bit of a byte. */
 const STRIDE_MAX: usize = 8;
 /** First bytes of a literal that the second hash looks at: what fits a register. */
@@ -41,13 +43,17 @@ const LENGTH_AT: usize = 4;
 const INDEX_AT: usize = 8;
 const PREFIX_AT: usize = 12;
 const LOWEST_AT: usize = 16;
-/** Of `windows`: half of a first-level cache, so that the text has room there, too. */
-const SLOT_BITS: u64 = 14;
-const SLOTS: usize = 1 << 14;
+/** Of `known`: half of a first-level cache, so that the text has room there, too. */
+const KNOWN_BYTE_BITS: u32 = 14;
+const KNOWN_BYTES: usize = 1 << 14;
+/** Of `windows`. */
+const SLOT_BITS: u32 = 13;
+const SLOTS: usize = 1 << 13;
 /** Newlines are counted chunk by chunk, while the bytes are near. */
 const CHUNK_BYTES: usize = 4096;
 const NEWLINE: u8 = 10;
 const HASH: u64 = 0x9e3779b97f4a7c15;
+const WINDOW_HASH: u32 = 0x9e3779b1;
 
 /** Sees an occurrence: the literal's index in the list, and where it starts in the text. */
 export type Visit = (index: u32, start: u32) => void;
@@ -58,9 +64,10 @@ export class Patterns {
   newlines: u32 = 0;
   private entries: usize = 0;
   private size: u32 = 0;
+  private known: usize = 0;
   private windows: usize = 0;
   /** Shifted, so that bytes behind the window fall off the product. */
-  private windowHash: u64 = 0;
+  private windowHash: u32 = 0;
   private stride: usize = 0;
   private windowBytes: usize = 0;
   private heads: usize = 0;
@@ -151,24 +158,28 @@ export class Patterns {
 
   /** The first place from `place` on, in steps of the stride, whose window is known, or one from `stop` on. */
   private nextPlace(place: usize, stop: usize): usize {
-    const windows = this.windows;
+    const known = this.known;
     const hash = this.windowHash;
     const stride = this.stride;
-    const three = stride * 3;
-    for (; place + three < stop; place += three + stride) {
-      const known =
-        offsetsOf(load<u64>(place) * hash, windows) |
-        offsetsOf(load<u64>(place + stride) * hash, windows) |
-        offsetsOf(load<u64>(place + stride + stride) * hash, windows) |
-        offsetsOf(load<u64>(place + three) * hash, windows);
-      if (known) break;
+    const eight = stride << 3;
+    for (; place + eight <= stop; place += eight) {
+      let at = place;
+      let found = isKnown(load<u32>(at) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      found |= isKnown(load<u32>((at += stride)) * hash, known);
+      if (found & 1) break;
     }
-    while (place < stop && !this.offsetsAt(place)) place += stride;
+    while (place < stop && !(isKnown(load<u32>(place) * hash, known) & 1)) place += stride;
     return place;
   }
 
   private offsetsAt(place: usize): u32 {
-    return offsetsOf(load<u64>(place) * this.windowHash, this.windows);
+    return offsetsOf(load<u32>(place) * this.windowHash, this.windows);
   }
 
   /** The longest entry that stands at `start` and ends at or before `end`, or 0. */
@@ -251,12 +262,15 @@ export class Patterns {
   }
 
   private enterWindows(): void {
+    this.known = allocate(KNOWN_BYTES + 3);
     this.windows = allocate(SLOTS);
-    this.windowHash = HASH << ((8 - this.windowBytes) << 3);
+    this.windowHash = WINDOW_HASH << ((<u32>(WINDOW_BYTES_MAX - this.windowBytes)) << 3);
     for (let i: u32 = 0; i < this.size; i++) {
       const start = load<u32>(this.rank(i));
       for (let offset: usize = 0; offset < this.stride; offset++) {
-        const product = load<u64>(start + offset) * this.windowHash;
+        const product = load<u32>(start + offset) * this.windowHash;
+        const word = this.known + <usize>(product >> (32 - KNOWN_BYTE_BITS));
+        store<u32>(word, load<u32>(word) | (1 << product));
         this.enterOffset(firstSlot(product), offset);
         this.enterOffset(secondSlot(product), offset);
       }
@@ -284,17 +298,22 @@ export class Patterns {
   }
 }
 
+/** In its lowest bit whether a window with this product is known. The word begins at any byte: a shift takes 5 bits. */
+function isKnown(product: u32, known: usize): u32 {
+  return load<u32>(known + <usize>(product >> (32 - KNOWN_BYTE_BITS))) >> product;
+}
+
 /** The offsets that both slots of a window name, from the product that hashes it. */
-function offsetsOf(product: u64, windows: usize): u32 {
+function offsetsOf(product: u32, windows: usize): u32 {
   return load<u8>(windows + firstSlot(product)) & load<u8>(windows + secondSlot(product));
 }
 
-function firstSlot(product: u64): usize {
-  return <usize>(product >> (64 - SLOT_BITS));
+function firstSlot(product: u32): usize {
+  return <usize>(product >> (32 - SLOT_BITS));
 }
 
-function secondSlot(product: u64): usize {
-  return <usize>(product >> (64 - 2 * SLOT_BITS)) & (SLOTS - 1);
+function secondSlot(product: u32): usize {
+  return <usize>(product >> (32 - 2 * SLOT_BITS)) & (SLOTS - 1);
 }
 
 /** The greatest bit that is set. */
