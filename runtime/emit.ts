@@ -25,7 +25,7 @@ import { allocate, register } from './arena';
 import { copyBytes } from './bytes';
 import { literal, Text } from './text';
 import { orReceived } from './time';
-import { cutAt, validBytes, writeValid } from './utf8';
+import { copyAscii, cutAt, validBytes, writeValid } from './utf8';
 
 /** Longest text value in a record. */
 export const TEXT_BYTES_MAX: usize = 32 * 1024;
@@ -47,6 +47,8 @@ const CLOSE_BYTES: usize = 32;
 const MARKS: u32 = 2;
 /** The part of CLOSE_BYTES that the two of them take. */
 const MARKS_BYTES: usize = 24;
+/** Texts up to this length are copied and judged in one pass. */
+const SHORT_BYTES_MAX: usize = 256;
 /** Fields of one record, marks included; its count must fit one byte. */
 const PAIRS_MAX: u32 = 255;
 
@@ -246,6 +248,14 @@ export function writeFloat(value: f64): void {
 
 /** A text string item of these bytes, made valid, cut at TEXT_BYTES_MAX. */
 export function writeText(start: usize, end: usize): void {
+  const length = end - start;
+  if (length <= SHORT_BYTES_MAX && !isOver && at + HEAD_BYTES_MAX + length + CLOSE_BYTES <= limit) {
+    const body = writeHead(at, STRING, length);
+    if (copyAscii(body, start, length)) {
+      at = body + length;
+      return;
+    }
+  }
   const stop = cutAt(start, end, TEXT_BYTES_MAX);
   if (stop !== end) isCut = true;
   const bytes = validBytes(start, stop);
