@@ -68,19 +68,51 @@ export class FlatJson {
     while (load<u8>(end - 1) <= 0x20) end--;
     if (this.isImpossible || load<u8>(end - 1) !== CLOSE_BRACE) return false;
     end--;
-    let quotes = 0;
+    const quote = i8x16.splat(QUOTE);
+    const colon = i8x16.splat(COLON);
+    // Of all quotes only whether their number is odd: one bit for each 16th place, and those of the last chunk.
+    let quotes = i8x16.splat(0);
+    let lastQuotes: u64 = 0;
     for (let base = start + 1; base < end; base += CHUNK_BYTES) {
-      const inside = end - base < CHUNK_BYTES ? ((<u64>1) << (end - base)) - 1 : <u64>-1;
-      const special = specialAt(base) & inside;
-      if (special && !areHarmless(base, special, end)) return false;
-      quotes += <i32>popcnt(quotesAt(base) & inside);
-      for (let keys = keyEndsAt(base) & inside; keys; keys &= keys - 1) {
-        const stop = base + <usize>ctz(keys);
+      const p = v128.load(base);
+      const pNext = v128.load(base, 1);
+      const q = v128.load(base, 16);
+      const qNext = v128.load(base, 17);
+      const r = v128.load(base, 32);
+      const rNext = v128.load(base, 33);
+      const s = v128.load(base, 48);
+      const sNext = v128.load(base, 49);
+      const pQuote = i8x16.eq(p, quote);
+      const qQuote = i8x16.eq(q, quote);
+      const rQuote = i8x16.eq(r, quote);
+      const sQuote = i8x16.eq(s, quote);
+      const pEnd = v128.and(pQuote, i8x16.eq(pNext, colon));
+      const qEnd = v128.and(qQuote, i8x16.eq(qNext, colon));
+      const rEnd = v128.and(rQuote, i8x16.eq(rNext, colon));
+      const sEnd = v128.and(sQuote, i8x16.eq(sNext, colon));
+      let ends = bits(pEnd, qEnd, rEnd, sEnd);
+      const pSpecial = isSpecial(p, pQuote, pNext);
+      const qSpecial = isSpecial(q, qQuote, qNext);
+      const rSpecial = isSpecial(r, rQuote, rNext);
+      const sSpecial = isSpecial(s, sQuote, sNext);
+      if (end - base < CHUNK_BYTES) {
+        const inside = ((<u64>1) << (end - base)) - 1;
+        const special = bits(pSpecial, qSpecial, rSpecial, sSpecial) & inside;
+        if (special && !areHarmless(base, special, end)) return false;
+        ends &= inside;
+        lastQuotes = bits(pQuote, qQuote, rQuote, sQuote) & inside;
+      } else {
+        const hasSpecial = v128.any_true(v128.or(v128.or(pSpecial, qSpecial), v128.or(rSpecial, sSpecial)));
+        if (hasSpecial && !areHarmless(base, bits(pSpecial, qSpecial, rSpecial, sSpecial), end)) return false;
+        quotes = v128.xor(quotes, v128.xor(v128.xor(pQuote, qQuote), v128.xor(rQuote, sQuote)));
+      }
+      for (; ends; ends &= ends - 1) {
+        const stop = base + <usize>ctz(ends);
         const wanted = load<usize>(this.wanted + endingAt(stop));
         if (wanted && !take(changetype<Wanted>(wanted), stop, end)) return false;
       }
     }
-    return !(quotes & 1);
+    return !((<i32>popcnt(lastQuotes) + popcnt(i8x16.bitmask(quotes))) & 1);
   }
 }
 
@@ -126,34 +158,12 @@ function areHarmless(base: usize, special: u64, end: usize): bool {
   return true;
 }
 
-// One bit for each of the 64 bytes at `base`.
-
-function quotesAt(base: usize): u64 {
-  return bits(isQuote(base), isQuote(base + 16), isQuote(base + 32), isQuote(base + 48));
-}
-
-function keyEndsAt(base: usize): u64 {
-  return bits(isKeyEnd(base), isKeyEnd(base + 16), isKeyEnd(base + 32), isKeyEnd(base + 48));
-}
-
-function specialAt(base: usize): u64 {
-  return bits(isSpecial(base), isSpecial(base + 16), isSpecial(base + 32), isSpecial(base + 48));
-}
-
-function isQuote(base: usize): v128 {
-  return i8x16.eq(v128.load(base), i8x16.splat(QUOTE));
-}
-
-function isKeyEnd(base: usize): v128 {
-  return v128.and(isQuote(base), i8x16.eq(v128.load(base, 1), i8x16.splat(COLON)));
-}
-
 /**
  * A bracket, a backslash, a pipe, or a quote with a space behind it. `[ \\ ]` and `{ | }` are the same three codes
  * apart from one bit.
  */
-function isSpecial(base: usize): v128 {
-  const folded = i8x16.sub(v128.or(v128.load(base), i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
-  const isSpaced = v128.and(isQuote(base), i8x16.le_u(v128.load(base, 1), i8x16.splat(0x20)));
-  return v128.or(i8x16.lt_u(folded, i8x16.splat(3)), isSpaced);
+function isSpecial(block: v128, quote: v128, next: v128): v128 {
+  const folded = i8x16.sub(v128.or(block, i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
+  const isSpaced = v128.and(quote, i8x16.le_u(next, i8x16.splat(0x20)));
+  return v128.or(i8x16.le_u(folded, i8x16.splat(2)), isSpaced);
 }
