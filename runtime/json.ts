@@ -100,7 +100,7 @@ class Node {
 
   /** A repeated key replaces what an earlier one held. */
   clear(): void {
-    if (this.field) this.field!.clear();
+    if (this.field) this.field!.forget();
     let node = this.child;
     while (node) {
       node.clear();
@@ -166,7 +166,7 @@ export class Json {
 
   private clear(): void {
     for (let i: u32 = 0; i < this.fieldCount; i++) {
-      changetype<Field>(load<usize>(this.fields + POINTER_BYTES * i)).clear();
+      changetype<Field>(load<usize>(this.fields + POINTER_BYTES * i)).forget();
     }
   }
 
@@ -232,7 +232,7 @@ export class Json {
       const field = this.nextField!;
       field.kind = STRING;
       field.raw.set(start, stop);
-      field.isEscaped = isEscaped;
+      field.isEscaped = i32(isEscaped);
       this.nextField = null;
       return true;
     }

@@ -29,15 +29,20 @@ function isSpace(byte: u8): bool {
   return byte === 0x20 || byte === 0x09 || byte === 0x0d || byte === 0x0a;
 }
 
-/** The value at a path in the current line. */
+/**
+ * The value at a path in the current line; itself the text as it stands there: a string without its quotes, all else
+ * whole.
+ */
 @unmanaged
-export class Field {
+export class Field extends Text {
   kind: i32 = MISSING;
-  /** The value as it stands in the line: a string without its quotes, all else whole. */
-  raw: Text = new Text();
-  /** The string has escapes, so `raw` is not what it says. */
-  isEscaped: bool = false;
+  /** The string has escapes, so `raw` is not what it says. Four bytes, so that `forget` is one store. */
+  isEscaped: i32 = 0;
   private decoded: Text = new Text();
+
+  get raw(): Text {
+    return this;
+  }
 
   /** The string's bytes with escapes decoded, or the raw bytes of any other value. */
   text(): Text {
@@ -46,10 +51,9 @@ export class Field {
     return this.decoded;
   }
 
-  clear(): void {
-    this.kind = MISSING;
-    this.isEscaped = false;
-    this.raw.clear();
+  /** Forgets the value: the text, its kind and whether it is escaped lie side by side. */
+  forget(): void {
+    v128.store(changetype<usize>(this), i8x16.splat(0));
   }
 
   /** Takes the number or word at `start`; false when none stands there. */
