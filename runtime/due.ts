@@ -5,7 +5,7 @@
  * is), begins the output of each thing it hands over, and answers false when the output is full; it is then called
  * again before the next event.
  */
-import { closeDue } from './window';
+import { closeDue, isAnyDue } from './window';
 
 export type Due = (clock: i64) => bool;
 
@@ -23,6 +23,6 @@ export function whenDue(due: Due): void {
 
 /** False when the output is full: the host takes it and calls again. */
 export function settleDue(clock: i64): bool {
-  for (let i: u32 = 0; i < dueCount; i++) if (!dues[i]!(clock)) return false;
-  return closeDue(clock);
+  for (let i: u32 = 0; i < dueCount; i++) if (!unchecked(dues[i])!(clock)) return false;
+  return !isAnyDue(clock) || closeDue(clock);
 }

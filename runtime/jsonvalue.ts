@@ -45,8 +45,12 @@ export class Field extends Text {
   }
 
   /** The string's bytes with escapes decoded, or the raw bytes of any other value. */
+  @inline
   text(): Text {
-    if (!this.isEscaped) return this.raw;
+    return this.isEscaped ? this.unescaped() : this.raw;
+  }
+
+  private unescaped(): Text {
     unescape(this.raw, this.decoded);
     return this.decoded;
   }

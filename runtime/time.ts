@@ -141,9 +141,10 @@ export function parseDateAndClock(date: Text, clock: Text, offset: Text): i64 {
 /** Seconds since 1970 with an optional fraction, or milliseconds, microseconds, nanoseconds, by size. */
 export function parseEpoch(text: Text): i64 {
   let at = text.start;
-  let whole = text.length < 8 ? -1 : eightDigits(at);
+  const some = min<usize>(text.length, 16);
+  let whole = sixteenDigits(at, some);
   if (whole < 0) whole = 0;
-  else at += 8;
+  else at += some;
   for (; at < text.end && load<u8>(at) - 0x30 < 10; at++) {
     if (at - text.start >= 19) return NO_TIME;
     whole = whole * 10 + (load<u8>(at) - 0x30);
@@ -251,9 +252,18 @@ function offsetAt(at: usize, end: usize): i64 {
   return sign === 0x2d ? -offset : offset;
 }
 
+/** 9 to 16 decimal digits as a number, or -1: the last eight, and those before them behind zeros. */
+function sixteenDigits(at: usize, count: usize): i64 {
+  if (count - 9 > 7) return -1;
+  const before = (count - 8) << 3;
+  const zeros: u64 = before < 64 ? 0x3030303030303030 >> before : 0;
+  const high = eightDigits((load<u64>(at) << (64 - before)) | zeros);
+  const low = eightDigits(load<u64>(at + count - 8));
+  return high < 0 || low < 0 ? -1 : high * 100_000_000 + low;
+}
+
 /** Eight decimal digits as a number, or -1: pairs, then fours, then all, in one register. */
-function eightDigits(at: usize): i64 {
-  const text = load<u64>(at);
+function eightDigits(text: u64): i64 {
   // A byte is a digit when its high half is 3, and still is with 6 added.
   const isDigits = text & (text + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0;
   if (isDigits !== 0x3030303030303030) return -1;
