@@ -28,6 +28,7 @@ const CHUNK_BYTES: usize = 64;
 class Wanted {
   tail: u64 = 0;
   mask: u64 = 0;
+  isShort: bool = false;
   name: Text = new Text();
   field: Field = new Field();
   next: Wanted | null = null;
@@ -53,6 +54,7 @@ export class FlatJson {
     const end = quoted + 1 + name.length;
     const made = new Wanted();
     const bytes = min<usize>(name.length + 1, 8);
+    made.isShort = name.length < 8;
     made.mask = bytes === 8 ? <u64>-1 : ~(<u64>-1 >> (bytes << 3));
     made.tail = load<u64>(end - 8) & made.mask;
     made.name.set(name.start, name.end);
@@ -68,6 +70,7 @@ export class FlatJson {
     while (load<u8>(end - 1) <= 0x20) end--;
     if (this.isImpossible || load<u8>(end - 1) !== CLOSE_BRACE) return false;
     end--;
+    const endings = this.wanted;
     const quote = i8x16.splat(QUOTE);
     const colon = i8x16.splat(COLON);
     // Of all quotes only whether their number is odd: one bit for each 16th place, and those of the last chunk.
@@ -108,7 +111,7 @@ export class FlatJson {
       }
       for (; ends; ends &= ends - 1) {
         const stop = base + <usize>ctz(ends);
-        const wanted = load<usize>(this.wanted + endingAt(stop));
+        const wanted = load<usize>(endings + endingAt(stop));
         if (wanted && !take(changetype<Wanted>(wanted), stop, end)) return false;
       }
     }
@@ -120,14 +123,16 @@ export class FlatJson {
 function take(first: Wanted, stop: usize, end: usize): bool {
   const tail = load<u64>(stop - 8);
   let wanted: Wanted | null = first;
-  while (wanted && !((tail & wanted.mask) === wanted.tail && isWhole(wanted.name, stop)))
+  while (wanted && !((tail & wanted.mask) === wanted.tail && (wanted.isShort || isWhole(wanted.name, stop))))
     wanted = wanted.next;
   if (!wanted) return true;
   const field = wanted.field;
-  const value = skipSpace(stop + 2, end);
+  let value = stop + 2;
+  if (load<u8>(value) <= 0x20) value = skipSpace(value, end);
   if (value >= end) return false;
   if (load<u8>(value) !== QUOTE) return field.setScalar(value, end);
-  const close = indexOfByte(value + 1, end, QUOTE);
+  const hits = i8x16.bitmask(i8x16.eq(v128.load(value, 1), i8x16.splat(QUOTE)));
+  const close = hits ? value + 1 + <usize>ctz(hits) : indexOfByte(value + 17, end, QUOTE);
   field.kind = STRING;
   field.raw.set(value + 1, close);
   return close < end;
@@ -135,7 +140,6 @@ function take(first: Wanted, stop: usize, end: usize): bool {
 
 /** The rest of a name whose last bytes agree; names of up to 7 bytes have been compared whole, with their quote. */
 function isWhole(name: Text, stop: usize): bool {
-  if (name.length < 8) return true;
   const start = stop - name.length;
   return load<u8>(start - 1) === QUOTE && equalBytes(start, name.start, name.length);
 }
