@@ -181,9 +181,13 @@ export class Syslog {
 
   /** Address behind the printable ASCII bytes (PRINTUSASCII) that come next. */
   private wordEnd(): usize {
-    let at = this.rest.start;
-    while (at < this.rest.end && load<u8>(at) - 0x21 < 94) at++;
-    return at;
+    const end = this.rest.end;
+    for (let at = this.rest.start; at < end; at += 16) {
+      const codes = i8x16.sub(v128.load(at), i8x16.splat(0x21));
+      const others = i8x16.bitmask(i8x16.ge_u(codes, i8x16.splat(94)));
+      if (others) return min(at + ctz(others), end);
+    }
+    return end;
   }
 
   /** A message with a byte order mark must be UTF-8; one without may hold anything (section 6.4). */
