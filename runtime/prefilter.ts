@@ -115,7 +115,7 @@ export class Prefilter {
       lanes = this.countNewlines(lanes, p, q, r, s);
       hits = this.pairs(p, q, r, s, at + step, first, second);
       at += BLOCK_BYTES;
-      if (v128.any_true(hits)) break;
+      if (i8x16.bitmask(hits)) break;
     } while (--blocks);
     return this.passed(at, lanes, hits);
   }
@@ -146,7 +146,7 @@ export class Prefilter {
         ),
       );
       at += BLOCK_BYTES;
-      if (v128.any_true(hits)) break;
+      if (i8x16.bitmask(hits)) break;
     } while (--blocks);
     return this.passed(at, lanes, hits);
   }
@@ -181,7 +181,7 @@ export class Prefilter {
         ),
       );
       at += BLOCK_BYTES / 2;
-      if (v128.any_true(hits)) break;
+      if (i8x16.bitmask(hits)) break;
     } while (--steps);
     return this.passed(at, lanes, hits);
   }
@@ -202,7 +202,7 @@ export class Prefilter {
         hits = v128.or(hits, this.pairs(p, q, r, s, other, v128.load(entry), v128.load(entry, 16)));
       }
       at += BLOCK_BYTES;
-      if (v128.any_true(hits)) break;
+      if (i8x16.bitmask(hits)) break;
     } while (--blocks);
     return this.passed(at, lanes, hits);
   }
