@@ -134,7 +134,7 @@ export class Stream {
   }
 
   text(name: Key, value: Text): Stream {
-    if (begin(name, 0)) writeText(value.start, value.end);
+    if (!putShort(name, value.start, value.end) && begin(name, 0)) writeText(value.start, value.end);
     return this;
   }
 
@@ -155,7 +155,8 @@ export class Stream {
     const bytes = at - recordStart - FRAME_BYTES;
     store<u32>(recordStart, <u32>bytes);
     store<u32>(recordStart, streamIndex, 4);
-    for (; at & 3; at++) store<u8>(at, 0);
+    store<u32>(at, 0);
+    at = (at + 3) & ~3;
     emittedInEvent = true;
     store<u32>(MAP + EMITTED_AT, <u32>(at - regionStart(OUTPUT_AT)));
   }
@@ -246,16 +247,22 @@ export function writeFloat(value: f64): void {
   }
 }
 
+/** Writes key and text in one pass, when the text is short, ASCII and fits: most are. Else nothing has happened. */
+function putShort(name: Key, start: usize, end: usize): bool {
+  const length = end - start;
+  if (length > SHORT_BYTES_MAX || isOver || pairs >= PAIRS_MAX) return false;
+  if (at + name.bytes + HEAD_BYTES_MAX + length + CLOSE_BYTES > limit) return false;
+  v128.store(at, v128.load(name.start));
+  if (name.bytes > 16) copyBytes(at, name.start, name.bytes);
+  const body = writeHead(at + name.bytes, STRING, length);
+  if (!copyAscii(body, start, length)) return false;
+  at = body + length;
+  pairs++;
+  return true;
+}
+
 /** A text string item of these bytes, made valid, cut at TEXT_BYTES_MAX. */
 export function writeText(start: usize, end: usize): void {
-  const length = end - start;
-  if (length <= SHORT_BYTES_MAX && !isOver && at + HEAD_BYTES_MAX + length + CLOSE_BYTES <= limit) {
-    const body = writeHead(at, STRING, length);
-    if (copyAscii(body, start, length)) {
-      at = body + length;
-      return;
-    }
-  }
   const stop = cutAt(start, end, TEXT_BYTES_MAX);
   if (stop !== end) isCut = true;
   const bytes = validBytes(start, stop);
