@@ -34,18 +34,17 @@ export function isAscii(start: usize, end: usize): bool {
   return at === end || !(i8x16.bitmask(v128.load(at)) & ((1 << (end - at)) - 1));
 }
 
-/** Copies bytes as `copyBytes` does, and answers whether all of them are ASCII. */
+/** Copies bytes while they are ASCII, and answers whether all of them are; may write up to 16 bytes past them. */
 export function copyAscii(target: usize, start: usize, bytes: usize): bool {
-  let others = 0;
   let i: usize = 0;
   for (; i + 16 <= bytes; i += 16) {
     const block = v128.load(start + i);
+    if (i8x16.bitmask(block)) return false;
     v128.store(target + i, block);
-    others |= i8x16.bitmask(block);
   }
   const block = v128.load(start + i);
   v128.store(target + i, block);
-  return !(others | (i8x16.bitmask(block) & ((1 << (bytes - i)) - 1)));
+  return !(i8x16.bitmask(block) & ((1 << (bytes - i)) - 1));
 }
 
 /** Bytes that `writeValid` will write. */
