@@ -14,11 +14,11 @@
  */
 import { allocate } from './arena';
 import { Config } from './config';
+import { LITERALS_MAX } from './fewliterals';
 import { Json } from './json';
 import { ARRAY, Field, MISSING, OBJECT, STRING } from './jsonvalue';
 import { selectText } from './lines';
 import { PATTERN_BYTES_MAX } from './patterns';
-import { LITERALS_MAX } from './prefilter';
 import { literal, Text } from './text';
 
 export const CLAUSES_MAX: i32 = 16;
