@@ -232,7 +232,7 @@ export class Json {
       const field = this.nextField!;
       field.kind = STRING;
       field.raw.set(start, stop);
-      field.isEscaped = i32(isEscaped);
+      field.isEscaped = isEscaped;
       this.nextField = null;
       return true;
     }

@@ -36,8 +36,8 @@ function isSpace(byte: u8): bool {
 @unmanaged
 export class Field extends Text {
   kind: i32 = MISSING;
-  /** The string has escapes, so `raw` is not what it says. Four bytes, so that `forget` is one store. */
-  isEscaped: i32 = 0;
+  /** The string has escapes, so `raw` is not what it says. */
+  isEscaped: bool = false;
   private decoded: Text = new Text();
 
   get raw(): Text {
@@ -55,7 +55,7 @@ export class Field extends Text {
     return this.decoded;
   }
 
-  /** Forgets the value: the text, its kind and whether it is escaped lie side by side. */
+  /** Forgets the value in one store: text, kind and whether it is escaped take 16 bytes, filled up before the pointer. */
   forget(): void {
     v128.store(changetype<usize>(this), i8x16.splat(0));
   }
