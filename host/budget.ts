@@ -81,7 +81,7 @@ function sumOf(config: Config, manifests: Manifests, kept: readonly Manifest[], 
     { owner: 'process', bytes: PROCESS_BYTES },
     { owner: 'heap', bytes: heapBytes },
     ...[...manifests].map(([instance, manifest]) => ({ owner: instance, bytes: filterBytes(manifest) })),
-    { owner: 'swap', bytes: Math.max(...[...manifests.values()].map(standingBytes)) },
+    { owner: 'swap', bytes: Math.max(0, ...[...manifests.values()].map(standingBytes)) },
     ...kept.map((manifest) => ({ owner: `${manifest.name} before`, bytes: standingBytes(manifest) })),
     ...config.sources.filter(({ name, kind }) => used.has(name) && kind !== 'file').map(sourceTerm),
     { owner: 'queue', bytes: queueBytes(manifests.size) },
@@ -98,7 +98,7 @@ function filterBytes(manifest: Manifest): number {
 
 /** Messages on their way from the spools to the broker. */
 function queueBytes(filters: number): number {
-  return filters * (Math.max(COURIER_BYTES / filters, COURIER_BYTES_MIN) + MESSAGE_BYTES_MAX);
+  return filters * (Math.max(COURIER_BYTES / Math.max(filters, 1), COURIER_BYTES_MIN) + MESSAGE_BYTES_MAX);
 }
 
 /** Its memory, and what is kept of that to recover from a fault. */

@@ -32,6 +32,7 @@ import {
   SOURCES_MAX,
   SPOOL_BYTES_DEFAULT,
 } from './limits.js';
+import { type FleetConfig, fleetOf, fleetSchema } from './configfleet.js';
 import { isTimezone } from './timezone.js';
 import {
   check,
@@ -63,6 +64,8 @@ export interface Config {
   readonly filters: readonly FilterConfig[];
   readonly limits: LimitsConfig;
   readonly disk: DiskConfig;
+  /** Absent: this machine is in no fleet. */
+  readonly fleet?: FleetConfig;
 }
 
 /** How the data folder is used. */
@@ -149,6 +152,7 @@ export function parseConfig(value: unknown, where: string, facts: MachineFacts =
     })),
     limits: limitsOf(parsed.limits),
     disk: diskOf(parsed.disk ?? {}),
+    ...(parsed.fleet ? { fleet: fleetOf(parsed.fleet) } : {}),
   };
 }
 
@@ -256,6 +260,8 @@ function applianceName(host: string): string {
   return host.replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 63) || 'appliance';
 }
 
+const NO_FILTERS = `expected 1 to ${FILTERS_MAX} filters, or "fleet", which assigns some, found none`;
+
 /** The shape of the config; `folder` is what its relative paths are relative to. */
 function configSchema(folder: string) {
   const path = v.pipe(
@@ -289,14 +295,17 @@ function configSchema(folder: string) {
     inboxes: optionalPath,
     nats: v.exactOptional(natsSchema(path)),
     sources: named('sources', sourceSchema(path), 1, SOURCES_MAX),
-    filters: named('filters', filter, 1, FILTERS_MAX),
+    filters: v.exactOptional(named('filters', filter, 0, FILTERS_MAX), {}),
     limits: v.exactOptional(limits),
     disk: v.exactOptional(disk),
+    fleet: v.exactOptional(fleetSchema(path)),
   });
   return v.pipe(
     whole,
     v.rawCheck(({ dataset, addIssue }) => {
       if (!dataset.typed) return;
+      if (dataset.value.filters.length === 0 && !dataset.value.fleet)
+        addIssue({ message: NO_FILTERS, path: pathOf('filters') });
       const known = dataset.value.sources.map(([source]) => source);
       for (const [instance, { from }] of dataset.value.filters) {
         const missing = from.find((wanted) => !known.includes(wanted));

@@ -6,6 +6,8 @@ import {
   CPU_SHARE_MAX,
   CPU_SHARE_MIN,
   DISK_KEEP_MS_MAX,
+  FLEET_POLL_MS_MAX,
+  FLEET_POLL_MS_MIN,
   PROCESSES_EVERY_MS_MAX,
   PROCESSES_EVERY_MS_MIN,
   RECORDS_PER_SECOND_MAX,
@@ -58,9 +60,17 @@ export function isServer(value: string): boolean {
   }
 }
 
-/** Milliseconds of "0s", "90s", "10m", ...; `undefined` for anything else. */
+/** Milliseconds of "0s", "90s", "10m", ... up to a limit; `undefined` for anything else. */
 export function readKeep(value: string): number | undefined {
+  return readTime(value, 0, DISK_KEEP_MS_MAX);
+}
+
+export function readPoll(value: string): number | undefined {
+  return readTime(value, FLEET_POLL_MS_MIN, FLEET_POLL_MS_MAX);
+}
+
+function readTime(value: string, leastMs: number, mostMs: number): number | undefined {
   const [, number, unit = ''] = /^(\d{1,5})(s|m|h)$/.exec(value) ?? [];
-  const keepMs = Number(number) * ({ s: 1_000, m: 60_000, h: 3_600_000 }[unit] ?? Number.NaN);
-  return keepMs <= DISK_KEEP_MS_MAX ? keepMs : undefined;
+  const ms = Number(number) * ({ s: 1_000, m: 60_000, h: 3_600_000 }[unit] ?? Number.NaN);
+  return ms >= leastMs && ms <= mostMs ? ms : undefined;
 }

@@ -388,6 +388,8 @@ export const ASSIGNMENT_BYTES_MAX = 768 * KiB;
 export const AUDIT_FILE_BYTES_MAX = 1 * MiB;
 /** How often an appliance looks for what is new by itself, unless it is told otherwise; up to a fifth of it is random. */
 export const FLEET_POLL_MS_DEFAULT = 5 * 60_000;
+export const FLEET_POLL_MS_MIN = 10_000;
+export const FLEET_POLL_MS_MAX = 24 * 3_600_000;
 /** Anybody who may publish may wake appliances: no more often than this, and spread over this time at most. */
 export const ANNOUNCE_GAP_MS = 1_000;
 export const ANNOUNCE_SPREAD_MS_MAX = 60_000;

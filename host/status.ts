@@ -30,6 +30,8 @@ export interface StatusOptions {
   readonly isConnected: () => boolean;
   readonly say: (message: Message) => void;
   readonly now: () => number;
+  /** What the agent of a fleet says of itself. */
+  readonly fleet?: () => object;
 }
 
 export interface Status {
@@ -70,6 +72,7 @@ export function createStatus(options: StatusOptions): Status {
       uptime_ms: Math.round(saidAtMs - startedMs),
       filters: Object.fromEntries(filters),
       ...hostStatus(options, waits.longestMs()),
+      ...(options.fleet ? { fleet: options.fleet() } : {}),
     };
     say({
       subject: statusSubject(appliance),

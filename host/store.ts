@@ -97,7 +97,7 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     notice,
     onSafe: onAppended,
   });
-  const courierBytes = Math.max(COURIER_BYTES / installed.length, COURIER_BYTES_MIN);
+  const courierBytes = Math.max(COURIER_BYTES / Math.max(installed.length, 1), COURIER_BYTES_MIN);
   let engine: Engine | undefined;
   /** When it is written down again how far messages have gone out. */
   let noteAtMs = 0;

@@ -70,6 +70,8 @@ export interface Versions {
    * WeirError, and the running one is untouched.
    */
   swapFiles(instance: string, modulePath: string, manifestPath: string): Promise<string>;
+  /** The same for a version that is loaded. */
+  swapTo(next: Installed): Promise<string>;
   /**
    * Goes over to another config: swaps every filter whose module, manifest or config is another one. Answers a line for each thing that
    * was done, that could not be done, or that needs a restart, which is what is otherwise than in the config that the host started with.
@@ -153,6 +155,7 @@ export function createVersions(options: VersionsOptions): Versions {
       const { entry } = runningOf(instance);
       return swap({ entry, loaded: { manifest, module } });
     },
+    swapTo: swap,
     async reload(config, started) {
       const lines = restartNeeded(config, started);
       for (const entry of config.filters) {

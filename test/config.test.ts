@@ -145,7 +145,7 @@ const REFUSED = `
 {"filters":[]}
   filters: expected an object of filters by name, found [] (a list)
 {"filters":{}}
-  filters: expected 1 to 64 filters, found 0
+  filters: expected 1 to 64 filters, or "fleet", which assigns some, found none
 {"sources":null}
   sources: expected an object of sources by name, found null
 {"sources":{"auth":{}}}
@@ -276,7 +276,7 @@ test('limits hold at their last value and not past it', () => {
   }
   assert.is(
     problem({ filters: many(FILTERS_MAX + 1, {}) }).split(' (and ')[0],
-    'filters: expected 1 to 64 filters, found 65',
+    'filters: expected 0 to 64 filters, found 65',
   );
   assert.is(
     problem(config(FILTER_CONFIG_BYTES_MAX + 1)),

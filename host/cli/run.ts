@@ -2,8 +2,10 @@
  * `weir run`: the host.
  */
 import { existsSync, unwatchFile, watchFile } from 'node:fs';
+import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } from '../config.js';
+import { makeFolder } from '../datafolder.js';
 import { WeirError } from '../errors.js';
 import { startHost } from '../index.js';
 import { CONFIG_LOOK_MS, MODULE_TABLE_ENTRIES_MAX } from '../limits.js';
@@ -17,8 +19,8 @@ export const run: Command = {
   help: `Usage: weir run [OPTIONS]
 
 Reads the sources of the config, runs its filters over them, and publishes what they emit to NATS JetStream, on
-weir.ev.APPLIANCE.FILTER.STREAM. Runs until SIGINT or SIGTERM, which close all windows, wait for the broker's
-acknowledgements and save how far the files have been read. SIGHUP, or a config that was written anew, makes it read the
+weir.ev.APPLIANCE.FILTER.STREAM. Runs until SIGINT or SIGTERM; windows that are open then, and messages that a broker which
+is away has not acknowledged, wait on the disk for the next start. SIGHUP, or a config that was written anew, makes it read the
 config and the filters again: filters whose module, manifest or config changed are swapped while events flow, what
 else changed is named and needs a restart.
 
@@ -69,8 +71,10 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     // Decided once: a file that goes away later must not make the host fall back to defaults.
     const path = values.config ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
     const config = readConfig(path, print);
+    const assigner = await assignerOf(config, print);
     const host = await startHost({
       config,
+      ...(assigner ? { assigner } : {}),
       readConfig() {
         if (path === undefined) return config;
         needRegularFile('CONFIG_UNREADABLE', path);
@@ -88,6 +92,16 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     return host.finished.finally(() => path !== undefined && unwatchFile(path));
   },
 };
+
+/** The agent of the fleet that the config names. */
+async function assignerOf(config: Config, print: (line: string) => void) {
+  const { appliance, data, fleet } = config;
+  if (!fleet) return undefined;
+  const { createAgent } = await import('../fleet/agent.js');
+  const own = config.filters.map(({ instance }) => instance);
+  makeFolder(data);
+  return createAgent({ appliance, ...fleet, folder: join(data, 'fleet'), own, now: Date.now, print });
+}
 
 function readConfig(path: string | undefined, print: (line: string) => void): Config {
   if (path !== undefined) return loadConfig(path);

@@ -17,6 +17,7 @@ import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type Act, type AuditBroker, openAudit } from './audit.js';
 import { createTrust, type Fetch } from './trust.js';
+import type { Trusted } from './trustfiles.js';
 
 export interface AgentBroker extends AuditBroker {
   connected(): boolean;
@@ -58,6 +59,12 @@ export interface Agent {
   look(): Promise<void>;
 }
 
+/** Why the last look has found nothing: what was there is refused, or nothing answers. */
+interface Trouble {
+  readonly text: string;
+  readonly isRefused: boolean;
+}
+
 const NOTHING: Selection = { assignment: undefined, wanted: new Map(), refused: new Map() };
 
 /** Throws METADATA_REFUSED or CONFIG_INVALID when the root of trust is none. */
@@ -75,7 +82,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   let timer: NodeJS.Timeout | undefined;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
-  let trouble: { readonly text: string; readonly isRefused: boolean } | undefined;
+  let trouble: Trouble | undefined;
 
   /** What of the trusted assignment is for this appliance; nothing where it is damaged. */
   async function selectTrusted(): Promise<Selection> {
@@ -87,28 +94,24 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     }
   }
 
+  const tellAudit = (error: unknown) => print(`fleet: audit: ${oneLine(error)}`);
+
   function note(act: Act): void {
     try {
       audit.add(act);
     } catch (error) {
-      print(`fleet: audit: ${oneLine(error)}`);
+      tellAudit(error);
     }
     sendAudit();
   }
 
   function sendAudit(): void {
-    if (broker?.connected()) audit.send(broker).catch((error) => print(`fleet: audit: ${oneLine(error)}`));
+    if (broker?.connected()) audit.send(broker).catch(tellAudit);
   }
-
-  const fetch: Fetch = async (path) => {
-    if (!broker) throw new WeirError('BROKER_UNREACHABLE', 'fleet: not connected');
-    const found = await broker.value(`KV_${REPOSITORY_BUCKET}`, `$KV.${REPOSITORY_BUCKET}.${path}`);
-    return found?.bytes;
-  };
 
   /** Verifies and takes over what is new. */
   async function update(): Promise<void> {
-    const found = await trust.update(fetch, now(), assignmentPath(group));
+    const found = await trust.update(fetchFrom(broker), now(), assignmentPath(group));
     if (!found) {
       selection = await selectTrusted();
       return;
@@ -182,18 +185,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     timer = setTimeout(() => void look(), restMs + randomInt(Math.ceil(spreadMs) + 1));
   }
 
-  /** Why what is trusted may not be the latest; nothing when it is. */
-  function staleness(): string | null {
-    const { expiresMs = Number.POSITIVE_INFINITY } = trust.trusted() ?? {};
-    if (expiresMs <= now()) return `what is trusted has expired at ${new Date(expiresMs).toISOString()}`;
-    return trouble?.isRefused ? trouble.text : null;
-  }
-
   return {
-    installed() {
-      const found = [...selection.wanted.values()].map(({ installed }) => installed);
-      return found.filter(({ entry }) => !own.includes(entry.instance));
-    },
+    installed: () =>
+      [...selection.wanted].filter(([instance]) => !own.includes(instance)).map(([, one]) => one.installed),
     attach(attached, to) {
       host = attached;
       broker = to;
@@ -223,7 +217,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     status: () => ({
       group,
       serial: selection.assignment?.serial ?? 0,
-      stale: staleness(),
+      stale: staleness(trust.trusted(), trouble, now()),
       error: trouble?.text ?? null,
       metadata: trust.trusted()?.versions ?? {},
       attempted: attempts.all(),
@@ -240,4 +234,19 @@ function readAnchor(path: string): Buffer {
     const problem = `fleet.root: ${path}: expected the root of trust, found ${systemCode(error)}`;
     throw new WeirError('CONFIG_INVALID', problem);
   }
+}
+
+/** Why what is trusted may not be the latest; nothing when it is. */
+function staleness(trusted: Trusted | undefined, trouble: Trouble | undefined, nowMs: number): string | null {
+  if (trusted && trusted.expiresMs <= nowMs)
+    return `what is trusted has expired at ${new Date(trusted.expiresMs).toISOString()}`;
+  return trouble?.isRefused ? trouble.text : null;
+}
+
+function fetchFrom(broker: AgentBroker | undefined): Fetch {
+  return async (path) => {
+    if (!broker) throw new WeirError('BROKER_UNREACHABLE', 'fleet: not connected');
+    const found = await broker.value(`KV_${REPOSITORY_BUCKET}`, `$KV.${REPOSITORY_BUCKET}.${path}`);
+    return found?.bytes;
+  };
 }

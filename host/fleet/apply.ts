@@ -22,8 +22,8 @@ export interface AgentHost {
   instances(): readonly string[];
   /** Puts another version in place; answers a line, or throws a WeirError and nothing is changed. */
   swap(next: Installed): Promise<string>;
-  /** Throws a WeirError when this filter could not run here. */
-  check(installed: Installed): void;
+  /** Throws a WeirError when these could not run here, in the place of those of their names and beside the others. */
+  check(installed: readonly Installed[]): void;
   /** Stops in order, to be put together anew. */
   restart(): void;
 }
@@ -52,13 +52,18 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     note({ ...actOf('refused', instance, null, release), error: reason });
   }
 
-  async function isFit(host: AgentHost, instance: string, { release, bundle, installed }: Wanted) {
+  async function isFit(
+    host: AgentHost,
+    instance: string,
+    { release, bundle, installed }: Wanted,
+    beside: readonly [string, Wanted][],
+  ): Promise<boolean> {
     try {
       if (own.includes(instance)) {
         const problem = `filter ${instance}: the config of this machine has one of this name`;
         throw new WeirError('ASSIGNMENT_REFUSED', problem);
       }
-      host.check(installed);
+      host.check([...beside.map(([, one]) => one.installed), installed]);
       await selfTest(bundle);
       return true;
     } catch (error) {
@@ -99,7 +104,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
       let isAll = true;
       for (const [instance, one] of wanted) {
         if (isSame(host.running(instance), one.installed)) continue;
-        if (await isFit(host, instance, one)) changed.push([instance, one]);
+        if (await isFit(host, instance, one, changed)) changed.push([instance, one]);
         else isAll = false;
       }
       // What could not be prepared is chosen again first, so that nothing is restarted twice.
