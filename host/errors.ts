@@ -56,6 +56,7 @@ export const REMEDIES = {
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',
+  ROLLOUT_REFUSED: 'look with "weir fleet status"',
   ASSIGNMENT_REFUSED: 'what runs stays as it is; "weir push" writes assignments',
   METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',
   METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',

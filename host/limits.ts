@@ -397,3 +397,5 @@ export const ANNOUNCE_SPREAD_MS_MAX = 60_000;
 export const FLEET_RETRY_MS = 15_000;
 /** How often in one look releases that cannot run are replaced by those before them. */
 export const APPLY_ROUNDS_MAX = 3;
+/** How many appliances may ask a broker at once, where an operator tells them that there is something new. */
+export const APPLIANCES_A_SECOND = 2_000;

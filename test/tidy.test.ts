@@ -66,7 +66,7 @@ const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
   nats: /^host\/(broker|credentials|jetstream|fleetstreams|readback|bucket|servers)\.ts$/,
-  valibot: /^host\/(validate|config|filter\/manifest|author\/samples|fleet\/(keys|assignment|fleetfolder))/,
+  valibot: /^host\/(validate|config|filter\/manifest|author\/samples|fleet\/(keys|assignment|folder))/,
   'cbor-x': /^host\/wire\.ts$/,
   fflate: /^host\/fleet\/archive\.ts$/,
   'tuf-js': /^host\/fleet\/trust\.ts$/,

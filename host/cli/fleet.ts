@@ -4,7 +4,7 @@
 import type { CommandTable } from './command.js';
 
 export const fleet: CommandTable = {
-  summary: 'run many appliances: keys and rights',
+  summary: 'run many appliances: rollouts, keys, rights',
   intro: `Usage: weir fleet COMMAND [OPTIONS]
 
 For those who run many appliances on one broker.
@@ -12,6 +12,11 @@ For those who run many appliances on one broker.
   outro: `weir fleet COMMAND --help tells all about a command.
 `,
   commands: {
+    init: async () => (await import('./fleet/init.js')).init,
+    promote: async () => (await import('./fleet/promote.js')).promote,
+    rollback: async () => (await import('./fleet/promote.js')).rollback,
+    remove: async () => (await import('./fleet/promote.js')).remove,
+    refresh: async () => (await import('./fleet/refresh.js')).refresh,
     'nats-config': async () => (await import('./fleet/natsconfig.js')).natsConfigCommand,
     streams: async () => (await import('./fleet/streams.js')).streams,
   },

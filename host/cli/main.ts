@@ -20,6 +20,7 @@ Usage: weir COMMAND [OPTIONS]
     replay: async () => (await import('./replay.js')).replay,
     tap: async () => (await import('./tap.js')).tap,
     verify: async () => (await import('./verify.js')).verify,
+    push: async () => (await import('./push.js')).push,
     fleet: async () => (await import('./fleet.js')).fleet,
     new: async () => (await import('./new.js')).create,
     build: async () => (await import('./build.js')).build,

@@ -1,0 +1,135 @@
+/**
+ * `weir fleet promote`, `rollback` and `remove`: how far a release has come.
+ */
+import { WeirError } from '../../errors.js';
+import type { Assignment } from '../../fleet/assignment.js';
+import { draftChange, filesOf, type Operator, publish, readAssignment } from '../../fleet/operator.js';
+import { type Motive, promoted, removed, rolledBack } from '../../fleet/rollout.js';
+import { type Command, parseCommand, wholeNumber } from '../command.js';
+import { motiveOf } from './motive.js';
+import { answer, FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, keyRing, operate } from './operate.js';
+
+const OPTIONS = {
+  ...FLEET_OPTIONS,
+  group: { type: 'string' },
+  reason: { type: 'string' },
+  ticket: { type: 'string' },
+} as const;
+const HELP = `  --group GROUP     whose filter it is
+  --reason TEXT     why, for the audit
+  --ticket TEXT     where that was decided
+${FLEET_HELP}`;
+
+export const promote: Command = {
+  summary: 'let more of a group run what was pushed',
+  help: `Usage: weir fleet promote NAME --group GROUP --percent P [OPTIONS]
+
+Lets a larger part of the group run the release that was pushed last. Those that run it already are among it.
+
+  --percent P       how much of the group, up to 100
+${HELP}
+Example: weir fleet promote ssh-auth --group edge --percent 50 --reason "a day without faults"
+`,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      allowPositionals: true,
+      options: { ...OPTIONS, percent: { type: 'string' } },
+    });
+    const [name, group] = named(positionals, values.group);
+    if (values.percent === undefined) throw new WeirError('USAGE', 'expected --percent');
+    const percent = wholeNumber('--percent', values.percent, 1, 100);
+    return change(values, group, name, `${percent} %`, 'promoted', (before) =>
+      promoted(before, group, name, percent),
+    );
+  },
+};
+
+export const rollback: Command = {
+  summary: 'let a group go back to the release before',
+  help: `Usage: weir fleet rollback NAME --group GROUP --reason TEXT [OPTIONS]
+
+Lets the whole group run the release before the one that was pushed last.
+
+${HELP}`,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, { allowPositionals: true, options: OPTIONS });
+    const [name, group] = named(positionals, values.group);
+    if (values.reason === undefined) throw new WeirError('USAGE', 'expected --reason');
+    return change(values, group, name, 'the release before', 'rolled back', (before, motive) =>
+      rolledBack(before, group, name, motive),
+    );
+  },
+};
+
+export const remove: Command = {
+  summary: 'take a filter away from a group',
+  help: `Usage: weir fleet remove NAME --group GROUP --reason TEXT [OPTIONS]
+
+Takes a filter away from a group. What it had told goes out; what it remembers is kept until its data folder is cleared.
+
+${HELP}`,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, { allowPositionals: true, options: OPTIONS });
+    const [name, group] = named(positionals, values.group);
+    if (values.reason === undefined) throw new WeirError('USAGE', 'expected --reason');
+    return change(values, group, name, 'nothing', 'removed', (before) => removed(before, group, name));
+  },
+};
+
+function named(positionals: readonly string[], group: string | undefined): [string, string] {
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0 || group === undefined)
+    throw new WeirError('USAGE', `expected NAME and --group, found ${positionals.join(' ') || 'no name'}`);
+  return [name, group];
+}
+
+/** Publishes another assignment of the group. */
+async function change(
+  values: FleetValues & { reason?: string; ticket?: string },
+  group: string,
+  name: string,
+  to: string,
+  action: string,
+  make: (before: Assignment | undefined, motive: Motive) => Assignment,
+): Promise<number> {
+  return operate(values, async (operator) => {
+    const motive = motiveOf(operator.folder, values.reason ?? action, values.ticket);
+    const before = await readAssignment(operator, group);
+    const next = make(before, motive);
+    if (!(await isSure(values, `${name} of ${group}: change to ${to}?`))) return 1;
+    await assign(operator, values, name, before, next, action, motive);
+    const release = next.filters[name]?.release;
+    answer(values, { group, serial: next.serial, filter: name, release: release ?? null }, [
+      release
+        ? `${name}: ${release.version} for ${release.percent} % of ${group}`
+        : `${name}: taken away from ${group}`,
+    ]);
+    return 0;
+  });
+}
+
+async function assign(
+  operator: Operator,
+  values: FleetValues,
+  name: string,
+  before: Assignment | undefined,
+  next: Assignment,
+  action: string,
+  motive: Motive,
+): Promise<void> {
+  const targets = await draftChange(operator, await filesOf(operator, next));
+  const versionOf = (assignment: Assignment | undefined) =>
+    assignment?.filters[name]?.release.version ?? null;
+  const { percent } = next.filters[name]?.release ?? { percent: 0 };
+  const { group } = next;
+  const act = {
+    action,
+    group,
+    filter: name,
+    before: versionOf(before),
+    after: versionOf(next),
+    percent,
+    ...motive,
+  };
+  await publish(operator, await keyRing(values, operator.folder), { targets }, act);
+}

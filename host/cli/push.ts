@@ -1,0 +1,175 @@
+/**
+ * `weir push`: filters to a group of appliances.
+ */
+import { WeirError } from '../errors.js';
+import { checkFilter, hasFailed } from '../author/check.js';
+import { authoredFilters, projectIn } from '../author/project.js';
+import type { Assignment, Release } from '../fleet/assignment.js';
+import { bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
+import { bundleFilter } from '../fleet/gather.js';
+import { draftChange, filesOf, publish, readAssignment } from '../fleet/operator.js';
+import { newRollout, pushed } from '../fleet/rollout.js';
+import { selfTest } from '../fleet/selftest.js';
+import { type Command, isoTime, jsonObject, parseCommand, wholeNumber, zoneName } from './command.js';
+import { answer, FLEET_HELP, FLEET_OPTIONS, isSure, keyRing, operate, print } from './fleet/operate.js';
+import { motiveOf } from './fleet/motive.js';
+
+export const push: Command = {
+  summary: 'push filters to a group of appliances, signed',
+  help: `Usage: weir push NAME... --group GROUP --from SOURCE --reason TEXT [OPTIONS]
+
+Builds filters of this project, tests them as "weir test" does, bundles and signs them, publishes that, and assigns them to a
+group of appliances. Nothing is published when a test fails. Appliances verify the signatures, try each filter's samples, and swap it in
+while events flow; at its first faults the version before takes over again by itself.
+
+With --percent only a part of the group runs it, chosen by a hash; "weir fleet promote" goes on, "weir fleet rollback" back.
+
+  --group GROUP     whose it is: appliances have "fleet": { "group": GROUP } in their config
+  --from SOURCE     a source of the appliances that it reads, by its name in their config; may be repeated (default: as before)
+  --percent P       how much of the group runs it, 0 to 100 (default: 100)
+  --reason TEXT     why, for the audit
+  --ticket TEXT     where that was decided
+  --as NAME         the name under which one filter runs, the token of its subjects (default: its own)
+  --filter-config JSON  the filter's own config (default: as before)
+  --timezone ZONE   of dates that have none (default: as before, or UTC)
+  --format FORMAT   cbor or ndjson (default: as before, or cbor)
+  --not-before TIME  when appliances may begin
+${FLEET_HELP}
+Example: weir push ssh-auth --group edge --from auth --reason "logins of the edge" --percent 10
+`,
+  async run(args) {
+    const { values, positionals: names } = parseCommand(args, {
+      allowPositionals: true,
+      options: {
+        ...FLEET_OPTIONS,
+        group: { type: 'string' },
+        from: { type: 'string', multiple: true },
+        percent: { type: 'string', default: '100' },
+        reason: { type: 'string' },
+        ticket: { type: 'string' },
+        as: { type: 'string' },
+        'filter-config': { type: 'string' },
+        timezone: { type: 'string' },
+        format: { type: 'string' },
+        'not-before': { type: 'string' },
+      },
+    });
+    const { group, reason } = values;
+    if (names.length === 0 || group === undefined || reason === undefined)
+      throw new WeirError('USAGE', 'expected at least one NAME, --group and --reason');
+    if (values.as !== undefined && names.length > 1)
+      throw new WeirError('USAGE', '--as: expected one NAME beside it');
+    const percent = wholeNumber('--percent', values.percent, 0, 100);
+    const bundles = await bundlesOf(names);
+    return operate(values, async (operator) => {
+      const motive = motiveOf(operator.folder, reason, values.ticket);
+      let assignment: Assignment | undefined = await readAssignment(operator, group);
+      const files = new Map<string, Uint8Array>();
+      const releases: Release[] = [];
+      for (const { name, label, bytes } of bundles) {
+        const instance = values.as ?? name;
+        const release: Release = {
+          ...settingsOf(values, instance, assignment),
+          ...motive,
+          version: label,
+          bundle: bundlePath(label),
+          percent,
+          rollout: newRollout(),
+          ...(values['not-before'] === undefined ? {} : { not_before: timeOf(values['not-before']) }),
+        };
+        assignment = pushed(assignment, group, instance, release);
+        files.set(release.bundle, bytes);
+        releases.push(release);
+      }
+      const next = assignment as Assignment;
+      // However many are pushed, it is one change.
+      const one = { ...next, serial: ((await readAssignment(operator, group))?.serial ?? 0) + 1 };
+      const versions = releases.map(({ version }) => version);
+      if (!(await isSure(values, `Push ${versions.join(', ')} to ${percent} % of ${group}?`))) return 1;
+      const targets = await draftChange(operator, await filesOf(operator, one, files));
+      const act = {
+        action: 'pushed',
+        group,
+        filter: names.join(', '),
+        after: versions.join(', '),
+        percent,
+        ...motive,
+      };
+      await publish(operator, await keyRing(values, operator.folder), { targets }, act);
+      answer(
+        values,
+        { group, serial: one.serial, percent, releases },
+        releases.map(({ version }) => `pushed ${version} to ${percent} % of ${group}`),
+      );
+      return 0;
+    });
+  },
+};
+
+interface Built {
+  readonly name: string;
+  readonly label: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Builds, tests and bundles the filters. Throws what is wrong with the first that fails. */
+async function bundlesOf(names: readonly string[]): Promise<Built[]> {
+  const project = projectIn('.');
+  const tell = (text: string) => process.stderr.write(text);
+  const built: Built[] = [];
+  for (const name of names) {
+    if (authoredFilters(project).includes(name)) {
+      const report = await checkFilter(name, { project, folder: '.', golden: 'compare' });
+      const failed = report.checks.filter(({ problem }) => problem.length > 0);
+      if (hasFailed(report)) {
+        const others = failed.flatMap(({ name: check, problem }) => [
+          check,
+          ...problem.map((line) => `  ${line}`),
+        ]);
+        throw new WeirError(
+          'SELF_TEST_FAILED',
+          `filter ${name}: expected its tests to pass, found ${failed.length} that fail`,
+          { others },
+        );
+      }
+    }
+    const bytes = await bundleFilter(project, name, tell);
+    const bundle = unpackBundle(bytes, name);
+    await selfTest(bundle);
+    print(`${bundle.label}: tested, ${bytes.length} bytes, SHA-256 ${bundleHash(bytes)}`);
+    built.push({ name, label: bundle.label, bytes });
+  }
+  return built;
+}
+
+type Settings = Pick<Release, 'from' | 'timezone' | 'format' | 'config'>;
+
+/** What is named goes before what it was. */
+function settingsOf(
+  values: { from?: string[]; timezone?: string; format?: string; 'filter-config'?: string },
+  instance: string,
+  assignment: Assignment | undefined,
+): Settings {
+  const { from, timezone, format, config } = assignment?.filters[instance]?.release ?? {};
+  const sources = values.from ?? from;
+  if (!sources) throw new WeirError('USAGE', `--from: expected a source for ${instance}, which ${NEW}`);
+  const found = {
+    timezone: values.timezone === undefined ? timezone : zoneName('--timezone', values.timezone),
+    format: values.format === undefined ? format : formatOf(values.format),
+    config:
+      values['filter-config'] === undefined ? config : jsonObject('--filter-config', values['filter-config']),
+  };
+  const named = Object.entries(found).filter(([, value]) => value !== undefined);
+  return { from: sources, ...(Object.fromEntries(named) as Omit<Settings, 'from'>) };
+}
+
+const NEW = 'the group does not run yet';
+
+function formatOf(text: string): 'cbor' | 'ndjson' {
+  if (text === 'cbor' || text === 'ndjson') return text;
+  throw new WeirError('USAGE', `--format: expected cbor or ndjson, found "${text}"`);
+}
+
+function timeOf(text: string): string {
+  return `${new Date(isoTime('--not-before', text)).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,178 @@
+/**
+ * An operator's folder: his keys, the root of trust, what he has seen, and a change that is not finished.
+ *
+ *     <fleet>/fleet.json       who he is
+ *     <fleet>/root.json        the root of trust: for appliances, in "fleet.root" of their config
+ *     <fleet>/keys/NAME.json   keys, sealed with a passphrase
+ *     <fleet>/known.json       the last root and the versions that he has seen
+ *     <fleet>/pending.json     what is being published
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { replaceFile, sealed, unsealed } from '../durable.js';
+import { WeirError } from '../errors.js';
+import { CONFIG_BYTES_MAX } from '../limits.js';
+import { check, object, readJson, text } from '../validate.js';
+import { NAME_PATTERN } from '../wire.js';
+import type { Act } from './audit.js';
+import type { Edition, KeyRing } from './edition.js';
+import { createKeyFile, type KeyFile, keyIdOf, readKeyFile, type SigningKey, unlock } from './keys.js';
+import { readRoot } from './metadata.js';
+import { type Known, type State, versionsIn } from './state.js';
+
+/** What is being published, and what is written down of it. */
+export interface Pending {
+  readonly edition: Edition;
+  readonly act: Act;
+}
+
+/** The keys in a folder. */
+export interface Keys {
+  keys(): readonly KeyFile[];
+  keyPath(name: string): string;
+  /** Makes a key. Throws FILE_EXISTS or PASSPHRASE_WEAK. */
+  addKey(name: string, passphrase: string): KeyFile;
+  ring(passphrase: string): KeyRing;
+}
+
+export interface FleetFolder extends Keys {
+  readonly path: string;
+  /** Who signs what is written down. */
+  readonly operator: string;
+  /** The root of trust. */
+  readonly anchor: Buffer;
+  known(): Known;
+  remember(state: State): void;
+  pending(): Pending | undefined;
+  setPending(pending: Pending | undefined): void;
+}
+
+const Settings = object({
+  format: v.literal(1, '1'),
+  operator: text('a name', (value) => value.trim() !== '' && value.length <= 100),
+});
+const CODES = { unreadable: 'FLEET_MISSING', invalid: 'FLEET_MISSING' } as const;
+
+/** Makes the folder of a new fleet, without a root yet. Throws FILE_EXISTS. */
+export function createFleetFolder(path: string, operator: string): void {
+  if (existsSync(join(path, 'fleet.json')))
+    throw new WeirError('FILE_EXISTS', `${path}: expected a new folder, found a fleet`);
+  mkdirSync(join(path, 'keys'), { recursive: true, mode: 0o700 });
+  replaceFile(join(path, 'fleet.json'), `${JSON.stringify({ format: 1, operator }, undefined, 2)}\n`, true);
+}
+
+/** Throws FLEET_MISSING when there is no fleet. */
+export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
+  const settingsPath = join(path, 'fleet.json');
+  const { operator } = check(
+    'FLEET_MISSING',
+    settingsPath,
+    Settings,
+    readJson(settingsPath, CONFIG_BYTES_MAX, CODES),
+  );
+  const rootPath = join(path, 'root.json');
+  if (anchor && !existsSync(rootPath)) writeFileSync(rootPath, anchor, { mode: 0o644, flag: 'wx' });
+  if (!existsSync(rootPath))
+    throw new WeirError('FLEET_MISSING', `${rootPath}: expected the root of trust, found none`);
+  const root = readFileSync(rootPath);
+  const knownPath = join(path, 'known.json');
+  const pendingPath = join(path, 'pending.json');
+
+  return {
+    path,
+    operator,
+    anchor: root,
+    ...keysIn(path),
+    known() {
+      const found = readSealed(knownPath) as { root: string; versions: Record<string, number> } | undefined;
+      return found
+        ? { root: Buffer.from(found.root, 'base64'), versions: found.versions }
+        : { root, versions: {} };
+    },
+    remember(state) {
+      const bytes = Buffer.from(JSON.stringify(state.root.toJSON()));
+      // Only what is behind the root of trust can be verified from there.
+      readRoot(bytes);
+      const known = { root: bytes.toString('base64'), versions: versionsIn(state) };
+      replaceFile(knownPath, sealed(JSON.stringify(known)), true);
+    },
+    pending() {
+      const found = readSealed(pendingPath) as { edition: readonly StoredFile[]; act: Act } | undefined;
+      return (
+        found && {
+          act: found.act,
+          edition: found.edition.map(({ bytes, ...file }) => ({
+            ...file,
+            bytes: Buffer.from(bytes, 'base64'),
+          })),
+        }
+      );
+    },
+    setPending(pending) {
+      if (!pending) return rmSync(pendingPath, { force: true });
+      const edition: StoredFile[] = pending.edition.map(({ bytes, ...file }) => ({
+        ...file,
+        bytes: Buffer.from(bytes).toString('base64'),
+      }));
+      replaceFile(pendingPath, sealed(JSON.stringify({ act: pending.act, edition })), true);
+    },
+  };
+}
+
+export function keysIn(path: string): Keys {
+  const folder = join(path, 'keys');
+  const keyPath = (name: string) => join(folder, `${name}.json`);
+  const keys = () =>
+    readdirSync(folder)
+      .filter(isKey)
+      .sort()
+      .map((file) => readKeyFile(join(folder, file)));
+  return {
+    keys,
+    keyPath,
+    addKey(name, passphrase) {
+      if (!NAME_PATTERN.test(name))
+        throw new WeirError('USAGE', `expected the name of a key, found "${name}"`);
+      if (existsSync(keyPath(name)))
+        throw new WeirError('FILE_EXISTS', `${keyPath(name)}: a key of this name is there`);
+      const file = createKeyFile(name, passphrase);
+      replaceFile(keyPath(name), `${JSON.stringify(file, undefined, 2)}\n`, true);
+      return file;
+    },
+    ring: (passphrase) => ringOf(keys(), passphrase),
+  };
+}
+
+interface StoredFile {
+  readonly path: string;
+  readonly revision: number;
+  readonly bytes: string;
+}
+
+function isKey(file: string): boolean {
+  return file.endsWith('.json') && NAME_PATTERN.test(file.slice(0, -'.json'.length));
+}
+
+/** Opens keys when they are needed, once. */
+function ringOf(files: readonly KeyFile[], passphrase: string): KeyRing {
+  const opened = new Map<string, SigningKey>();
+  return {
+    open(ids) {
+      return files.flatMap((file) => {
+        const id = keyIdOf(file.public);
+        if (!ids.includes(id)) return [];
+        const key = opened.get(id) ?? unlock(file, passphrase);
+        opened.set(id, key);
+        return [key];
+      });
+    },
+  };
+}
+
+function readSealed(path: string): unknown {
+  if (!existsSync(path)) return undefined;
+  const text = unsealed(readFileSync(path, 'utf8'));
+  if (text !== undefined) return JSON.parse(text);
+  throw new WeirError('FLEET_MISSING', `${path}: expected what was written there, found a damaged file`);
+}

@@ -1,0 +1,241 @@
+/**
+ * What an operator does with a fleet: reads the repository, changes something of it, and publishes that with a signature and an entry in the audit.
+ *
+ * What is published is written down in his folder first, so that a change that was interrupted at any step is completed by the next
+ * command, and the audit has it once.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Broker } from '../broker.js';
+import { WeirError } from '../errors.js';
+import { TARGET_BYTES_MAX } from '../limits.js';
+import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
+import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
+import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
+import {
+  composeEdition,
+  draftTargets,
+  type Edition,
+  type KeyRing,
+  type NewTargets,
+  needSigned,
+  signRole,
+  writeEdition,
+} from './edition.js';
+import type { FleetFolder } from './folder.js';
+import { type Metadata, type Root, storedPath, type Targets, targetFile } from './metadata.js';
+import { announce, openRepository } from './repository.js';
+import { loadState, type Repository, type State } from './state.js';
+
+/** An operator at work. */
+export interface Operator {
+  readonly folder: FleetFolder;
+  readonly broker: Broker;
+  readonly repository: Repository;
+  readonly state: State;
+  readonly now: () => number;
+}
+
+/** Reads the repository, after it has completed what was interrupted. Throws what reading it throws. */
+export async function openOperator(
+  folder: FleetFolder,
+  broker: Broker,
+  print: (line: string) => void,
+  now: () => number = Date.now,
+): Promise<Operator> {
+  const repository = openRepository(broker);
+  await complete(folder, broker, print, now);
+  const state = await loadState(repository, folder.known());
+  folder.remember(state);
+  return { folder, broker, repository, state, now };
+}
+
+/** A change of what is published. */
+export interface Change {
+  readonly root?: Metadata<Root>;
+  readonly targets?: readonly NewTargets[];
+  /** Sign the snapshot anew, too. */
+  readonly renews?: boolean;
+}
+
+/** Publishes a change, signed by as many as it takes. Throws SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
+export async function publish(operator: Operator, ring: KeyRing, change: Change, act: Act): Promise<void> {
+  const { folder, broker, repository, state, now } = operator;
+  for (const { role, metadata } of change.targets ?? [])
+    needSigned(role, signRole(delegatorOf(operator, role, change.root), role, metadata, ring));
+  await publishEdition(
+    folder,
+    broker,
+    await composeEdition(repository, state, ring, now(), change),
+    act,
+    now,
+  );
+}
+
+/** Publishes what is composed and signed already. */
+export async function publishEdition(
+  folder: FleetFolder,
+  broker: Broker,
+  edition: Edition,
+  act: Act,
+  now: () => number = Date.now,
+): Promise<void> {
+  const named = { ...act, id: randomBytes(8).toString('hex') };
+  folder.setPending({ edition, act: named });
+  await finish(folder, broker, openRepository(broker), edition, named, now);
+  await tellAppliances(broker);
+}
+
+async function finish(
+  folder: FleetFolder,
+  broker: Broker,
+  repository: Repository,
+  edition: Edition,
+  act: Act,
+  now: () => number,
+): Promise<void> {
+  try {
+    await writeEdition(repository, edition);
+  } catch (error) {
+    // What is not to be completed any more.
+    if (error instanceof WeirError && error.code === 'REPOSITORY_MOVED') folder.setPending(undefined);
+    throw error;
+  }
+  await noteAct(folder, broker, act, now);
+  folder.setPending(undefined);
+}
+
+/** Writes down what an operator has done, behind all that was done before; once, where it was interrupted right behind that. */
+async function noteAct(folder: FleetFolder, broker: Broker, act: Act, now: () => number): Promise<void> {
+  const last = await broker.value(AUDIT_STREAM, FLEET_AUDIT_SUBJECT);
+  if (last && parseEntry(Buffer.from(last.bytes).toString('utf8'))?.id === act.id) return;
+  const entryOf = (head: AuditHead) => ({
+    seq: head.seq + 1,
+    prev: head.digest,
+    ts: now(),
+    who: folder.operator,
+    ...act,
+  });
+  await appendEntry(broker, FLEET_AUDIT_SUBJECT, entryOf);
+}
+
+/** Completes what was interrupted; nothing where nothing was. */
+export async function complete(
+  folder: FleetFolder,
+  broker: Broker,
+  print: (line: string) => void,
+  now: () => number = Date.now,
+): Promise<void> {
+  const pending = folder.pending();
+  if (!pending) return;
+  print(
+    `fleet: completing what was interrupted: ${pending.act.action} ${pending.act.filter ?? ''}`.trimEnd(),
+  );
+  try {
+    await finish(folder, broker, openRepository(broker), pending.edition, pending.act, now);
+    await tellAppliances(broker);
+  } catch (error) {
+    if (!(error instanceof WeirError) || error.code !== 'REPOSITORY_MOVED') throw error;
+    print('fleet: somebody else has published since: it was given up, and changes nothing');
+  }
+}
+
+/** Whose metadata says who may sign for a role. */
+export function delegatorOf(
+  { state }: Pick<Operator, 'state'>,
+  role: string,
+  root: Metadata<Root> = state.root,
+): Metadata<Root> | Metadata<Targets> {
+  return role === 'targets' ? root : (state.targets.get('targets') as Metadata<Targets>);
+}
+
+/** The role that signs for a path: a delegated one whose pattern it matches, or else `targets`. */
+export function roleFor({ state }: Pick<Operator, 'state'>, path: string): string {
+  const delegations = state.targets.get('targets')?.signed.delegations;
+  const [found] = delegations ? [...delegations.rolesForTarget(path)] : [];
+  return found?.role ?? 'targets';
+}
+
+/** A change of targets, by path; `undefined` takes one away. By role, not signed yet. */
+export async function draftChange(
+  operator: Operator,
+  files: ReadonlyMap<string, Uint8Array | undefined>,
+): Promise<NewTargets[]> {
+  const byRole = new Map<string, Map<string, Uint8Array | undefined>>();
+  for (const [path, bytes] of files) {
+    const role = roleFor(operator, path);
+    byRole.set(role, (byRole.get(role) ?? new Map()).set(path, bytes));
+  }
+  const { repository, state, now } = operator;
+  const drafts = [...byRole].map(async ([role, own]): Promise<NewTargets> => {
+    const metadata = await draftTargets(repository, state, role, now(), (targets) => {
+      for (const [path, bytes] of own) {
+        if (bytes) targets[path] = targetFile(path, bytes);
+        else delete targets[path];
+      }
+    });
+    const contents = [...own].filter((entry): entry is [string, Uint8Array] => entry[1] !== undefined);
+    return { role, metadata, contents: new Map(contents) };
+  });
+  return Promise.all(drafts);
+}
+
+/** A target as it is published; nothing when none is. */
+export async function readTarget(operator: Operator, path: string): Promise<Uint8Array | undefined> {
+  const { state, repository } = operator;
+  const target = state.targets.get(roleFor(operator, path))?.signed.targets[path];
+  if (!target) return undefined;
+  const stored = await repository.get(storedPath(path, target.hashes.sha256 as string), TARGET_BYTES_MAX);
+  if (!stored || !targetFile(path, stored.bytes).equals(target))
+    throw new WeirError('METADATA_REFUSED', `${path}: expected what was signed, found other bytes`);
+  return stored.bytes;
+}
+
+/** What a group runs; nothing before the first push to it. */
+export async function readAssignment(operator: Operator, group: string): Promise<Assignment | undefined> {
+  const bytes = await readTarget(operator, assignmentPath(group));
+  return bytes && parseAssignment(bytes, group);
+}
+
+/** Names of all groups that have an assignment. */
+export function groupsOf({ state }: Pick<Operator, 'state'>): string[] {
+  const paths = [...state.targets.values()].flatMap(({ signed }) => Object.keys(signed.targets));
+  const names = paths.flatMap((path) => /^assignments\/(.+)\.json$/.exec(path)?.[1] ?? []);
+  return [...new Set(names)].sort();
+}
+
+/** Files of an assignment that is to be published: itself, new bundles, and without bundles that no group has any more. */
+export async function filesOf(
+  operator: Operator,
+  assignment: Assignment,
+  bundles: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<Map<string, Uint8Array | undefined>> {
+  const files = new Map<string, Uint8Array | undefined>(bundles);
+  files.set(assignmentPath(assignment.group), assignmentBytes(assignment));
+  const used = new Set<string>();
+  const assignments = [assignment];
+  for (const group of groupsOf(operator)) {
+    const other = group === assignment.group ? undefined : await readAssignment(operator, group);
+    if (other) assignments.push(other);
+  }
+  for (const { filters } of assignments)
+    for (const { release, before } of Object.values(filters))
+      for (const one of [release, before]) if (one) used.add(one.bundle);
+  // Only those of the roles that sign this change anyway.
+  const roles = new Set([...files.keys()].map((path) => roleFor(operator, path)));
+  for (const role of roles)
+    for (const path of Object.keys(operator.state.targets.get(role)?.signed.targets ?? {}))
+      if (path.startsWith('filters/') && !used.has(path)) files.set(path, undefined);
+  return files;
+}
+
+/** Wakes the appliances, over a time that is right for as many as have ever told their status. */
+export async function tellAppliances(broker: Broker): Promise<void> {
+  let appliances = 0;
+  await broker
+    .read({ stream: STATUS_STREAM }, () => {
+      appliances++;
+    })
+    .catch(() => {});
+  announce(broker, appliances);
+  await broker.flush();
+}

@@ -1,0 +1,93 @@
+/**
+ * Changes of an assignment: a release for a part of the group, for more of it, for all, and back.
+ */
+import { randomBytes } from 'node:crypto';
+import { WeirError } from '../errors.js';
+import type { Assigned, Assignment, Release } from './assignment.js';
+
+/** Who changes it why. */
+export interface Motive {
+  readonly reason: string;
+  readonly ticket?: string;
+  readonly by: string;
+  readonly at: string;
+}
+
+/** Of a rollout that is new. */
+export function newRollout(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** A release is pushed. What the whole group runs stays for the rest of it, and to go back to. */
+export function pushed(
+  before: Assignment | undefined,
+  group: string,
+  instance: string,
+  release: Release,
+): Assignment {
+  const current = before?.filters[instance];
+  const stable = current && (current.release.percent === 100 ? current.release : current.before);
+  return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
+}
+
+/** The same release for another part of the group. Throws ROLLOUT_REFUSED. */
+export function promoted(
+  before: Assignment | undefined,
+  group: string,
+  instance: string,
+  percent: number,
+): Assignment {
+  const current = assignedOf(before, group, instance);
+  const { release } = current;
+  if (percent < release.percent)
+    throw new WeirError(
+      'ROLLOUT_REFUSED',
+      `filter ${instance}: expected more than ${release.percent} percent`,
+    );
+  return changed(before, group, instance, { ...current, release: { ...release, percent } });
+}
+
+/** The release before, for all. Throws ROLLOUT_REFUSED. */
+export function rolledBack(
+  before: Assignment | undefined,
+  group: string,
+  instance: string,
+  motive: Motive,
+): Assignment {
+  const { before: stable } = assignedOf(before, group, instance);
+  if (!stable) {
+    const problem = `filter ${instance}: expected a release before this one, found none`;
+    throw new WeirError('ROLLOUT_REFUSED', `${problem}; "weir fleet remove" takes it away`);
+  }
+  const { ticket: _, ...rest } = stable;
+  return changed(before, group, instance, {
+    release: { ...rest, ...motive, percent: 100, rollout: newRollout() },
+  });
+}
+
+/** Without the filter. Throws ROLLOUT_REFUSED. */
+export function removed(before: Assignment | undefined, group: string, instance: string): Assignment {
+  assignedOf(before, group, instance);
+  return changed(before, group, instance, undefined);
+}
+
+function assignedOf(before: Assignment | undefined, group: string, instance: string): Assigned {
+  const found = before?.filters[instance];
+  if (found) return found;
+  const known = Object.keys(before?.filters ?? {}).join(', ') || 'nothing';
+  throw new WeirError(
+    'ROLLOUT_REFUSED',
+    `group ${group}: expected one of its filters (${known}), found ${instance}`,
+  );
+}
+
+function changed(
+  before: Assignment | undefined,
+  group: string,
+  instance: string,
+  assigned: Assigned | undefined,
+): Assignment {
+  const { [instance]: _, ...others } = before?.filters ?? {};
+  const filters = assigned ? { ...others, [instance]: assigned } : others;
+  return { format: 1, group, serial: (before?.serial ?? 0) + 1, filters };
+}
