@@ -1,8 +1,8 @@
 /**
  * The spool against a list in memory, and against what kills and disks do to files.
  */
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ENTRY_HEADER_BYTES } from '../host/spool/entry.js';
@@ -106,6 +106,10 @@ spools(
       writeFileSync(path, whole.subarray(0, length));
       const torn = open(folder, 10_000);
       assert.is(torn.last(), 2);
+      assert.equal(rest(torn.read(0)), [
+        [1, 'one'],
+        [2, 'two'],
+      ]);
       put(torn, '3');
       assert.equal(all(torn), {
         entries: [
@@ -117,6 +121,37 @@ spools(
       });
       await torn.close();
       writeFileSync(path, whole.subarray(0, length));
+    }
+  },
+);
+
+spools(
+  'a new segment whose first append is torn is as if it had never been, for readers, too, and over restarts',
+  async ({ folder }) => {
+    const first = join(folder, 'first');
+    const spool = open(first, 50);
+    put(spool, 'one', 'two');
+    put(spool, 'torn', 'off');
+    await spool.close();
+    const [, path = ''] = filesOf(first);
+    const whole = readFileSync(path);
+    for (let length = whole.length - 1; length >= 0; length--) {
+      const copy = join(folder, String(length));
+      cpSync(first, copy, { recursive: true });
+      writeFileSync(join(copy, basename(path)), whole.subarray(0, length));
+      const torn = open(copy, 50);
+      const reader = torn.read(0);
+      assert.is(rest(reader).length, 2);
+      put(torn, '3', '4');
+      assert.equal(rest(reader), [
+        [3, '3'],
+        [4, '4'],
+      ]);
+      await torn.close();
+      const again = open(copy, 50);
+      assert.is(again.last(), 4);
+      assert.is(all(again).entries.length, 4);
+      await again.close();
     }
   },
 );

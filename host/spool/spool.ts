@@ -2,8 +2,8 @@
  * The spool of one filter: its messages, and the record of its calls, on disk until nobody needs them any more.
  *
  * Append-only segments. An entry that is written is never changed; whole segments are removed from the front. Opening reads the
- * last segment only, so it takes the same time whatever the backlog. An append ends with a commit: what a kill left without one
- * at the end is cut off, as if it had never been written.
+ * last segment only, so it takes the same time whatever the backlog. An append ends with a commit: what a kill or a loss of power
+ * left without one at the end is not read, and is cut off with the next append, as if it had never been written.
  * A damaged entry elsewhere is passed over when it is read, and counted. Reading holds one entry at a time.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -59,7 +59,15 @@ export interface SpoolReader {
   next(): Entry | undefined;
   /** Places at which something was damaged and passed over. */
   damaged(): number;
+  /** The last of them. */
+  lastDamage(): Damage | undefined;
   close(): void;
+}
+
+/** Where an entry should begin and none could be read. */
+export interface Damage {
+  readonly path: string;
+  readonly offset: number;
 }
 
 /** A segment of which nothing is needed any more is ended when it has so large a part of its bytes. */
@@ -68,15 +76,17 @@ const ROLL_PARTS = 4;
 export function createSpool({ folder, segmentBytes, numbersFrom = 0 }: SpoolOptions): Spool {
   makeFolder(folder);
   const names = segmentsOf(folder);
+  const { torn, end, last: found } = endOfAll(names, numbersFrom);
   const sizes = new Map(names.map((name) => [name, statSync(name.path).size]));
-  const end = names.length > 0 ? endOf(names[names.length - 1] as SegmentName) : undefined;
-  let last = Math.max(end?.number ?? 0, numbersFrom);
+  let last = found;
   let writer: SegmentWriter | undefined;
   const syncing = new Set<Promise<void>>();
   let total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
 
   function current(): SegmentWriter {
     if (writer) return writer;
+    // Only now: the disk may have been read-only until here.
+    for (const name of torn.splice(0)) rmSync(name.path, { force: true });
     const isGoingOn = end !== undefined && end.number === last && end.bytes > 0;
     const name = isGoingOn ? (names[names.length - 1] as SegmentName) : newSegmentName(folder, last + 1);
     writer = writeSegment(name, isGoingOn ? end.bytes : 0);
@@ -116,7 +126,7 @@ export function createSpool({ folder, segmentBytes, numbersFrom = 0 }: SpoolOpti
     },
     last: () => last,
     first: () => names[0]?.first ?? last + 1,
-    read: (after) => createReader(names, after),
+    read: (after) => createReader(names, after, () => last),
     isReleasable: (through) =>
       (names[1] !== undefined && names[1].first - 1 <= through) ||
       (last <= through && currentBytes() >= segmentBytes / ROLL_PARTS),
@@ -164,6 +174,29 @@ function ageMs({ path }: SegmentName): number {
   return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
 }
 
+/** Where a spool ends: `end` is that of its last segment. */
+interface EndOfAll {
+  /** Segments of one append that was torn: nothing is in them, and others will have their numbers. They are taken out of the names. */
+  readonly torn: SegmentName[];
+  readonly end: ReturnType<typeof endOf> | undefined;
+  /** Number of the last entry; at least `numbersFrom`. */
+  readonly last: number;
+}
+
+function endOfAll(names: SegmentName[], numbersFrom: number): EndOfAll {
+  const torn: SegmentName[] = [];
+  let last = numbersFrom;
+  for (let name = names.at(-1); name; name = names.at(-1)) {
+    const end = endOf(name);
+    const isTorn = end.bytes === 0 && name.first > last;
+    last = Math.max(last, end.number);
+    if (!isTorn) return { torn, end, last };
+    torn.push(name);
+    names.pop();
+  }
+  return { torn, end: undefined, last };
+}
+
 /** The last commit of a segment, and where it ends; its first number less one when there is none. */
 function endOf(name: SegmentName): { number: number; bytes: number } {
   const reader = readSegment(name);
@@ -181,13 +214,14 @@ function endOf(name: SegmentName): { number: number; bytes: number } {
   return end;
 }
 
-/** `names` is the spool's own list, which goes on while this reads. */
-function createReader(names: readonly SegmentName[], after: number): SpoolReader {
+/** `names` is the spool's own list, which goes on while this reads, as does its `last` entry. */
+function createReader(names: readonly SegmentName[], after: number, last: () => number): SpoolReader {
   let number = after;
   /** Number of the last entry seen in the open segment, and where it ends. */
   let seen = -1;
   let at = 0;
   let damaged = 0;
+  let lastDamage: Damage | undefined;
   let open: { readonly name: SegmentName; readonly reader: SegmentReader } | undefined;
 
   function close(): void {
@@ -208,12 +242,19 @@ function createReader(names: readonly SegmentName[], after: number): SpoolReader
     return open.reader;
   }
 
+  const behindOpen = () => names[names.indexOf(open?.name as SegmentName) + 1];
+
+  function noteDamage(): void {
+    damaged++;
+    if (open) lastDamage = { path: open.name.path, offset: at };
+  }
+
   /** Goes on to the segment behind the open one; false when that is the last. */
   function goOn(): boolean {
-    const next = names[names.indexOf(open?.name as SegmentName) + 1];
+    const next = behindOpen();
     if (!next) return false;
     // What it still held, if anything, was damaged.
-    if (next.first > number + 1) damaged++;
+    if (next.first > number + 1) noteDamage();
     close();
     number = Math.max(number, next.first - 1);
     return true;
@@ -221,13 +262,14 @@ function createReader(names: readonly SegmentName[], after: number): SpoolReader
 
   return {
     next() {
-      for (let reader = segment(); reader; reader = segment()) {
+      for (let reader = segment(); reader && number < last(); reader = segment()) {
         const found = reader.next(at, seen);
-        if (!found) {
+        // What is torn at the end of a segment has numbers of those behind it.
+        if (!found || found.entry.number > Math.min(last(), (behindOpen()?.first ?? Infinity) - 1)) {
           if (goOn()) continue;
           return undefined;
         }
-        if (found.isSkipped) damaged++;
+        if (found.isSkipped) noteDamage();
         at = found.end;
         seen = found.entry.number;
         if (found.entry.number <= number) continue;
@@ -237,6 +279,7 @@ function createReader(names: readonly SegmentName[], after: number): SpoolReader
       return undefined;
     },
     damaged: () => damaged,
+    lastDamage: () => lastDamage,
     close,
   };
 }

@@ -1,0 +1,96 @@
+/**
+ * A spool whose end is torn off, at every length, as by a loss of power: what was torn off is made again, or counted, exactly.
+ */
+import { cpSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { temporaryFolder, type TemporaryFolder } from './help.js';
+import type { Report } from '../host/verify/report.js';
+import { grow, live, type Living, type MemoryBroker, memoryBroker, selected } from './inprocess.js';
+
+const torn = suite<Living & { root: TemporaryFolder }>('torn');
+torn.before.each(async (context) => {
+  context.root = await temporaryFolder();
+  const { path } = context.root;
+  Object.assign(context, { log: join(path, 'app.log'), data: join(path, 'data'), broker: memoryBroker() });
+});
+torn.after.each(({ root }) => root.remove());
+
+const LINES = 30;
+const NUMBERS = Array.from({ length: 3 * LINES }, (_, at) => at);
+const ALICES = NUMBERS.filter((at) => at % 3 === 0);
+
+const segmentOf = (data: string) => {
+  const names = readdirSync(join(data, 'spool/f')).filter((name) => name.endsWith('.seg'));
+  return join(data, 'spool/f', names.sort().at(-1) ?? '');
+};
+
+/** What went to the spool in the second of two lives: where it begins, and the whole of it. */
+interface Tail {
+  readonly from: number;
+  readonly whole: number;
+}
+
+/** The first life is published; of the second one, which is killed, `publishes` says it. */
+async function twoLives(context: Living, publishes: 'nothing' | 'all' | 'all, noted'): Promise<Tail> {
+  const { data, broker } = context;
+  grow(context, 0, LINES);
+  const first = await live(context);
+  first.read();
+  await first.published();
+  await first.stop();
+  grow(context, LINES, 2 * LINES);
+  if (publishes === 'nothing') broker.setConnected(false);
+  const second = await live(context);
+  const from = statSync(segmentOf(data)).size;
+  second.read();
+  if (publishes !== 'nothing') await second.published();
+  if (publishes === 'all, noted') second.courier.save(false);
+  await second.kill();
+  return { from, whole: statSync(segmentOf(data)).size };
+}
+
+/** Each length to which the tail can be torn: the folder as it is then, and a last life in it. */
+async function* tornLives(context: Living, { from, whole }: Tail) {
+  const { data, broker } = context;
+  grow(context, 2 * LINES, 3 * LINES);
+  for (let length = from; length <= whole; length++) {
+    const copy = { ...context, data: `${data}-${length}`, broker: memoryBroker() };
+    copy.broker.messages.push(...broker.messages);
+    cpSync(data, copy.data, { recursive: true });
+    truncateSync(segmentOf(copy.data), length);
+    const last = await live(copy);
+    last.read();
+    await last.stop();
+    yield { length, last, broker: copy.broker, isTorn: length < whole };
+    rmSync(copy.data, { recursive: true });
+  }
+}
+
+const eventsOf = (report: Report) => report.streams.map(({ stream, events }) => `${stream} ${events}`);
+const countedOf = (broker: MemoryBroker) =>
+  broker.records('ledger').reduce((sum, { in: events }) => sum + Number(events), 0);
+
+torn(
+  'what nobody has of it is made again: nothing is lost, nothing twice, nobody is told',
+  async (context) => {
+    const tail = await twoLives(context, 'nothing');
+    assert.ok(tail.whole - tail.from > 500);
+    let tries = 0;
+    for await (const { length, last, broker } of tornLives(context, tail)) {
+      tries++;
+      const what = `${length} of ${tail.whole}: ${last.notices.join()}`;
+      assert.equal(selected(broker), ALICES, what);
+      const report = broker.verify();
+      assert.equal([report.findings, report.explained], [[], []], what);
+      assert.equal(eventsOf(report), [`ledger ${3 * LINES}`, `selected ${3 * LINES}`], what);
+      assert.is(countedOf(broker), 3 * LINES, what);
+      assert.is(report.ledgers[0]?.not_told, 0, what);
+      assert.equal(last.notices, [], what);
+    }
+    assert.is(tries, tail.whole - tail.from + 1);
+  },
+);
+
+torn.run();
