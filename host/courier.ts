@@ -4,21 +4,22 @@
  * It holds a few messages of each stream, whatever the backlog. What is settled, for all streams up to one entry, is written
  * down before a segment goes: in the reverse order a crash would look for what is not there any more.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { replaceFile, sealed, unsealed } from './durable.js';
+import { existsSync } from 'node:fs';
 import { COURIER_MESSAGES_MAX, EPOCH_CHANGES_MAX } from './limits.js';
 import {
+  acknowledgedOf,
   agree,
   type LastStored,
   type Numbering,
   newEpoch,
+  nextEpoch,
   numberingFor,
+  storedTo,
   type Why,
-  WHYS,
 } from './numbering.js';
+import { openNotes } from './published.js';
 import { readMessage, type SpooledMessage } from './spool/payload.js';
-import type { Spool, SpoolReader } from './spool/spool.js';
+import type { Damage, Spool, SpoolReader } from './spool/spool.js';
 import { DEAD_STREAM, deadSubject, eventSubject, HEADER, type Message, messageId } from './wire.js';
 
 export interface CourierOptions {
@@ -38,8 +39,17 @@ export interface CourierOptions {
 export interface Line {
   readonly stream: string;
   readonly subject: string;
-  readonly held: { readonly entry: number; readonly message: SpooledMessage }[];
+  readonly held: Held[];
   numbering: Numbering;
+  /** Entry of the last message that was held and is not any more. */
+  entry: number;
+  /** This run has sent something, or asked the broker: what is there may be its own. */
+  isOwn: boolean;
+}
+
+interface Held {
+  readonly entry: number;
+  readonly message: SpooledMessage;
 }
 
 /** An epoch that began, or one that goes on behind messages that the broker had lost. */
@@ -53,6 +63,8 @@ export interface EpochChange {
 }
 
 export interface Courier {
+  /** The filter stands where it goes on from: what was published beyond that is not known here, and comes again. */
+  resumed(): void;
   /** The lines of which something was stored before this start. */
   published(): Line[];
   /** Reads on in the spool, as far as there is room; answers the lines that have got something. */
@@ -84,8 +96,8 @@ export interface Courier {
 
 export function createCourier(options: CourierOptions): Courier {
   const { appliance, instance, folder, spool, safe, produced, bytesMax, notice } = options;
-  const path = join(folder, 'published.json');
-  const saved = readSaved(path);
+  const notes = openNotes(folder);
+  const { saved } = notes;
   const isNew = !saved && spool.last() === 0;
   const numberings = new Map(Object.entries(saved?.streams ?? {}));
   const lines = new Map<string, Line>();
@@ -95,19 +107,26 @@ export function createCourier(options: CourierOptions): Courier {
   let damagedBefore = 0;
   let readTo = Math.min(saved?.through ?? 0, spool.last());
   let reader: SpoolReader = spool.read(readTo);
-  let written = '';
+  /** Where each stream stood when this run went on with it. */
+  const resumedAt = new Map<string, number>();
   const changes: EpochChange[] = [];
+  const subjectOf = (stream: string) =>
+    stream === DEAD_STREAM ? deadSubject(appliance, instance) : eventSubject(appliance, instance, stream);
 
-  function noteChange({ stream }: Line, { why, lost }: Numbering): void {
-    changes.push({ ts: Date.now(), filter: instance, stream, reason: why, lost });
+  /** A line has other numbers from here on: why, for the operator and the status. */
+  function change(line: Line, numbering: Numbering, text: string): void {
+    const { stream } = line;
+    notice(`stream ${instance}.${stream}: ${text}`);
+    changes.push({ ts: Date.now(), filter: instance, stream, reason: numbering.why, lost: numbering.lost });
     if (changes.length > EPOCH_CHANGES_MAX) changes.shift();
+    line.numbering = numbering;
   }
 
   function lineOf(stream: string, subject: string, seq: number): Line {
     const found = lines.get(stream);
     if (found) return found;
     const numbering = numberings.get(stream) ?? firstNumbering(seq);
-    const line: Line = { stream, subject, held: [], numbering };
+    const line: Line = { stream, subject, held: [], numbering, entry: 0, isOwn: false };
     lines.set(stream, line);
     return line;
   }
@@ -120,25 +139,13 @@ export function createCourier(options: CourierOptions): Courier {
     return newEpoch(seq - 1, 0, 'restored');
   }
 
-  function subjectOf(stream: string): string {
-    if (stream === DEAD_STREAM) return deadSubject(appliance, instance);
-    return eventSubject(appliance, instance, stream);
-  }
-
   function settledTo(): number {
     return (outstanding.values().next().value ?? readTo + 1) - 1;
   }
 
   function save(isSafe: boolean): void {
     for (const { stream, numbering } of lines.values()) numberings.set(stream, numbering);
-    const text = JSON.stringify({
-      version: VERSION,
-      through: settledTo(),
-      streams: Object.fromEntries(numberings),
-    });
-    if (text === written) return;
-    replaceFile(path, sealed(text), isSafe);
-    written = text;
+    notes.save({ through: settledTo(), streams: Object.fromEntries(numberings) }, isSafe);
   }
 
   /** From the first moment on, so that it is known to be new. */
@@ -155,6 +162,7 @@ export function createCourier(options: CourierOptions): Courier {
     const first = line.held.shift();
     if (!first) return;
     outstanding.delete(first.entry);
+    line.entry = first.entry;
     heldBytes -= first.message.body.length;
   }
 
@@ -165,12 +173,22 @@ export function createCourier(options: CourierOptions): Courier {
     reader = spool.read(readTo);
     outstanding.clear();
     heldBytes = 0;
-    for (const line of lines.values()) line.held.length = 0;
+    for (const line of lines.values()) Object.assign(line, { entry: 0 }).held.length = 0;
   }
 
   if (isNew) saveQuietly();
+  else if (!saved) notice(unknownText(instance, notes.path));
 
   return {
+    resumed() {
+      for (const [stream, numbering] of numberings) {
+        const stands = produced(stream);
+        resumedAt.set(stream, stands);
+        if (numbering.stored <= stands) continue;
+        const next = nextEpoch(numbering, stands, numbering.sequence, 'restored');
+        change(lineOf(stream, subjectOf(stream), 0), next, surpriseText(numbering, next));
+      }
+    },
     published: () =>
       [...numberings].map(([stream, { stored }]) => lineOf(stream, subjectOf(stream), stored + 1)),
     load() {
@@ -191,27 +209,26 @@ export function createCourier(options: CourierOptions): Courier {
       return [...changed];
     },
     next(line) {
-      const { message } = line.held[0] as Line['held'][0];
-      const numbering = numberingFor(line.numbering, message.seq);
-      if (numbering !== line.numbering || numbering.stored === numbering.base) {
-        if (numbering.lost > 0 && numbering !== line.numbering) {
-          notice(`stream ${instance}.${line.stream}: ${numbering.lost} messages are gone (${numbering.why})`);
-          noteChange(line, numbering);
-        }
-        line.numbering = numbering;
-        // Known before anybody sees it, or after a crash it would be taken for another host's.
-        save(false);
-      }
-      const follows = numbering.sequence;
-      return { message: onWire(appliance, instance, message, numbering), follows };
+      const first = line.held[0] as Held;
+      const numbering = numberingFor(line.numbering, first.message.seq);
+      const damage = reader.damageBetween(line.entry, first.entry);
+      if (numbering !== line.numbering) change(line, numbering, goneText(numbering, damage));
+      line.isOwn = true;
+      // Known before anybody sees it, or after a crash it would be taken for another host's.
+      if (numbering.stored === numbering.base) save(false);
+      return {
+        message: onWire(appliance, instance, first.message, numbering),
+        follows: numbering.sequence,
+      };
     },
     agreeWith(line, last, isLetGo) {
-      const { numbering, rewinds } = agree(line.numbering, last, isLetGo, produced(line.stream));
-      if (numbering.epoch !== line.numbering.epoch || rewinds) {
-        const problem = `the broker has not what it should have (${numbering.why})`;
-        notice(`stream ${instance}.${line.stream}: ${problem}`);
-        noteChange(line, numbering);
-      }
+      const before = line.numbering;
+      // Until this run has sent something, what the broker has is of the runs before.
+      const made = line.isOwn ? undefined : resumedAt.get(line.stream);
+      const { numbering, rewinds } = agree(before, last, isLetGo, made ?? produced(line.stream));
+      if (numbering.epoch !== before.epoch || rewinds)
+        change(line, numbering, surpriseText(before, numbering));
+      line.isOwn = true;
       line.numbering = numbering;
       numberings.set(line.stream, numbering);
       if (rewinds) rewind();
@@ -220,11 +237,11 @@ export function createCourier(options: CourierOptions): Courier {
     },
     stored(line, sequence) {
       const seq = line.held[0]?.message.seq ?? line.numbering.stored;
-      line.numbering = { ...line.numbering, stored: seq, sequence };
+      line.numbering = storedTo(line.numbering, seq, sequence);
       shift(line);
     },
     drop(line) {
-      line.numbering = { ...line.numbering, why: 'refused' };
+      line.numbering = { ...line.numbering, missing: 'refused' };
       shift(line);
     },
     storedTo: (stream) => (lines.get(stream)?.numbering ?? numberings.get(stream))?.stored ?? 0,
@@ -236,6 +253,30 @@ export function createCourier(options: CourierOptions): Courier {
     changes: () => changes,
     close: () => reader.close(),
   };
+}
+
+/** What was written down is lost, and with it which messages of the spool are out. */
+function unknownText(instance: string, path: string): string {
+  const what = existsSync(path) ? 'is damaged' : 'is not there';
+  return `filter ${instance}: ${path} ${what}: which messages are out is not known, so those of the spool go out, perhaps again, in epochs that say so (restored)`;
+}
+
+/** Messages are gone before the first one of an epoch; `damage` is where they may have been. */
+function goneText({ lost, why }: Numbering, damage: Damage | undefined): string {
+  const where = why === 'spool-damaged' && damage ? `: byte ${damage.offset} of ${damage.path}` : '';
+  return `${lost === 1 ? '1 message is' : `${lost} messages are`} gone (${why}${where})`;
+}
+
+/** What the broker has otherwise than it should. */
+function surpriseText(before: Numbering, { why, stored }: Numbering): string {
+  if (why === 'restored')
+    return 'the broker has messages that are not known here, as when an old state of the disk comes back: what they told may come again, in another epoch (restored)';
+  if (why === 'other-writer')
+    return 'another host has written there under this name: another epoch begins behind its messages (other-writer)';
+  const lost = acknowledgedOf(before) - stored;
+  // Where there were epochs before, some of these were gone already.
+  const many = `${before.past.length > 0 ? 'up to ' : ''}${lost} message${lost === 1 ? '' : 's'}`;
+  return `the broker has lost ${many} that it had acknowledged: what the spool still holds of them is sent again (store-lost)`;
 }
 
 /** A message with its number: where it begins an epoch it says why, and what is gone before it. */
@@ -259,33 +300,4 @@ function onWire(
     body,
     ...(isOptional ? { isOptional } : {}),
   };
-}
-
-const VERSION = 1;
-
-interface Saved {
-  readonly through: number;
-  readonly streams: Readonly<Record<string, Numbering>>;
-}
-
-/** What was written down last; nothing when there is no such file, or another one. */
-function readSaved(path: string): Saved | undefined {
-  try {
-    const text = unsealed(readFileSync(path, 'utf8'));
-    const saved = text && (JSON.parse(text) as Partial<Saved> & { version?: unknown });
-    if (!saved || saved.version !== VERSION || !Number.isSafeInteger(saved.through)) return undefined;
-    const { through, streams = {} } = saved as Saved;
-    return Object.values(streams).every(isNumbering) ? { through, streams } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isNumbering(value: Partial<Numbering> | null): boolean {
-  const { epoch, base, stored, sequence, lost, why } = value ?? {};
-  return (
-    /^[0-9a-f]{16}$/.test(epoch ?? '') &&
-    WHYS.some((one) => one === why) &&
-    [base, stored, sequence, lost].every((count) => Number.isSafeInteger(count) && (count as number) >= 0)
-  );
 }

@@ -82,6 +82,8 @@ export const STATUS_GAP_MS = 250;
 export const STATUS_TEXT_CHARACTERS_MAX = 500;
 /** Changes of epochs that are remembered of each filter, and that the status tells of all of them. */
 export const EPOCH_CHANGES_MAX = 8;
+/** Epochs of a stream that are remembered behind the present one: what a broker has lost of older ones is sent again from its beginning. */
+export const PAST_EPOCHS_MAX = 8;
 /** Judging and compiling a new version in a thread of its own: time, and heap of the thread. */
 export const ADMIT_MS_MAX = 10_000;
 export const ADMIT_WORKER_MEBIBYTES = 64;

@@ -187,12 +187,11 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
       engine = started;
       for (const [instance, one] of kept) {
         const running = started.running(instance) as Running;
-        const { standing, memory } = one.checkpoint
-          ? { standing: one.checkpoint.head.standing, memory: one.checkpoint.memory }
-          : asStarted(running);
+        const { standing, memory } = standsAt(one, running);
         const isOther = standing.isOut || standing.filter !== running.slot.filter().label;
         const { isExact, lostEvents } = goOn(running, standing, isOther ? NO_MEMORY : memory, one.since);
         one.since = { messages: [], damaged: [], commits: [] };
+        one.courier.resumed();
         if (!isExact && !standing.isOut) notice(notExact(instance, lostEvents));
         save(instance, one, false);
       }
@@ -316,8 +315,9 @@ function openLeftOver(
 
 const NO_MEMORY = new Uint8Array();
 
-/** Where a filter stands that has no checkpoint: at its beginning, and so does its spool. */
-function asStarted(running: Running): ReturnType<typeof standingOf> {
+/** Where a filter goes on; without a checkpoint at its beginning, and so does its spool. */
+function standsAt({ checkpoint }: Kept, running: Running): ReturnType<typeof standingOf> {
+  if (checkpoint) return { standing: checkpoint.head.standing, memory: checkpoint.memory };
   const { standing, memory } = standingOf(running);
   return { standing: { ...standing, through: 0 }, memory: Uint8Array.from(memory) };
 }

@@ -70,8 +70,10 @@ test('what was written down is believed whole or not at all: what may come twice
     writeFileSync(pathOf(spool), flipped);
     assert.equal(published(spool.courier()), ['1 restored'], `byte ${at}`);
   }
+  assert.match(spool.notices.pop() ?? '', /^filter b: \S*published\.json is damaged: .* \(restored\)$/);
   rmSync(pathOf(spool));
   assert.equal(published(spool.courier()), ['1 restored']);
+  assert.match(spool.notices.pop() ?? '', /^filter b: \S*published\.json is not there: .* \(restored\)$/);
   writeFileSync(pathOf(spool), whole);
   assert.equal(published(spool.courier()), []);
   spool.remove();

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import type { Courier } from '../host/courier.js';
-import { createEngine, type Engine } from '../host/engine.js';
+import { createEngine } from '../host/engine.js';
 import { Misplaced } from '../host/jetstream.js';
 import { unpack } from '../host/pack.js';
 import { createPublisher } from '../host/publish.js';
@@ -18,7 +18,7 @@ import { loadEntry, startEntry } from '../host/versions.js';
 import { HEADER, type WireRecord } from '../host/wire.js';
 import { parse } from './configs.js';
 
-export const NOON = Date.parse('2026-01-31T12:00:00Z');
+const NOON = Date.parse('2026-01-31T12:00:00Z');
 const WAIT_MS = 10_000;
 const BATCH_BYTES = 4_096;
 
@@ -80,15 +80,12 @@ export function memoryBroker(): MemoryBroker {
 }
 
 export interface Life {
-  readonly engine: Engine;
   readonly notices: readonly string[];
   readonly courier: Courier;
   /** Reads all that was there at the start, and writes what came of each batch to the spool. */
   read(): void;
   /** Waits until the broker has all of it. */
   published(): Promise<void>;
-  /** Once a second a host does this. */
-  tick(): void;
   kill(): Promise<void>;
   /** In order: with a ledger and a checkpoint. */
   stop(): Promise<void>;
@@ -100,6 +97,13 @@ export interface Living {
   readonly data: string;
   readonly broker: MemoryBroker;
   readonly disk?: object;
+}
+
+/** Those that run, so that a test that fails leaves nothing behind. */
+const lives = new Set<Life>();
+
+export async function endLives(): Promise<void> {
+  for (const life of lives) await life.kill();
 }
 
 /** Starts a filter `f`, which selects the events of alice and counts all by user. */
@@ -146,29 +150,29 @@ export async function live({ log, data, broker, disk = { sync: 'none' } }: Livin
   const read = () => {
     while (engine.turn(NOON)) engine.cut();
   };
-  return {
-    engine,
+  const end = async (close: () => Promise<void>) => {
+    lives.delete(life);
+    publisher.stop();
+    await source.close();
+    await close();
+  };
+  const life: Life = {
     notices,
     courier: courier as Courier,
     read,
     published,
-    tick: store.tick,
-    async kill() {
-      publisher.stop();
-      await source.close();
-      await store.space.close();
-    },
+    kill: () => end(store.space.close),
     async stop() {
       read();
       engine.closeLedgers(NOON, 'keep places');
       engine.cut();
       publisher.wake();
       if (broker.connected()) await published();
-      publisher.stop();
-      await source.close();
-      await store.close();
+      await end(store.close);
     },
   };
+  lives.add(life);
+  return life;
 }
 
 /** Writes lines with these numbers behind what is in the file; every third is of alice. */

@@ -47,6 +47,7 @@ const LAYERS: readonly (readonly string[])[] = [
       'outbox.ts',
       'checkpoint.ts',
       'numbering.ts',
+      'published.ts',
       'courier.ts',
       'lane.ts',
       'publish.ts',

@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder, type TemporaryFolder } from './help.js';
 import type { Report } from '../host/verify/report.js';
-import { grow, live, type Living, type MemoryBroker, memoryBroker, selected } from './inprocess.js';
+import { endLives, grow, live, type Living, type MemoryBroker, memoryBroker, selected } from './inprocess.js';
 
 const torn = suite<Living & { root: TemporaryFolder }>('torn');
 torn.before.each(async (context) => {
@@ -15,8 +15,13 @@ torn.before.each(async (context) => {
   const { path } = context.root;
   Object.assign(context, { log: join(path, 'app.log'), data: join(path, 'data'), broker: memoryBroker() });
 });
-torn.after.each(({ root }) => root.remove());
+torn.after.each(async ({ root }) => {
+  await endLives();
+  await root.remove();
+});
 
+/** Bytes between the lengths of those that take longer; prime to those of everything else. */
+const STEP = 17;
 const LINES = 30;
 const NUMBERS = Array.from({ length: 3 * LINES }, (_, at) => at);
 const ALICES = NUMBERS.filter((at) => at % 3 === 0);
@@ -52,10 +57,10 @@ async function twoLives(context: Living, publishes: 'nothing' | 'all' | 'all, no
 }
 
 /** Each length to which the tail can be torn: the folder as it is then, and a last life in it. */
-async function* tornLives(context: Living, { from, whole }: Tail) {
+async function* tornLives(context: Living, { from, whole }: Tail, step = 1) {
   const { data, broker } = context;
   grow(context, 2 * LINES, 3 * LINES);
-  for (let length = from; length <= whole; length++) {
+  for (let length = whole; length >= from; length -= step) {
     const copy = { ...context, data: `${data}-${length}`, broker: memoryBroker() };
     copy.broker.messages.push(...broker.messages);
     cpSync(data, copy.data, { recursive: true });
@@ -92,5 +97,52 @@ torn(
     assert.is(tries, tail.whole - tail.from + 1);
   },
 );
+
+for (const known of ['all', 'all, noted'] as const)
+  torn(
+    `what was out ${known === 'all' ? '' : 'and noted '}comes again in an epoch that says so, whole`,
+    async (context) => {
+      const tail = await twoLives(context, known);
+      let repeated = 0;
+      for await (const { length, last, broker, isTorn } of tornLives(context, tail, STEP)) {
+        const what = `${length} of ${tail.whole}: ${last.notices.join()}`;
+        const found = selected(broker);
+        assert.equal([...new Set(found)], ALICES, what);
+        // Once all, and again, in the same order, what was made again.
+        const again = found.length - ALICES.length;
+        assert.equal(found.slice(LINES * (2 / 3)), ALICES.slice(LINES * (2 / 3) - again), what);
+        const report = broker.verify();
+        const epochs = report.explained.map(
+          ({ stream, what: kind, reason }) => `${stream} ${kind} ${reason}`,
+        );
+        assert.equal(report.findings, [], what);
+        assert.equal(epochs, isTorn ? ['selected epoch restored'] : [], what);
+        assert.is(again > 0, isTorn, what);
+        assert.is(countedOf(broker), 3 * LINES, what);
+        repeated += again;
+      }
+      assert.ok(repeated > 0);
+    },
+  );
+
+torn('what is in a checkpoint, too, is counted exactly', async (context) => {
+  const { data, broker } = context;
+  const { from } = await twoLives(context, 'nothing');
+  const second = await live(context);
+  await second.stop();
+  const whole = statSync(segmentOf(data)).size;
+  for await (const { length, last, broker: found } of tornLives(context, { from, whole }, STEP)) {
+    const what = `${length} of ${whole}: ${last.notices.join()}`;
+    const report = found.verify();
+    assert.equal(report.findings, [], what);
+    const lost = report.streams.reduce((sum, stream) => sum + stream.lost, 0);
+    const missing = ALICES.length - selected(found).length;
+    const has = (stream: string) => report.streams.find((one) => one.stream === stream);
+    assert.is(has('selected')?.lost, missing > 0 ? 1 : 0, what);
+    assert.equal([...new Set(selected(found))], selected(found), what);
+    assert.is(lost > 0, /gone \(spool-damaged/.test(what), what);
+  }
+  assert.is(broker.messages.length, 2);
+});
 
 torn.run();

@@ -59,8 +59,8 @@ export interface SpoolReader {
   next(): Entry | undefined;
   /** Places at which something was damaged and passed over. */
   damaged(): number;
-  /** The last of them. */
-  lastDamage(): Damage | undefined;
+  /** The last of those behind one entry and before another that was read since. */
+  damageBetween(entry: number, other: number): Damage | undefined;
   close(): void;
 }
 
@@ -70,6 +70,8 @@ export interface Damage {
   readonly offset: number;
 }
 
+/** Places of damage that a reader remembers. */
+const DAMAGES_MAX = 8;
 /** A segment of which nothing is needed any more is ended when it has so large a part of its bytes. */
 const ROLL_PARTS = 4;
 
@@ -221,7 +223,8 @@ function createReader(names: readonly SegmentName[], after: number, last: () => 
   let seen = -1;
   let at = 0;
   let damaged = 0;
-  let lastDamage: Damage | undefined;
+  /** The last places, each with the number of the entry that was read behind it. */
+  const places: (Damage & { before: number })[] = [];
   let open: { readonly name: SegmentName; readonly reader: SegmentReader } | undefined;
 
   function close(): void {
@@ -246,7 +249,8 @@ function createReader(names: readonly SegmentName[], after: number, last: () => 
 
   function noteDamage(): void {
     damaged++;
-    if (open) lastDamage = { path: open.name.path, offset: at };
+    if (open) places.push({ path: open.name.path, offset: at, before: 0 });
+    if (places.length > DAMAGES_MAX) places.shift();
   }
 
   /** Goes on to the segment behind the open one; false when that is the last. */
@@ -274,12 +278,13 @@ function createReader(names: readonly SegmentName[], after: number, last: () => 
         seen = found.entry.number;
         if (found.entry.number <= number) continue;
         number = found.entry.number;
+        for (const place of places) place.before ||= number;
         return found.entry;
       }
       return undefined;
     },
     damaged: () => damaged,
-    lastDamage: () => lastDamage,
+    damageBetween: (entry, other) => places.findLast(({ before }) => before > entry && before <= other),
     close,
   };
 }

@@ -171,7 +171,7 @@ export function brokerWiped(seed: number): Promise<ScenarioResult> {
       rmSync(broker.store, { recursive: true, force: true });
       await broker.restart();
       await until(
-        () => /the broker has not what it should have/.test(host.output()),
+        () => /the broker has lost \d+ messages? that it had acknowledged/.test(host.output()),
         20_000,
         'it is noticed',
       );

@@ -24,7 +24,7 @@ const LINES_MAX = 300;
 const GROW_MS_MAX = 200;
 
 /** What a host says that finds less at the broker than it should have, or messages of somebody else. */
-const LOSS = /has not what it should have|messages are gone/;
+const LOSS = /the broker has (lost|messages that)|another host has written|messages? (is|are) gone/;
 
 export interface Growing {
   readonly host: Appliance;
