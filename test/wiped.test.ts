@@ -119,6 +119,14 @@ wiped('after what was written down is lost: all of the spool comes again', async
     second.notices[0] ?? '',
     /^filter f: \S*published\.json is not there: .* perhaps again, .*\(restored\)$/,
   );
+  const repeated = selected(context.broker).length - ALICES(2).length;
+  assert.ok(repeated > 0);
+  const { explained } = context.broker.verify();
+  const bound = explained.find(({ stream, what }) => stream === 'selected' && what === 'repeated');
+  assert.ok(
+    Number(bound?.count) > 0 && bound?.reason === 'restored',
+    'verify says that, and how much at most',
+  );
   wipe(context);
   await second.stop();
   assert.equal(selected(context.broker), ALICES(2));

@@ -60,15 +60,17 @@ export interface StreamReport extends StreamName {
 
 /** A filter's ledger, added up. */
 export interface LedgerReport extends Omit<StreamName, 'stream'>, Ledger, ByName {
-  /** Events that its messages count and no record tells yet; null where it does not go back far enough to say. */
+  /** Events that its messages count and no record tells yet; null where that is not known. */
   readonly not_told: number | null;
+  /** Why it is not: it begins before what is held, something is missing, or another epoch began. */
+  readonly not_told_unknown: 'older' | 'hole' | 'epoch' | null;
 }
 
 export interface Explained extends StreamName {
   /** Messages, or for `lost`, `cut` and `dead` events, for `shed` records; null when it is not known how many. */
   readonly count: number | null;
-  readonly what: 'older' | 'epoch' | 'gone' | (typeof BY_NAME)[number];
-  /** Why: of `older` what let them go, of `epoch` and `gone` what the message says, else the source or stream. */
+  readonly what: 'older' | 'epoch' | 'gone' | 'repeated' | (typeof BY_NAME)[number];
+  /** Why: of `older` what let them go, of `epoch`, `gone` and `repeated` (which are so many at most) what the message says, else the source or stream. */
   readonly reason: string;
 }
 
@@ -145,7 +147,7 @@ function rowOf(checked: Checked, horizon: Horizon): Row {
   const holes = missing.reduce((sum, gap) => sum + missingIn(gap), 0) + numbers.moreMissing();
   const others = [...problems.values()].reduce((sum, count) => sum + count, 0);
   const findings = [...checked.findings, ...missing.map((gap) => holeFinding(checked, gap))];
-  const ledger = ledgerOf(checked, missing.length > 0);
+  const ledger = ledgerOf(checked, gone.length > 0, holes > 0);
   return {
     stream: {
       ...name,
@@ -188,11 +190,12 @@ function olderThan(name: StreamName, gap: Gap, { reason, perSubjectMax }: Horizo
 
 /** The first epoch of a subject needs no explanation, unless something is gone before it. */
 function epochsOf({ name, epochs }: Checked): Explained[] {
-  return [...epochs].flatMap(([reason, { count, lost }]) => {
+  return [...epochs].flatMap(([reason, { count, lost, repeated }]) => {
     const begun = reason === 'started' ? count - 1 : count;
     return [
       ...(begun > 0 ? [{ ...name, count: begun, what: 'epoch' as const, reason }] : []),
       ...(lost > 0 ? [{ ...name, count: lost, what: 'gone' as const, reason }] : []),
+      ...(repeated > 0 ? [{ ...name, count: repeated, what: 'repeated' as const, reason }] : []),
     ];
   });
 }
@@ -205,20 +208,23 @@ function entriesOf(name: StreamName, ledger: LedgerReport): Explained[] {
 }
 
 function ledgerOf(
-  { name, books, epochs, events, numbers }: Checked,
+  { name, books, epochs, events }: Checked,
+  isOlder: boolean,
   hasHoles: boolean,
 ): LedgerReport | undefined {
   if (!books) return undefined;
   const { counters, byName } = books.entered();
   const begun = [...epochs.values()].reduce((sum, { count }) => sum + count, 0);
-  const isWhole = begun === 1 && epochs.has('started') && !hasHoles && numbers.gaps().length === 0;
+  const isAll = epochs.has('started') && !isOlder;
+  const unknown = !isAll ? 'older' : hasHoles ? 'hole' : begun > 1 ? 'epoch' : null;
   const told = counters.in + sumOf(byName.dead);
   return {
     appliance: name.appliance,
     filter: name.filter,
     ...counters,
     ...byName,
-    not_told: isWhole ? events - told : null,
+    not_told: unknown === null ? events - told : null,
+    not_told_unknown: unknown,
   };
 }
 

@@ -55,13 +55,25 @@ function table(streams: readonly StreamReport[]): string[] {
   return [undefined, ...streams].map((_, row) => columns.map((cells) => cells[row]).join('  '));
 }
 
-function ledgerText({ appliance, filter, not_told: untold, ...ledger }: LedgerReport): string {
+function ledgerText({
+  appliance,
+  filter,
+  not_told: untold,
+  not_told_unknown: why,
+  ...ledger
+}: LedgerReport): string {
   const { in: events, kept, aggregated, discarded, malformed, lost, cut, dead, shed } = ledger;
   const classes = `in ${events} = kept ${kept} + aggregated ${aggregated} + discarded ${discarded} + malformed ${malformed}`;
   const others = `lost ${sumOf(lost)}, cut ${sumOf(cut)}, dead ${sumOf(dead)}, shed ${sumOf(shed)}`;
-  const rest = untold === null ? 'begins before what is held' : `${counted(untold, 'event')} not told yet`;
+  const rest = why === null ? `${counted(untold ?? 0, 'event')} not told yet` : UNKNOWN[why];
   return `${appliance}.${filter}: ${classes}; ${others}; ${rest}`;
 }
+
+const UNKNOWN: Readonly<Record<NonNullable<LedgerReport['not_told_unknown']>, string>> = {
+  older: 'begins before what is held',
+  hole: 'something of it is missing',
+  epoch: 'another epoch began, so what is not told yet is not known',
+};
 
 const OLDER: Readonly<Record<string, string>> = {
   retention: 'let go by the stream',
@@ -80,6 +92,8 @@ function explainedText({ appliance, filter, stream, count, what, reason }: Expla
       return `${name}.${stream}: ${messages} gone before an epoch began (${reason})`;
     case 'epoch':
       return `${name}.${stream}: ${counted(count ?? 0, 'more epoch')} (${reason})`;
+    case 'repeated':
+      return `${name}.${stream}: up to ${messages} may tell again what was told before, in an epoch that does not know of it (${reason})`;
     case 'lost':
       return `${events} lost before it had read them, or from its state`;
     case 'cut':

@@ -43,7 +43,9 @@ export interface Checked {
   firstSequence: number;
   lastSequence: number;
   /** Epochs that began here, and the messages that are gone before them, by the reason told. */
-  readonly epochs: Map<Why, { count: number; lost: number }>;
+  readonly epochs: Map<Why, { count: number; lost: number; repeated: number }>;
+  /** An epoch of this reason began, and may tell again what was told before it, in so many messages from here on. */
+  mayRepeat: { why: Why; messages: number } | undefined;
   readonly numbers: Numbers;
   /** Of a ledger. */
   readonly books: Books | undefined;
@@ -118,6 +120,7 @@ function begin(subject: string, name: StreamName): Checked {
     firstSequence: 0,
     lastSequence: 0,
     epochs: new Map(),
+    mayRepeat: undefined,
     numbers: createNumbers(),
     books: name.stream === LEDGER_STREAM ? createBooks() : undefined,
     problems: new Map(),
@@ -144,6 +147,7 @@ function check(checked: Checked, message: KeptMessage): void {
   // What is there twice counts once.
   if (step.kind === 'duplicate') return;
   if (envelope.why !== undefined) countEpoch(checked, envelope.why, envelope.lost);
+  countRepeated(checked);
   if (countsEvents(checked.name)) checked.events += envelope.events;
   checkBody(checked, message, envelope, step);
 }
@@ -184,9 +188,19 @@ function linkOf({ kind }: Step, { why }: Envelope, isInterrupted: boolean): Link
   return kind === 'next' && !isInterrupted ? 'continues' : 'unknown';
 }
 
-function countEpoch({ epochs }: Checked, why: Why, lost: number): void {
-  const known = epochs.get(why) ?? { count: 0, lost: 0 };
-  epochs.set(why, { count: known.count + 1, lost: known.lost + lost });
+function countEpoch(checked: Checked, why: Why, lost: number): void {
+  const { epochs, messages } = checked;
+  const known = epochs.get(why) ?? { count: 0, lost: 0, repeated: 0 };
+  epochs.set(why, { ...known, count: known.count + 1, lost: known.lost + lost });
+  // Who begins so does not know what is out: at most all that was there before. Other epochs may begin within it.
+  if (why === 'restored' || why === 'started') checked.mayRepeat = { why, messages: messages - 1 };
+}
+
+function countRepeated({ epochs, mayRepeat }: Checked): void {
+  const known = mayRepeat && epochs.get(mayRepeat.why);
+  if (!known || mayRepeat.messages === 0) return;
+  mayRepeat.messages--;
+  known.repeated++;
 }
 
 function tell({ subject, problems, findings }: Checked, kind: Problem, sequence: number, text: string): void {

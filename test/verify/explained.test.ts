@@ -7,7 +7,7 @@ import { VERIFIED_FINDINGS_MAX, VERIFIED_GAPS_MAX, VERIFIED_SUBJECTS_MAX } from 
 import { brokerAvailable, startTestBroker, type TestBroker } from '../broker.js';
 import { said } from '../command.js';
 import { until } from '../help.js';
-import { EPOCH, ledgerRecord, make } from './made.js';
+import { EPOCH, ledgerRecord, make, OTHER_EPOCH } from './made.js';
 
 const explained = suite<{ broker: TestBroker }>('what is explained');
 explained.before(async (context) => {
@@ -146,6 +146,37 @@ explained('a ledger has to add up, and to tell of the events that its messages c
   await connection.close();
 });
 
+explained(
+  'an epoch that does not know what is out may tell it again, so many messages at most',
+  async ({ broker }) => {
+    const { put, verify, connection, stream } = await make(broker);
+    const begins = (epoch: string, why: string) => ({ epoch, headers: { 'Weir-Epoch': why } });
+    for (let number = 1; number <= 3; number++) await put('s', number);
+    await put('s', 1, begins(OTHER_EPOCH, 'restored'));
+    await put('s', 2, { epoch: OTHER_EPOCH });
+    // The same goes on behind a damaged message, and is no more than what was there before.
+    await put('s', 1, begins('a'.repeat(16), 'spool-damaged'));
+    await put('s', 2, { epoch: 'a'.repeat(16) });
+    await put('t', 1, begins(EPOCH, 'restored'));
+    for (let number = 1; number <= 2; number++)
+      await put('ledger', 1, { epoch: String(number).repeat(16), events: 0, records: [ledgerRecord()] });
+    const found = await verify();
+    assert.equal(found.explained, [
+      'ledger 1 epoch started',
+      'ledger 1 repeated started',
+      's 1 epoch restored',
+      's 3 repeated restored',
+      's 1 epoch spool-damaged',
+      't 1 epoch restored',
+    ]);
+    assert.equal([found.code, found.report.ledgers[0]?.not_told_unknown], [0, 'epoch']);
+    const { out } = await said(['verify', '--server', broker.url, '--stream', stream]);
+    assert.match(out, /f\.s: up to 3 messages may tell again what was told before, .* \(restored\)/);
+    assert.match(out, /; another epoch began, so what is not told yet is not known/);
+    await connection.close();
+  },
+);
+
 explained('a ledger whose beginning is gone has to be possible', async ({ broker }) => {
   const { put, manager, stream, verify, connection } = await make(broker);
   const tell = (number: number, events: number, count: number) =>
@@ -155,7 +186,8 @@ explained('a ledger whose beginning is gone has to be possible', async ({ broker
   await tell(3, 0, 0);
   await manager.streams.purge(stream, { seq: 2 });
   const found = await verify();
-  assert.equal([found.code, found.report.ledgers[0]?.not_told], [0, null]);
+  const [{ not_told, not_told_unknown } = {}] = found.report.ledgers;
+  assert.equal([found.code, not_told, not_told_unknown], [0, null, 'older']);
   // Of 20 events and up to 30 before them at least 21 are not told any more.
   await tell(4, 0, 31);
   assert.is((await verify()).code, 1);

@@ -159,6 +159,8 @@ hosts('of two under one name is told as such, and nothing of either is missing',
     epochs.map(({ what, count, reason }) => [what, count, reason]),
     [
       ['epoch', 1, 'started'],
+      // It reads the file from its beginning.
+      ['repeated', 1, 'started'],
       ['epoch', 2, 'other-writer'],
     ],
   );
