@@ -55,6 +55,8 @@ export interface Rescue {
 }
 
 const NONE: ReadonlySet<string> = new Set();
+/** After a kill the filter may have had them: its place is that of its last checkpoint. */
+const UNREADABLE = 'cannot be read, or not again';
 
 export function createRescue(options: RescueOptions): Rescue {
   const { files, movers, fdsMax, tell, tellRewritten, tellLost } = options;
@@ -173,15 +175,19 @@ export function createRescue(options: RescueOptions): Rescue {
         const isKnown = bytes.every((count) => count !== undefined);
         const total = bytes.reduce<number>((sum, count) => sum + (count ?? 0), 0);
         const left = total - known.reduce((sum, tail) => sum + tail.size, -unread);
-        const what = isKnown ? `${left} bytes that were not read are` : 'what was not read of it is';
+        const what = isKnown ? `the last ${left} bytes of it are` : 'what was not read of it is';
         const names = packed.map((one) => basename(one.path)).slice(0, 3);
-        if (!isKnown || left > 0) tell(`${path}: ${what} compressed now, and not read (${names.join(', ')})`);
+        if (!isKnown || left > 0)
+          tell(`${path}: ${what} compressed now, and ${UNREADABLE} (${names.join(', ')})`);
         return true;
       }
-      const part = unread > 0 ? `; ${unread} bytes at least of the one before were not read` : '';
+      const part =
+        unread > 0
+          ? `${unread} bytes at least of the one before ${UNREADABLE}`
+          : 'whether more had been written to the one before is not known, and none of that can be read';
       if (now === 'another file')
-        tell(`${path}: is another file than before, read from its beginning${part}`);
-      else if (now === 'a known file' && part) tell(`${path}: is another file than before${part}`);
+        tell(`${path}: is another file than before, read from its beginning; ${part}`);
+      else if (now === 'a known file' && unread > 0) tell(`${path}: is another file than before; ${part}`);
       return now !== 'nothing';
     },
   };

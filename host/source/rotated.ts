@@ -191,12 +191,14 @@ function namesIn(folder: string): readonly string[] {
 
 function byOriginal(names: readonly string[]): ReadonlyMap<string, string[]> {
   const found = new Map<string, string[]>();
-  for (const name of names)
-    for (const original of originalNames(name.replace(COMPRESSED, ''))) {
+  for (const name of names) {
+    const plain = name.replace(COMPRESSED, '');
+    for (const original of [...originalNames(plain), ...(plain === name ? [] : [plain])]) {
       const of = found.get(original);
       if (of) of.push(name);
       else found.set(original, [name]);
     }
+  }
   return found;
 }
 
