@@ -13,12 +13,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Position } from '../../host/source/source.js';
 import { temporaryFolder, until } from '../help.js';
-import { closed, nextTick, openBelow, QUICK, read, readerOf, TO_THE_END } from './following.js';
+import { after, closed, nextTick, openBelow, QUICK, read, readerOf, runOf } from './following.js';
 
 const down = suite<{ folder: string; log: string }>('downtime');
 down.before.each(async (context) => {
@@ -26,23 +24,6 @@ down.before.each(async (context) => {
   context.log = join(context.folder, 'auth.log');
 });
 down.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
-
-/** A run that has read these lines, and its position. */
-async function runOf(pattern: string, ...lines: string[]): Promise<Position> {
-  const reader = await read([pattern]);
-  await reader.sees(...lines);
-  const saved = await closed(reader);
-  nextTick(pattern.replace('*', ''));
-  return saved;
-}
-
-/** What a run reads that goes on from there; and its notices. */
-async function after(saved: Position, pattern: string): Promise<{ lines: string[]; notices: string[] }> {
-  const reader = await read([pattern], TO_THE_END, saved);
-  const lines = [...reader.take()];
-  await closed(reader);
-  return { lines, notices: reader.notices };
-}
 
 /** Longer than what is sampled of a file. */
 const LONG = 'banner '.repeat(100).trim();
@@ -158,78 +139,6 @@ down('a pattern that names the copies, too', async ({ log }) => {
   nextTick(log);
   appendFileSync(log, 'three\n');
   assert.equal((await after(saved, `${log}*`)).lines, ['two', 'three']);
-});
-
-down('what was compressed is told, with its bytes where they can be known', async ({ log }) => {
-  for (const [name, bytes, told] of [
-    ['1.gz', gzipSync('one\ntwo\nthree\n'), 'auth.log: the last 10 bytes of it are compressed now'],
-    ['gz', gzipSync('one\ntwo\n'), 'auth.log: the last 4 bytes of it are compressed now'],
-    ['1.xz', Buffer.from('?'), 'auth.log: what was not read of it is compressed now'],
-    ['1.gz', gzipSync('one\n'), undefined],
-  ] as const) {
-    writeFileSync(log, 'one\n');
-    const saved = await runOf(log, 'one');
-    rmSync(log);
-    writeFileSync(`${log}.${name}`, bytes);
-    writeFileSync(log, 'four\n');
-    const { lines, notices } = await after(saved, log);
-    assert.equal(lines, ['four']);
-    assert.is(notices.length, told ? 1 : 0);
-    if (told)
-      assert.ok(
-        notices[0]?.includes(`${told}, and cannot be read, or not again (auth.log.${name})`),
-        notices[0],
-      );
-    rmSync(`${log}.${name}`);
-  }
-});
-
-down(
-  'of a file that is gone and was read to its end nobody knows whether it was written to',
-  async ({ log }) => {
-    for (const replace of [() => truncateSync(log), () => rmSync(log)]) {
-      writeFileSync(log, 'one\ntwo\n');
-      const saved = await runOf(log, 'one', 'two');
-      appendFileSync(log, 'three\n');
-      replace();
-      appendFileSync(log, 'four\n');
-      const { lines, notices } = await after(saved, log);
-      assert.equal(lines, ['four']);
-      assert.match(
-        notices.join(),
-        /auth\.log: is another file than before, read from its beginning; whether more had been written to the one before is not known/,
-      );
-    }
-  },
-);
-
-down('what a killed run had read since its place was saved is not told as if it had not', async ({ log }) => {
-  writeFileSync(log, 'one\ntwo\n');
-  const reader = await read([log]);
-  const saved = JSON.parse(JSON.stringify(reader.cursor.position()));
-  await reader.sees('one', 'two');
-  await closed(reader);
-  rmSync(log);
-  writeFileSync(log, 'three\n');
-  const { notices } = await after(saved, log);
-  assert.match(notices.join(), /; 8 bytes at least of the one before cannot be read, or not again$/);
-});
-
-down('what was deleted is told, with the bytes that are known to have been unread', async ({ log }) => {
-  writeFileSync(log, 'one\ntwo\n');
-  const reader = await read([log]);
-  await reader.sees('one', 'two');
-  appendFileSync(log, 'three\n');
-  await until(() => reader.cursor.read(Buffer.alloc(9)).bytes === 6, 5000, 'a look at it');
-  const saved = await closed(reader);
-  rmSync(log);
-  writeFileSync(log, 'four\n');
-  const { lines, notices } = await after(saved, log);
-  assert.equal(lines, ['four']);
-  assert.match(
-    notices.join(),
-    /auth\.log: is another file than before, .*; 6 bytes at least of the one before cannot be read/,
-  );
 });
 
 down('an inode that a rotated empty file had is another file now', async ({ log }) => {

@@ -104,3 +104,23 @@ export function openBelow(folder: string): string[] {
     .filter((path) => path.startsWith(`${folder}/`))
     .sort();
 }
+
+/** A run that has read these lines, and its position. */
+export async function runOf(pattern: string, ...lines: string[]): Promise<Position> {
+  const reader = await read([pattern]);
+  await reader.sees(...lines);
+  const saved = await closed(reader);
+  nextTick(pattern.replace('*', ''));
+  return saved;
+}
+
+/** What a run reads that goes on from there; and its notices. */
+export async function after(
+  saved: Position,
+  pattern: string,
+): Promise<{ lines: string[]; notices: string[] }> {
+  const reader = await read([pattern], TO_THE_END, saved);
+  const lines = [...reader.take()];
+  await closed(reader);
+  return { lines, notices: reader.notices };
+}
