@@ -116,7 +116,7 @@ for (const known of ['all', 'all, noted'] as const)
           ({ stream, what: kind, reason }) => `${stream} ${kind} ${reason}`,
         );
         assert.equal(report.findings, [], what);
-        assert.equal(epochs, isTorn ? ['selected epoch restored'] : [], what);
+        assert.equal(epochs, isTorn ? ['selected repeated restored'] : [], what);
         assert.is(again > 0, isTorn, what);
         assert.is(countedOf(broker), 3 * LINES, what);
         repeated += again;

@@ -161,7 +161,14 @@ export function createRescue(options: RescueOptions): Rescue {
       }
       if (isAsBefore) return { found, lost };
       const unseen = newcomers(path, seenMs, rewritten);
-      files.insert(place(), unseen.filter(isNew));
+      // What was empty may have got its bytes after others were made of it.
+      const late = found.filter(
+        (tail) => tail !== live && known.some(({ id, size }) => size === 0 && id === tail.id),
+      );
+      for (const tail of unseen.filter(isNew)) {
+        const next = late.find(({ modifiedMs }) => modifiedMs > tail.modifiedMs);
+        files.insert(next ? files.tails.indexOf(next) : place(), [tail]);
+      }
       return { found: [...found, ...unseen], lost };
     },
     tellLoss(path, lost, now, forMovers) {

@@ -57,4 +57,22 @@ down('a place in a file that is copied and truncated while the host starts', asy
   }
 });
 
+down('what was made of a file that was empty comes before what it got after that', async ({ log }) => {
+  writeFileSync(log, '');
+  const reader = await read([log]);
+  const saved = reader.cursor.position();
+  await closed(reader);
+  nextTick(log);
+  appendFileSync(log, 'one\n');
+  copyFileSync(log, `${log}.1`);
+  writeFileSync(log, '');
+  nextTick(log);
+  appendFileSync(log, 'two\n');
+  renameSync(log, `${log}.2`);
+  writeFileSync(log, 'three\n');
+  const again = await read([log], QUICK, saved);
+  await again.sees('one', 'two', 'three');
+  await closed(again);
+});
+
 down.run();
