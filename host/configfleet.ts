@@ -3,7 +3,7 @@
  */
 import * as v from 'valibot';
 import { readPoll } from './configvalues.js';
-import { FLEET_POLL_MS_DEFAULT } from './limits.js';
+import { FLEET_POLL_MS_DEFAULT } from './fleetlimits.js';
 import { name, object, textAs } from './validate.js';
 
 export interface FleetConfig {

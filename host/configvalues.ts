@@ -2,12 +2,11 @@
  * Single values of the config: what people may write, and what it means.
  */
 import { isIPv6 } from 'node:net';
+import { FLEET_POLL_MS_MAX, FLEET_POLL_MS_MIN } from './fleetlimits.js';
 import {
   CPU_SHARE_MAX,
   CPU_SHARE_MIN,
   DISK_KEEP_MS_MAX,
-  FLEET_POLL_MS_MAX,
-  FLEET_POLL_MS_MIN,
   PROCESSES_EVERY_MS_MAX,
   PROCESSES_EVERY_MS_MIN,
   RECORDS_PER_SECOND_MAX,

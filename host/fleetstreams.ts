@@ -6,7 +6,7 @@
 import { DiscardPolicy, type JetStreamManager, type StreamConfig } from 'nats';
 import { WeirError } from './errors.js';
 import { apiCode, NOT_FOUND } from './jetstream.js';
-import { AUDIT_BYTES_MAX, REPOSITORY_BYTES_MAX, STATUS_BYTES_MAX } from './limits.js';
+import { AUDIT_BYTES_MAX, REPOSITORY_BYTES_MAX, STATUS_BYTES_MAX } from './fleetlimits.js';
 import {
   AUDIT_STREAM,
   AUDIT_WILDCARD,

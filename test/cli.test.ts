@@ -32,7 +32,7 @@ const COMMANDS = ['run', 'replay', 'tap', 'verify', 'new', 'build', 'test', 'dev
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
 nothing
-  2 USAGE: expected a command (run, swap, replay, tap, verify, fleet, new, build, test, dev, capture, inspect, bundle), found "nothing"; see --help
+  2 USAGE: expected a command (run, swap, replay, tap, verify, push, fleet, new, build, test, dev, capture, inspect, bundle), found "nothing"; see --help
 replay ssh-auth
   2 USAGE: expected FILTER and at least one FILE; see --help
 replay ssh-auth LOG --nope
@@ -72,7 +72,7 @@ run --config missing.json
 run --config .
   1 CONFIG_UNREADABLE: .: expected a readable file, found EISDIR: illegal operation on a directory, read; check the path and its permissions
 fleet nothing
-  2 USAGE: expected a command (nats-config, streams), found "nothing"; see --help
+  2 USAGE: expected a command (init, promote, rollback, remove, refresh, nats-config, streams), found "nothing"; see --help
 fleet nats-config
   2 USAGE: expected --out FOLDER; see --help
 fleet nats-config --out new --appliance a.b

@@ -9,7 +9,7 @@ import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { oneLine, systemCode, WeirError } from '../errors.js';
-import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../limits.js';
+import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../fleetlimits.js';
 import type { Installed } from '../versions.js';
 import { ANNOUNCE_SUBJECT, auditSubject, REPOSITORY_BUCKET } from '../wire.js';
 import { type AgentHost, createApply, labelOf } from './apply.js';

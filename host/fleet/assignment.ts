@@ -7,7 +7,8 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { ASSIGNMENT_BYTES_MAX, FILTERS_MAX, SOURCES_MAX } from '../limits.js';
+import { ASSIGNMENT_BYTES_MAX } from '../fleetlimits.js';
+import { FILTERS_MAX, SOURCES_MAX } from '../limits.js';
 import { isTimezone } from '../timezone.js';
 import {
   check,

@@ -12,7 +12,7 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { Misplaced } from '../jetstream.js';
-import { AUDIT_FILE_BYTES_MAX } from '../limits.js';
+import { AUDIT_FILE_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, type Message } from '../wire.js';
 import { sha256Of } from './trustfiles.js';
 

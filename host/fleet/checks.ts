@@ -5,7 +5,7 @@
  * alone; a time of expiry in another form, or none, may be read as never.
  */
 import { WeirError } from '../errors.js';
-import { METADATA_KEYS_MAX } from '../limits.js';
+import { METADATA_KEYS_MAX } from '../fleetlimits.js';
 
 const EXPIRES = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const SHA256 = /^[0-9a-f]{64}$/;

@@ -6,7 +6,7 @@
  * interrupted, or by one that lost) is left out: versions of targets and snapshots grow, but need not be without holes.
  */
 import { WeirError } from '../errors.js';
-import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX } from '../limits.js';
+import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX } from '../fleetlimits.js';
 import type { SigningKey } from './keys.js';
 import {
   bytesOf,

@@ -17,7 +17,7 @@ import {
 } from 'node:crypto';
 import * as v from 'valibot';
 import { WeirError } from '../errors.js';
-import { KEY_FILE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN } from '../limits.js';
+import { KEY_FILE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN } from '../fleetlimits.js';
 import { check, name, object, readJson, text } from '../validate.js';
 
 /** The public half of a key, as metadata names it. */

@@ -22,7 +22,7 @@ import {
   FLEET_PAYLOAD_BYTES_MAX,
   FLEET_SUBSCRIPTIONS_MAX,
   FLEET_TLS_SECONDS,
-} from '../limits.js';
+} from '../fleetlimits.js';
 import {
   ANNOUNCE_SUBJECT,
   AUDIT_STREAM,

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
-import { TARGET_BYTES_MAX } from '../limits.js';
+import { TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
 import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';

@@ -4,7 +4,7 @@
 import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
 import { Misplaced } from '../jetstream.js';
-import { ANNOUNCE_SPREAD_MS_MAX, APPLIANCES_A_SECOND } from '../limits.js';
+import { ANNOUNCE_SPREAD_MS_MAX, APPLIANCES_A_SECOND } from '../fleetlimits.js';
 import { ANNOUNCE_SUBJECT, REPOSITORY_BUCKET } from '../wire.js';
 import type { Repository } from './state.js';
 

@@ -12,7 +12,7 @@ import {
   SNAPSHOT_BYTES_MAX,
   TARGETS_BYTES_MAX,
   TIMESTAMP_BYTES_MAX,
-} from '../limits.js';
+} from '../fleetlimits.js';
 import { checkMetadata } from './checks.js';
 import {
   type Metadata,

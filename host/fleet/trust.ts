@@ -23,7 +23,7 @@ import {
   TARGET_BYTES_MAX,
   TARGETS_BYTES_MAX,
   TIMESTAMP_BYTES_MAX,
-} from '../limits.js';
+} from '../fleetlimits.js';
 import { checkMetadata } from './checks.js';
 import { goneBack, type HighWater, raised } from './highwater.js';
 import { openTrustFiles, sha256Of, type Target, type Trusted } from './trustfiles.js';

@@ -9,7 +9,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { natsConfig } from '../../host/fleet/natsconfig.js';
 import { createSeed, isPublicKey, publicKeyOf } from '../../host/fleet/nkeys.js';
-import { FLEET_APPLIANCES_MAX } from '../../host/limits.js';
+import { FLEET_APPLIANCES_MAX } from '../../host/fleetlimits.js';
 import { brokerAvailable } from '../broker.js';
 import { said } from '../command.js';
 import { refusalOf } from '../configs.js';

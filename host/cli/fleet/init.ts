@@ -13,7 +13,7 @@ import { bytesOf, newRoot, type RoleKeys, TOP_LEVEL, type TopLevel } from '../..
 import { complete, publishEdition } from '../../fleet/operator.js';
 import { openRepository } from '../../fleet/repository.js';
 import { loadState } from '../../fleet/state.js';
-import { ROOT_BYTES_MAX } from '../../limits.js';
+import { ROOT_BYTES_MAX } from '../../fleetlimits.js';
 import { type Command, parseCommand } from '../command.js';
 import {
   answer,

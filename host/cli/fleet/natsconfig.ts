@@ -9,7 +9,7 @@ import { replaceFile } from '../../durable.js';
 import { oneLine, systemCode, WeirError } from '../../errors.js';
 import { checkName, natsConfig, type NatsConfigOptions } from '../../fleet/natsconfig.js';
 import { keepSeed } from '../../fleet/nkeys.js';
-import { FLEET_APPLIANCES_MAX, FLEET_LIST_BYTES_MAX } from '../../limits.js';
+import { FLEET_APPLIANCES_MAX, FLEET_LIST_BYTES_MAX } from '../../fleetlimits.js';
 import { type Command, parseCommand } from '../command.js';
 
 const DEFAULT_LISTEN = '127.0.0.1:4222';

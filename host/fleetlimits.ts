@@ -1,0 +1,61 @@
+/**
+ * Limits of a fleet, each with its reason.
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** A signing key in its file, and the shortest passphrase that seals one. */
+export const KEY_FILE_BYTES_MAX = 4 * KiB;
+export const PASSPHRASE_CHARACTERS_MIN = 10;
+/** Signed metadata of a fleet, by its kind: each is one message of NATS, which takes 1 MiB unless told otherwise. */
+export const ROOT_BYTES_MAX = 128 * KiB;
+export const TIMESTAMP_BYTES_MAX = 16 * KiB;
+export const SNAPSHOT_BYTES_MAX = 256 * KiB;
+export const TARGETS_BYTES_MAX = 896 * KiB;
+/** Keys of one role; roots that an appliance catches up with at once; delegated roles that are asked for one path. */
+export const METADATA_KEYS_MAX = 64;
+export const ROOT_ROTATIONS_MAX = 256;
+export const DELEGATIONS_MAX = 32;
+/** A target: a bundle, or an assignment. */
+export const TARGET_BYTES_MAX = 896 * KiB;
+/** Numbers of a metadata file that are tried, where changes that were interrupted have left some. */
+export const EDITION_NUMBERS_MAX = 64;
+/** Appliances of one configuration of a broker: with so many it is 4 MiB, and nats-server takes it in a second. */
+export const FLEET_APPLIANCES_MAX = 10_000;
+export const FLEET_OPERATORS_MAX = 100;
+/** A list of their names: each in a line, with room for comments. */
+export const FLEET_LIST_BYTES_MAX = 2 * MiB;
+/**
+ * What that broker takes of a client. A message of the largest file of the repository is under 1 MiB, which is NATS' own default;
+ * connections: of each appliance two, because a new one may come before the end of the old one is seen, and some of people;
+ * subscriptions of one: a host has a few, a page of people some dozens.
+ */
+export const FLEET_PAYLOAD_BYTES_MAX = 1 * MiB;
+export const FLEET_CONNECTIONS_SPARE = 256;
+export const FLEET_SUBSCRIPTIONS_MAX = 1_000;
+/** How long a login may take: with TLS that is a handshake, and a whole fleet may come back at once. */
+export const FLEET_TLS_SECONDS = 5;
+export const FLEET_LOGIN_SECONDS = 6;
+/** Signed files of a fleet: some 250 bundles of the largest size. */
+export const REPOSITORY_BYTES_MAX = 256 * MiB;
+/** One status of each appliance: 6 KiB each of the largest fleet. */
+export const STATUS_BYTES_MAX = 64 * MiB;
+/** What was done in a fleet; full, it takes no more until an operator gives it room, so that nobody can push out what is there. */
+export const AUDIT_BYTES_MAX = 256 * MiB;
+/** An assignment: 64 filters with two releases each, with their config. */
+export const ASSIGNMENT_BYTES_MAX = 768 * KiB;
+/** The audit of an appliance on its disk; as much again of what was before. */
+export const AUDIT_FILE_BYTES_MAX = 1 * MiB;
+/** How often an appliance looks for what is new by itself, unless it is told otherwise; up to a fifth of it is random. */
+export const FLEET_POLL_MS_DEFAULT = 5 * 60_000;
+export const FLEET_POLL_MS_MIN = 10_000;
+export const FLEET_POLL_MS_MAX = 24 * 3_600_000;
+/** Anybody who may publish may wake appliances: no more often than this, and spread over this time at most. */
+export const ANNOUNCE_GAP_MS = 1_000;
+export const ANNOUNCE_SPREAD_MS_MAX = 60_000;
+/** How soon an appliance looks again where nothing could be had. */
+export const FLEET_RETRY_MS = 15_000;
+/** How often in one look releases that cannot run are replaced by those before them. */
+export const APPLY_ROUNDS_MAX = 3;
+/** How many appliances may ask a broker at once, where an operator tells them that there is something new. */
+export const APPLIANCES_A_SECOND = 2_000;
