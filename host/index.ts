@@ -89,7 +89,6 @@ async function start(options: HostOptions): Promise<StartedHost> {
     wake = publisher.wake;
     for (const courier of store.couriers()) publisher.add(courier);
     const control = await listenForCommands(config.data, loop.handle);
-    assigner?.attach(loop.assigned, broker.connection);
     const end = async () => {
       assigner?.detach();
       await control.close();

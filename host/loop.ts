@@ -44,8 +44,6 @@ export interface Loop {
   reload(): Promise<void>;
   /** Does what a command of this machine asks for; answers lines for it. */
   handle(request: ControlRequest): Promise<readonly string[]>;
-  /** For who brings filters beside those of the config. */
-  readonly assigned: AssignedHost;
 }
 
 export interface LoopParts {
@@ -95,10 +93,8 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
     },
   });
   const instances = filters.map(({ instance }) => instance);
-  const status = createStatus({
-    ...{ config, instances, engine, store, publisher, isConnected, say, now },
-    ...(assigner ? { fleet: assigner.status } : {}),
-  });
+  const told = { config, instances, engine, store, publisher, isConnected, say, now };
+  const status = createStatus({ ...told, ...(assigner ? { fleet: assigner.status } : {}) });
   const tell = (instance: string, text: string) => {
     print(`filter ${instance}: ${text}`);
     status.tell(instance, text);
@@ -170,10 +166,17 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
   }
 
   async function reload(): Promise<readonly string[]> {
+    const { config: started, readConfig = () => started } = options;
     // What needs a restart is told until it is done, or undone: so always against what the host was started with.
-    const lines = await versions.reload(options.readConfig?.() ?? options.config, options.config);
+    const lines = await versions.reload(readConfig(), started);
     return lines.length > 0 ? lines : ['nothing has changed'];
   }
+
+  const assigned = assignedHost(options.config, instances, engine, versions, () => {
+    isRestarting = true;
+    isStopping = true;
+    wake();
+  });
 
   return {
     stop() {
@@ -181,8 +184,8 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       wake();
     },
     async reload() {
-      const lines = await reload().catch((error) => [`${oneLine(error)}; nothing was changed`]);
-      for (const line of lines) print(`reload: ${line}`);
+      const failed = (error: unknown) => [`${oneLine(error)}; nothing was changed`];
+      for (const line of await reload().catch(failed)) print(`reload: ${line}`);
     },
     async handle(request) {
       try {
@@ -195,13 +198,10 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
         throw error;
       }
     },
-    assigned: assignedHost(options.config, instances, engine, versions, () => {
-      isRestarting = true;
-      isStopping = true;
-      wake();
-    }),
     async run() {
       for (const one of parts.installed) if (store.toStart(one.entry.instance) !== one) await upgrade(one);
+      // Not before: of two swaps of a filter at once one is refused.
+      if (!isStopping) assigner?.attach(assigned, connection);
       await read();
       await endInput(engine, sources, { now, keepUp, isStopping });
       publisher.wake();

@@ -12,7 +12,7 @@ import { oneLine, systemCode, WeirError } from '../errors.js';
 import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../fleetlimits.js';
 import type { Installed } from '../versions.js';
 import { ANNOUNCE_SUBJECT, auditSubject, REPOSITORY_BUCKET } from '../wire.js';
-import { type AgentHost, createApply, labelOf } from './apply.js';
+import { type AgentHost, type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type Act, type AuditBroker, openAudit } from './audit.js';
@@ -85,13 +85,11 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   let trouble: Trouble | undefined;
 
   /** What of the trusted assignment is for this appliance; nothing where it is damaged. */
-  async function selectTrusted(): Promise<Selection> {
-    try {
-      return await select(appliance, group, now(), attempts, trust.target);
-    } catch (error) {
+  function selectTrusted(): Promise<Selection> {
+    return select(appliance, group, now(), attempts, trust.target).catch((error): Selection => {
       print(`fleet: what was assigned last cannot be read: ${oneLine(error)}`);
       return NOTHING;
-    }
+    });
   }
 
   const tellAudit = (error: unknown) => print(`fleet: audit: ${oneLine(error)}`);
@@ -106,7 +104,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
 
   function sendAudit(): void {
-    if (broker?.connected()) audit.send(broker).catch(tellAudit);
+    // A host that is put together anew closes its connection in the middle; what was not sent goes over the next one.
+    const to = broker;
+    if (to?.connected()) audit.send(to).catch((error) => to === broker && tellAudit(error));
   }
 
   /** Verifies and takes over what is new. */
@@ -144,13 +144,14 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     } catch (error) {
       tellTrouble(error);
     }
-    // A release that cannot run here leaves its place to the one before.
-    for (let round = 0; round < APPLY_ROUNDS_MAX; round++) {
-      if (!host || (await apply(host, selection))) break;
-      selection = await selectTrusted();
+    let applied: Applied = 'choose again';
+    for (let round = 0; host && applied === 'choose again' && round < APPLY_ROUNDS_MAX; round++) {
+      // A release that cannot run here leaves its place to the one before.
+      if (round > 0) selection = await selectTrusted();
+      applied = await apply(host, selection);
     }
-    const dueMs = nextDueMs(selection.assignment, now()) - now();
-    schedule(Math.min(trouble ? FLEET_RETRY_MS : pollMs, pollMs, Math.max(dueMs, 0)));
+    const againMs = trouble || applied === 'later' ? FLEET_RETRY_MS : pollMs;
+    schedule(Math.min(againMs, pollMs, Math.max(nextDueMs(selection.assignment, now()) - now(), 0)));
   }
 
   function tellTrouble(error: unknown): void {

@@ -8,6 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { oneLine, WeirError } from '../errors.js';
 import { versionLabel } from '../filter/library.js';
+import { mismatch } from '../validate.js';
 import type { Installed } from '../versions.js';
 import type { Attempts, Selection, Wanted } from './assigned.js';
 import type { Release } from './assignment.js';
@@ -37,9 +38,14 @@ export interface ApplyOptions {
   readonly print: (line: string) => void;
 }
 
+/**
+ * `done`: all that is wanted runs, or will with the restart that was asked for. `choose again`: some of it cannot run here. `later`: a filter
+ * is in the middle of something.
+ */
+export type Applied = 'done' | 'choose again' | 'later';
+
 export interface Apply {
-  /** True when all that is wanted runs, or will with the restart that it has asked for; false when some of it cannot. */
-  apply(host: AgentHost, selection: Selection): Promise<boolean>;
+  apply(host: AgentHost, selection: Selection): Promise<Applied>;
   refuse(instance: string, release: Release, reason: string): void;
 }
 
@@ -63,6 +69,11 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
         const problem = `filter ${instance}: the config of this machine has one of this name`;
         throw new WeirError('ASSIGNMENT_REFUSED', problem);
       }
+      const running = host.running(instance)?.loaded.manifest.name;
+      if (running !== undefined && running !== bundle.manifest.name) {
+        const problem = mismatch(`a version of ${running}, which runs under this name`, bundle.manifest.name);
+        throw new WeirError('ASSIGNMENT_REFUSED', `filter ${instance}: ${problem}`);
+      }
       host.check([...beside.map(([, one]) => one.installed), installed]);
       await selfTest(bundle);
       return true;
@@ -72,15 +83,20 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     }
   }
 
-  async function swap(host: AgentHost, instance: string, { release, installed }: Wanted): Promise<boolean> {
+  async function swap(host: AgentHost, instance: string, { release, installed }: Wanted): Promise<Applied> {
     const before = host.running(instance);
     try {
       print(`fleet: filter ${instance}: ${await host.swap(installed)}`);
       note(actOf('swapped', instance, labelOf(before), release));
-      return true;
+      return 'done';
     } catch (error) {
+      // It recovers from a fault, or somebody else swaps it just now.
+      if (error instanceof WeirError && error.code === 'SWAP_REFUSED') {
+        print(`fleet: ${oneLine(error)}`);
+        return 'later';
+      }
       refuse(instance, release, oneLine(error));
-      return false;
+      return 'choose again';
     }
   }
 
@@ -101,23 +117,26 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     async apply(host, { wanted, refused }) {
       for (const [instance, { release, reason }] of refused) refuse(instance, release, reason);
       const changed: [string, Wanted][] = [];
-      let isAll = true;
+      let applied: Applied = 'done';
       for (const [instance, one] of wanted) {
         if (isSame(host.running(instance), one.installed)) continue;
         if (await isFit(host, instance, one, changed)) changed.push([instance, one]);
-        else isAll = false;
+        else applied = 'choose again';
       }
       // What could not be prepared is chosen again first, so that nothing is restarted twice.
-      if (!isAll) return false;
+      if (applied !== 'done') return applied;
       const gone = host.instances().filter((instance) => !own.includes(instance) && !wanted.has(instance));
       const needsRestart = ([instance, { installed }]: [string, Wanted]) =>
         !isWiredAlike(host.running(instance), installed);
       if (gone.length > 0 || changed.some(needsRestart)) {
         restart(host, gone, changed);
-        return true;
+        return 'done';
       }
-      for (const [instance, one] of changed) if (!(await swap(host, instance, one))) isAll = false;
-      return isAll;
+      for (const [instance, one] of changed) {
+        const swapped = await swap(host, instance, one);
+        if (swapped !== 'done') applied = swapped;
+      }
+      return applied;
     },
   };
 }

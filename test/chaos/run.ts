@@ -7,6 +7,7 @@ import { cutsOfTheConnection } from './cuts.js';
 import { damagedBytes, troubledDisk } from './disks.js';
 import { killsOfTheHost, type ScenarioResult } from './kills.js';
 import { faultsOfALeaf } from './leaf.js';
+import { killsOfUpdates } from './updates.js';
 import { DEATHS, faultsOfNodes, FREEZES } from './nodes.js';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
@@ -25,6 +26,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<ScenarioResult>>> = {
   cuts: () => cutsOfTheConnection(kills, seed),
   nodes: () => faultsOfNodes(kills / 10, seed, DEATHS),
   leaf: () => faultsOfALeaf(kills / 10, seed),
+  updates: () => killsOfUpdates(kills, seed),
   frozen: () => faultsOfNodes(kills / 40, seed, FREEZES),
 };
 

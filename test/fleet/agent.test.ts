@@ -1,0 +1,226 @@
+/**
+ * Hosts of a fleet as processes: what they take, what they refuse, and what runs on whatever happens.
+ */
+import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assignmentBytes, assignmentPath } from '../../host/fleet/assignment.js';
+import { brokerAvailable } from '../broker.js';
+import { unproven } from '../chaos/appliance.js';
+import { until } from '../help.js';
+import { type Fleet, GROUP, runs, startFleet, WAIT_MS } from './fleet.js';
+import { testKey } from './world.js';
+
+interface Context {
+  fleet: Fleet;
+  id: string;
+}
+
+const agents = suite<Context>('the agent of a fleet');
+let number = 0;
+agents.before.each(async (context) => {
+  context.fleet = await startFleet();
+  context.id = `fw-${++number}`;
+});
+agents.after.each(async ({ fleet }) => fleet.stop());
+
+agents(
+  'takes what is pushed, in versions that follow each other, and loses no event',
+  async ({ fleet, id }) => {
+    const host = fleet.host(id);
+    await fleet.has(id, 'it runs without filters', ({ fleet: own }) => own.serial === 0);
+    fleet.append(id, 'nothing', 'nothing');
+    for (const version of ['1.0.0', '1.1.0', '1.2.0']) {
+      await fleet.push({ version });
+      await fleet.has(id, version, runs(version));
+      fleet.append(id, 'nothing', 'nothing');
+    }
+    await until(async () => (await fleet.kept(id)).length === 8, WAIT_MS, 'all events');
+    assert.equal(
+      (await fleet.kept(id)).map(({ n }) => Number(n) / 5),
+      [0, 1, 2, 3, 4, 5, 6, 7],
+    );
+    const audit = await fleet.audit(id);
+    assert.equal(
+      audit.map(({ action, after }) => [action, after ? String(after).replace(/\+.*/, '') : after]),
+      [
+        ['assigned', undefined],
+        ['added', 'stumbling@1.0.0'],
+        ['assigned', undefined],
+        ['swapped', 'stumbling@1.1.0'],
+        ['assigned', undefined],
+        ['swapped', 'stumbling@1.2.0'],
+      ],
+    );
+    assert.equal(
+      audit.map(({ seq }) => seq),
+      [1, 2, 3, 4, 5, 6],
+    );
+    assert.is(await host.stop(), 0, host.output());
+    assert.is(await unproven(fleet.server.url, id), undefined);
+  },
+);
+
+agents('goes on without the broker, also after a kill', async ({ fleet, id }) => {
+  const host = fleet.host(id);
+  await fleet.push();
+  await fleet.has(id, 'it runs', runs('1.0.0'));
+  await fleet.server.kill();
+  await host.kill();
+  host.start();
+  await until(() => host.isReading() && host.output().includes('filters stumbling'), WAIT_MS, 'it reads');
+  await fleet.server.restart();
+  fleet.append(id, 'nothing');
+  await until(async () => (await fleet.kept(id)).length === 1, WAIT_MS, 'the event');
+});
+
+agents(
+  'a version that is at fault goes back by itself, and is not tried again until it is assigned anew',
+  async ({ fleet, id }) => {
+    const host = fleet.host(id);
+    await fleet.push();
+    await fleet.has(id, 'it runs', runs('1.0.0'));
+    const bad = await fleet.push({ version: '2.0.0' });
+    await fleet.has(id, 'it runs 2.0.0', runs('2.0.0'));
+    fleet.append(id, 'nothing', 'trap', 'nothing');
+    const status = await fleet.has(
+      id,
+      'it is back',
+      (found) => runs('1.0.0')(found) && found.fleet.attempted.stumbling !== undefined,
+    );
+    const { version, state, reason } = status.fleet.attempted.stumbling ?? {};
+    assert.equal([version, state], [bad.version, 'returned']);
+    assert.match(reason as string, /FILTER_FAULT/);
+    await host.kill();
+    host.start();
+    await fleet.has(id, 'still back', runs('1.0.0'));
+    fleet.append(id, 'nothing');
+    await until(async () => (await fleet.kept(id)).length === 3, WAIT_MS, 'all events but the one');
+    await fleet.push({ version: '2.0.0' });
+    await fleet.has(id, 'it is tried again', runs('2.0.0'));
+    const audit = await fleet.audit(id);
+    assert.ok(audit.some(({ action }) => action === 'returned'));
+  },
+);
+
+agents('a version that fails its own samples here is refused', async ({ fleet, id }) => {
+  fleet.host(id);
+  await fleet.push();
+  await fleet.has(id, 'it runs', runs('1.0.0'));
+  await fleet.push({ version: '2.0.0', expected: 'something else\n' });
+  const { fleet: own, filters } = await fleet.has(
+    id,
+    'it is refused',
+    (found) => found.fleet.attempted.stumbling !== undefined,
+  );
+  assert.is(own.attempted.stumbling?.state, 'refused');
+  assert.match(own.attempted.stumbling?.reason ?? '', /SELF_TEST_FAILED/);
+  assert.match(String(filters.stumbling?.running), /@1\.0\.0\+/);
+});
+
+agents(
+  'a filter for a source that this machine has not, and one of a name of its own',
+  async ({ fleet, id }) => {
+    fleet.host(id, {
+      filters: { mine: { filter: 'json-select', from: ['log'], config: { count_by: ['k'] } } },
+    });
+    await fleet.push({ from: ['nowhere'] });
+    await fleet.push({ instance: 'mine' });
+    const { fleet: own, filters } = await fleet.has(
+      id,
+      'both are refused',
+      (found) => Object.keys(found.fleet.attempted).length === 2,
+    );
+    assert.match(
+      own.attempted.stumbling?.reason ?? '',
+      /expected sources of this machine \(log\), found "nowhere"/,
+    );
+    assert.match(own.attempted.mine?.reason ?? '', /the config of this machine has one of this name/);
+    assert.equal(Object.keys(filters), ['mine']);
+  },
+);
+
+agents('what is not signed for it changes nothing, and is told', async ({ fleet, id }) => {
+  const { world } = fleet;
+  fleet.host(id);
+  await fleet.push();
+  await fleet.has(id, 'it runs', runs('1.0.0'));
+  const evil = { ...fleet.assignment(), serial: 99, filters: {} };
+  const bytes = assignmentBytes(evil as Parameters<typeof assignmentBytes>[0]);
+  await world.push({ [assignmentPath(GROUP)]: bytes }, { signers: [testKey('mallory')] });
+  await fleet.publish();
+  const status = await fleet.has(id, 'it says so', ({ fleet: own }) => own.stale !== null);
+  assert.match(status.fleet.stale as string, /METADATA_REFUSED/);
+  assert.ok(runs('1.0.0')(status));
+  const refused = (await fleet.audit(id)).find(({ action }) => action === 'update refused');
+  assert.match(String(refused?.error), /METADATA_REFUSED/);
+});
+
+agents('an assignment for another group, and one that goes back', async ({ fleet, id }) => {
+  const { world } = fleet;
+  fleet.host(id);
+  await fleet.push();
+  await fleet.push({ version: '1.1.0' });
+  await fleet.has(id, 'it runs', runs('1.1.0'));
+  const good = fleet.assignment() as NonNullable<ReturnType<Fleet['assignment']>>;
+  for (const [change, expected] of [
+    [{ group: 'other' }, /group: expected edge, found "other"/],
+    [{ serial: 1 }, /expected serial 2 or later, found 1/],
+  ] as const) {
+    await world.push({ [assignmentPath(GROUP)]: assignmentBytes({ ...good, ...change }) });
+    await fleet.publish();
+    const { fleet: own } = await fleet.has(id, 'it refuses', (found) =>
+      expected.test(found.fleet.stale ?? ''),
+    );
+    assert.is(own.serial, 2);
+  }
+});
+
+agents('a removed filter goes, what it had told stays', async ({ fleet, id }) => {
+  const { world } = fleet;
+  const host = fleet.host(id);
+  await fleet.push();
+  await fleet.push({ instance: 'second' });
+  await fleet.has(id, 'both run', (found) => runs('1.0.0')(found) && runs('1.0.0', 'second')(found));
+  fleet.append(id, 'nothing');
+  await until(async () => (await fleet.kept(id)).length === 1, WAIT_MS, 'the event');
+  const { stumbling, ...filters } = fleet.assignment()?.filters ?? {};
+  assert.ok(stumbling);
+  const next = { format: 1, group: GROUP, serial: 3, filters } as const;
+  await world.push({ [assignmentPath(GROUP)]: assignmentBytes(next) });
+  await fleet.publish();
+  await fleet.has(
+    id,
+    'one is gone',
+    (found) => found.filters.stumbling === undefined && runs('1.0.0', 'second')(found),
+  );
+  assert.is((await fleet.kept(id)).length, 1);
+  assert.is(await host.stop(), 0, host.output());
+});
+
+agents(
+  'damaged files of its own cost a fetch, or an older release, never the host',
+  async ({ fleet, id }) => {
+    const host = fleet.host(id);
+    await fleet.push();
+    await fleet.has(id, 'it runs', runs('1.0.0'));
+    for (const damage of [
+      () => truncateSync(join(host.folder, 'data/fleet/trust/trusted/index.json'), 5),
+      () => {
+        const targets = join(host.folder, 'data/fleet/trust/targets');
+        for (const name of readdirSync(targets)) writeFileSync(join(targets, name), 'x');
+      },
+      () => writeFileSync(join(host.folder, 'data/fleet/attempts.json'), '{"x'),
+      () => truncateSync(join(host.folder, 'data/fleet/audit.jsonl'), 7),
+    ]) {
+      await host.kill();
+      damage();
+      host.start();
+      await fleet.has(id, 'it runs again', runs('1.0.0'));
+      await until(() => host.output().split('filters stumbling').length > 1, WAIT_MS, 'it says so');
+    }
+  },
+);
+
+if (brokerAvailable()) agents.run();

@@ -1,0 +1,162 @@
+/**
+ * Assignments: what is refused, who is included, and how releases follow each other.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { WeirError } from '../../host/errors.js';
+import {
+  type Assignment,
+  assignmentBytes,
+  chosen,
+  isIncluded,
+  nextDueMs,
+  parseAssignment,
+  type Release,
+} from '../../host/fleet/assignment.js';
+import { promoted, pushed, removed, rolledBack } from '../../host/fleet/rollout.js';
+
+const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
+const MOTIVE = { reason: 'why', by: 'alice', at: '2026-01-31T12:00:00Z' };
+
+const release = (version: string, part: Partial<Release> = {}): Release => ({
+  version: `ssh-auth@${version}+0123456789ab`,
+  bundle: `filters/ssh-auth-${version}-0123456789ab.bundle`,
+  from: ['auth'],
+  percent: 100,
+  rollout: version.replaceAll('.', '').padStart(16, '0'),
+  ...MOTIVE,
+  ...part,
+});
+
+function codeOf(act: () => unknown): string {
+  try {
+    act();
+    return 'nothing thrown';
+  } catch (error) {
+    return error instanceof WeirError ? `${error.code} ${error.problem}` : String(error);
+  }
+}
+
+test('what is written is read again', () => {
+  const assignment = pushed(
+    undefined,
+    'edge',
+    'ssh-auth',
+    release('1.0.0', { config: { a: 1 }, ticket: 'T-1' }),
+  );
+  assert.equal(parseAssignment(assignmentBytes(assignment), 'edge'), assignment);
+});
+
+test('what is wrong is named', () => {
+  const good = JSON.parse(
+    assignmentBytes(pushed(undefined, 'edge', 'ssh-auth', release('1.0.0'))).toString(),
+  );
+  const changed = (part: object) => ({
+    ...good,
+    filters: { 'ssh-auth': { release: { ...good.filters['ssh-auth'].release, ...part } } },
+  });
+  for (const [value, expected] of [
+    ['{', /^ASSIGNMENT_REFUSED/],
+    [{ ...good, format: 2 }, /format/],
+    [{ ...good, group: 'other' }, /group: expected edge, found "other"/],
+    [{ ...good, serial: 0 }, /serial/],
+    [{ ...good, more: 1 }, /more/],
+    [changed({ percent: 101 }), /percent/],
+    [changed({ percent: 1.5 }), /percent/],
+    [changed({ bundle: '../evil' }), /bundle/],
+    [
+      changed({ bundle: 'filters/ssh-auth-2.0.0-0123456789ab.bundle' }),
+      /bundle: expected that of ssh-auth@1\.0\.0/,
+    ],
+    [changed({ from: [] }), /from/],
+    [changed({ rollout: 'x' }), /rollout/],
+    [changed({ not_before: 'soon' }), /not_before/],
+    [changed({ reason: '' }), /reason/],
+    [changed({ timezone: 'Mars' }), /timezone/],
+  ] as const) {
+    const bytes = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+    assert.match(
+      codeOf(() => parseAssignment(bytes, 'edge')),
+      expected,
+    );
+  }
+  assert.match(
+    codeOf(() => parseAssignment(Buffer.alloc(2 ** 20, ' '), 'edge')),
+    /ASSIGNMENT_REFUSED .*up to \d+/,
+  );
+});
+
+test('a part of the group is so large, grows, and is another one with each rollout', () => {
+  const ids = Array.from({ length: 10_000 }, (_, at) => `fw-${at}`);
+  const part = (percent: number, rollout = '00000000000000aa') =>
+    ids.filter((id) => isIncluded(id, release('1.0.0', { percent, rollout })));
+  assert.is(part(0).length, 0);
+  assert.is(part(100).length, ids.length);
+  const [one, ten, half] = [part(1), part(10), part(50)];
+  // Five times the standard deviation of a binomial distribution.
+  for (const [found, expected] of [
+    [one, 100],
+    [ten, 1_000],
+    [half, 5_000],
+  ] as const)
+    assert.ok(Math.abs(found.length - expected) < 5 * Math.sqrt(expected), `${found.length} of ${expected}`);
+  assert.ok(one.every((id) => ten.includes(id)) && ten.every((id) => half.includes(id)));
+  const other = part(10, '00000000000000bb');
+  assert.ok(other.filter((id) => ten.includes(id)).length < 200);
+});
+
+test('whoever is not included, or has failed with it, runs the release before', () => {
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const second = pushed(first, 'edge', 'f', release('2.0.0', { percent: 0 }));
+  const versionOf = (assignment: Assignment, failed: readonly string[] = [], nowMs = NOW_MS) =>
+    chosen('fw', assignment.filters.f as Assignment['filters'][string], nowMs, ({ version }) =>
+      failed.some((one) => version.includes(one)),
+    )?.version.slice(9, 14);
+  assert.is(versionOf(second), '1.0.0');
+  const all = promoted(second, 'edge', 'f', 100);
+  assert.is(versionOf(all), '2.0.0');
+  assert.is(versionOf(all, ['@2.0.0']), '1.0.0');
+  assert.is(versionOf(all, ['@2.0.0', '@1.0.0']), undefined);
+  const later = pushed(first, 'edge', 'f', release('2.0.0', { not_before: '2026-01-31T12:00:01Z' }));
+  assert.is(versionOf(later), '1.0.0');
+  assert.is(versionOf(later, [], NOW_MS + 1_000), '2.0.0');
+  assert.is(nextDueMs(later, NOW_MS), NOW_MS + 1_000);
+  assert.is(nextDueMs(later, NOW_MS + 1_000), Number.POSITIVE_INFINITY);
+});
+
+test('releases follow each other: pushed, promoted, pushed again while it is on its way, rolled back, removed', () => {
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const second = pushed(first, 'edge', 'f', release('2.0.0', { percent: 10 }));
+  const third = pushed(second, 'edge', 'f', release('3.0.0', { percent: 10 }));
+  const versions = (assignment: Assignment) => {
+    const { release: now, before } = assignment.filters.f as Assignment['filters'][string];
+    return [now.version, now.percent, before?.version].map((one) => String(one).slice(0, 14));
+  };
+  assert.equal(versions(third), ['ssh-auth@3.0.0', '10', 'ssh-auth@1.0.0']);
+  assert.match(
+    codeOf(() => promoted(third, 'edge', 'f', 5)),
+    /^ROLLOUT_REFUSED filter f: expected more than 10 percent/,
+  );
+  const whole = promoted(third, 'edge', 'f', 100);
+  const fourth = pushed(whole, 'edge', 'f', release('4.0.0'));
+  assert.equal(versions(fourth), ['ssh-auth@4.0.0', '100', 'ssh-auth@3.0.0']);
+  const back = rolledBack(fourth, 'edge', 'f', { ...MOTIVE, reason: 'it was bad' });
+  assert.equal(versions(back), ['ssh-auth@3.0.0', '100', 'undefined']);
+  assert.is(back.filters.f?.release.reason, 'it was bad');
+  assert.is.not(back.filters.f?.release.rollout, third.filters.f?.release.rollout);
+  assert.match(
+    codeOf(() => rolledBack(back, 'edge', 'f', MOTIVE)),
+    /^ROLLOUT_REFUSED .*expected a release before/,
+  );
+  assert.equal(removed(back, 'edge', 'f').filters, {});
+  assert.match(
+    codeOf(() => removed(back, 'edge', 'g')),
+    /^ROLLOUT_REFUSED group edge: expected one of its filters \(f\)/,
+  );
+  assert.equal(
+    [first, second, third, whole, fourth, back].map(({ serial }) => serial),
+    [1, 2, 3, 4, 5, 6],
+  );
+});
+
+test.run();
