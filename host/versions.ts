@@ -36,6 +36,8 @@ interface Earlier {
 export interface Installed {
   readonly entry: FilterConfig;
   readonly loaded: InstalledFilter;
+  /** Its module, where that was judged and compiled already. */
+  readonly compiled?: WebAssembly.Module;
 }
 
 /** Loads what an entry of the config names. */
@@ -45,8 +47,8 @@ export function loadEntry(entry: FilterConfig, filterDir: string | undefined): I
 }
 
 export function startEntry(
-  { entry, loaded: { manifest, module } }: Installed,
-  compiled?: WebAssembly.Module,
+  { entry, loaded: { manifest, module }, compiled: known }: Installed,
+  compiled = known,
 ): FilterInstance {
   const zones = instanceZones(entry.timezone, `filters.${entry.instance}.timezone`);
   const compile = compiled && (() => compiled);
@@ -111,7 +113,7 @@ export function createVersions(options: VersionsOptions): Versions {
       kept.flatMap((one) => earlier.get(one)?.at(-1)?.version ?? []),
     );
     const { manifest, module } = next.loaded;
-    const filter = startEntry(next, await admitBeside(manifest.name, module));
+    const filter = startEntry(next, next.compiled ?? (await admitBeside(manifest.name, module)));
     for (const _ of warm(filter)) await breathe();
     return filter;
   }

@@ -58,12 +58,14 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     note({ ...actOf('refused', instance, null, release), error: reason });
   }
 
-  async function isFit(
+  /** What is wanted, tried here; nothing when it cannot run, which is written down. */
+  async function tried(
     host: AgentHost,
     instance: string,
-    { release, bundle, installed }: Wanted,
+    wanted: Wanted,
     beside: readonly [string, Wanted][],
-  ): Promise<boolean> {
+  ): Promise<Wanted | undefined> {
+    const { release, bundle } = wanted;
     try {
       if (own.includes(instance)) {
         const problem = `filter ${instance}: the config of this machine has one of this name`;
@@ -74,12 +76,12 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
         const problem = mismatch(`a version of ${running}, which runs under this name`, bundle.manifest.name);
         throw new WeirError('ASSIGNMENT_REFUSED', `filter ${instance}: ${problem}`);
       }
+      const installed = { ...wanted.installed, compiled: await selfTest(bundle) };
       host.check([...beside.map(([, one]) => one.installed), installed]);
-      await selfTest(bundle);
-      return true;
+      return { ...wanted, installed };
     } catch (error) {
       refuse(instance, release, oneLine(error));
-      return false;
+      return undefined;
     }
   }
 
@@ -120,7 +122,8 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
       let applied: Applied = 'done';
       for (const [instance, one] of wanted) {
         if (isSame(host.running(instance), one.installed)) continue;
-        if (await isFit(host, instance, one, changed)) changed.push([instance, one]);
+        const fit = await tried(host, instance, one, changed);
+        if (fit) changed.push([instance, fit]);
         else applied = 'choose again';
       }
       // What could not be prepared is chosen again first, so that nothing is restarted twice.

@@ -21,10 +21,10 @@ const SHOWN_CHARACTERS_MAX = 200;
 const SHOWN_BEFORE_CHARACTERS = 40;
 
 /**
- * Runs all samples of a bundle. Throws SELF_TEST_FAILED with the sample and the first line that differs, or why it did not run.
+ * Runs all samples of a bundle; answers its module, judged and compiled. Throws SELF_TEST_FAILED with the sample and the first line that differs, or why it did not run.
  * Another `fuelMax` than the limit only for tests.
  */
-export async function selfTest(bundle: Bundle, fuelMax = SELF_TEST_FUEL_MAX): Promise<void> {
+export async function selfTest(bundle: Bundle, fuelMax = SELF_TEST_FUEL_MAX): Promise<WebAssembly.Module> {
   const { manifest, module, label } = bundle;
   const compiled = await failing(label, () => admitBeside(manifest.name, module));
   let fuelLeft = fuelMax;
@@ -32,6 +32,7 @@ export async function selfTest(bundle: Bundle, fuelMax = SELF_TEST_FUEL_MAX): Pr
     const where = `${label}: samples/${sample.name}`;
     fuelLeft = await failing(where, () => testSample(bundle, compiled, sample, fuelLeft));
   }
+  return compiled;
 }
 
 /** Answers how much of the fuel is left. */

@@ -11,6 +11,7 @@ import { FILE_JOBS } from './jobs.js';
 import { memoryJob } from './memory.js';
 import { neighbourJob } from './neighbour.js';
 import { publishJob } from './publish.js';
+import { pushJob, rolloutJob } from './push.js';
 import { swapJob } from './swap.js';
 
 export interface Row {
@@ -26,6 +27,8 @@ const JOBS: Readonly<Record<string, () => Promise<Row>>> = {
   backlog: backlogJob,
   swap: swapJob,
   neighbour: neighbourJob,
+  push: pushJob,
+  rollout: rolloutJob,
   memory: memoryJob,
 };
 
