@@ -107,8 +107,8 @@ function summary(
   sources: ReadonlyMap<string, Source>,
   { terms, sumBytes }: Budget,
 ): string {
-  const reading = `reading ${[...sources.keys()].join(', ')}`;
-  const running = `filters ${filters.map(({ instance }) => instance).join(', ')}`;
+  const reading = `reading ${[...sources.keys()].join(', ') || 'nothing yet'}`;
+  const running = `filters ${filters.map(({ instance }) => instance).join(', ') || 'none yet'}`;
   const memory = `memory ${termsText(terms)} = ${mebibytes(sumBytes)} of ${mebibytes(limits.memoryBytes)}`;
   return `${appliance}: ${reading}; ${running}; ${memory}; at most ${limits.cpu} cores`;
 }

@@ -85,8 +85,13 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
       fetcher: fetcherOf(fetch),
       config: CONFIG,
     });
-    await refusing(updater.refresh());
-    judge(staging, highWater, atMs);
+    try {
+      await refusing(updater.refresh());
+      judge(staging, highWater, atMs);
+    } catch (error) {
+      files.raise(raised(highWater, seenIn(staging)));
+      throw error;
+    }
     const asked: string[] = [];
     const targets: Record<string, Target> = {};
     return {
@@ -188,6 +193,19 @@ function judge(
   const back = goneBack(before, highWater);
   if (back) throw new WeirError('METADATA_STALE', back);
   return { highWater, expiresMs };
+}
+
+/**
+ * What was verified before something else was refused: a root that takes a key away must not be forgotten because whoever has that
+ * key holds back what comes after it. `tuf-js` writes each of these once it is verified.
+ */
+function seenIn(staging: string): HighWater {
+  const versions: Record<string, number> = {};
+  for (const role of ['root', 'timestamp']) {
+    const path = join(staging, `${role}.json`);
+    if (existsSync(path)) versions[role] = checkMetadata(role, readFileSync(path)).version;
+  }
+  return { versions, onlineKeys: onlineKeysOf(readFileSync(join(staging, 'root.json'))), timeMs: 0 };
 }
 
 /** Of the keys that may sign timestamp and snapshot, and how many of them have to. */

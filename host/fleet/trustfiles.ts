@@ -56,6 +56,8 @@ export interface TrustFiles {
   stage(files: readonly string[]): string;
   target(target: Target): Buffer | undefined;
   keepTarget(target: Target, bytes: Uint8Array): void;
+  /** Nothing that is older than this is trusted from now on. */
+  raise(highWater: HighWater): void;
   /** Trusts what is staged. A kill at any moment leaves the one or the other. */
   commit(trusted: Trusted, highWater: HighWater): void;
 }
@@ -99,6 +101,7 @@ export function openTrustFiles(folder: string): TrustFiles {
     keepTarget(wanted, bytes) {
       if (!target(wanted)) replaceFile(join(folder, 'targets', wanted.sha256), bytes, true);
     },
+    raise: (highWater) => replaceFile(join(folder, 'highwater'), sealed(JSON.stringify(highWater)), true),
     commit(trusted, highWater) {
       const names = readdirSync(staging);
       const contents = names.map((name): [string, Buffer] => [name, readFileSync(join(staging, name))]);

@@ -3,69 +3,13 @@
  */
 import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bytesOf, readRoot, readTargets, readTimestamp, signWith } from '../../host/fleet/metadata.js';
-import { createTrust, type Trust } from '../../host/fleet/trust.js';
-import { temporaryFolder } from '../help.js';
-import { createWorld, memoryRepository, NOW_MS, testKey, type World } from './world.js';
+import { bytesOf, readRoot, readTimestamp, signWith } from '../../host/fleet/metadata.js';
+import { createTrust } from '../../host/fleet/trust.js';
+import { change, DAY_MS, PATH, refused, trustingSuite, updated } from './trusting.js';
+import { createWorld, memoryRepository, NOW_MS, testKey } from './world.js';
 
-interface Context {
-  folder: string;
-  world: World;
-  trust: Trust;
-}
-
-const PATH = 'assignments/edge.json';
-const DAY_MS = 86_400_000;
-
-const trusting = suite<Context>('trust');
-trusting.before.each(async (context) => {
-  context.folder = join((await temporaryFolder()).path, 'fleet');
-  context.world = await createWorld();
-  context.trust = createTrust(context.folder, context.world.anchor);
-  await context.world.push({ [PATH]: 'first' });
-  assert.is(await updated(context), 'first');
-});
-trusting.after.each(({ folder }) => rmSync(join(folder, '..'), { recursive: true, force: true }));
-
-/** Updates; answers what the path holds, or 'same'. */
-async function updated(
-  { trust, world }: Context,
-  { nowMs = NOW_MS, path = PATH } = {},
-): Promise<string | undefined> {
-  const update = await trust.update(world.repository.fetch, nowMs, path);
-  if (!update) return 'same';
-  const bytes = await update.target(path);
-  update.commit();
-  return bytes?.toString();
-}
-
-/** The update is refused for this reason; what was trusted stays, here and for the next process. */
-async function refused(
-  context: Context,
-  reason: RegExp,
-  options: { nowMs?: number; path?: string } = {},
-): Promise<void> {
-  const before = context.trust.trusted();
-  let found: unknown;
-  try {
-    found = `accepted: ${await updated(context, options)}`;
-  } catch (error) {
-    found = `${(error as { code?: string }).code} ${(error as Error).message}`;
-  }
-  assert.match(String(found), reason);
-  assert.equal(context.trust.trusted(), before);
-  const again = createTrust(context.folder, context.world.anchor);
-  assert.equal(again.trusted(), before);
-  assert.is(again.target(PATH)?.toString(), context.trust.target(PATH)?.toString());
-}
-
-function change(world: World, path: string, from: string, to: string): void {
-  const text = (world.repository.files.get(path) as { bytes: Buffer }).bytes.toString();
-  assert.ok(text.includes(from), `${path} has ${from}`);
-  world.repository.set(path, Buffer.from(text.replace(from, to)));
-}
+const trusting = trustingSuite('trust');
 
 trusting('takes what is new, and asks for little when nothing is', async (context) => {
   const { world, trust } = context;
@@ -212,6 +156,7 @@ trusting('a high-water mark that is damaged, alone and with what is trusted', as
   context.trust = createTrust(folder, world.anchor);
   await refused(context, /METADATA_STALE/);
   truncateSync(join(folder, 'trusted/index.json'), 3);
+  writeFileSync(join(folder, 'highwater'), 'x');
   context.trust = createTrust(folder, world.anchor);
   await refused(context, /METADATA_REFUSED .*highwater: expected the versions that were trusted/);
 });
@@ -249,54 +194,21 @@ trusting('a snapshot and targets of different times', async (context) => {
   await refused(context, /METADATA_REFUSED/);
 });
 
-trusting('a target without a SHA-256', async (context) => {
+trusting('a root that takes a key away is not forgotten where the rest is held back', async (context) => {
   const { world } = context;
-  await world.push({ [PATH]: 'second' });
-  const path = `metadata/${(await world.state()).targets.get('targets')?.signed.version}.targets.json`;
-  const targets = JSON.parse((world.repository.files.get(path)?.bytes ?? '').toString());
-  targets.signed.targets[PATH].hashes = {};
-  const signed = readTargets(Buffer.from(JSON.stringify({ signed: targets.signed, signatures: [] })));
-  for (const key of world.keys.targets) signWith(signed, key);
-  world.repository.set(path, bytesOf(signed));
-  await refused(context, /METADATA_REFUSED .*expected a SHA-256, found none/);
-});
-
-for (const expires of ['never', '2999-01-01', '2999-02-30T00:00:00Z', '', '9999999999999']) {
-  trusting(`"${expires}" is no time at which something expires`, async (context) => {
-    const { world } = context;
-    await world.push({ [PATH]: 'second' });
-    const stored = world.repository.files.get('metadata/timestamp.json') as { bytes: Buffer };
-    const { signed } = JSON.parse(stored.bytes.toString());
-    // The models refuse what is no date for JavaScript: then it is signed as somebody with other tools would.
-    const text = JSON.stringify({ signed: { ...signed, expires }, signatures: [] });
-    const isReadable = !Number.isNaN(Date.parse(expires));
-    const bytes = isReadable ? signedTimestamp(world, text) : Buffer.from(text);
-    world.repository.set('metadata/timestamp.json', bytes);
-    await refused(context, /METADATA_REFUSED timestamp\.json: expected a time such as/);
-  });
-}
-
-function signedTimestamp(world: World, text: string): Buffer {
-  const metadata = readTimestamp(Buffer.from(text));
-  for (const key of world.keys.timestamp) signWith(metadata, key);
-  return bytesOf(metadata);
-}
-
-trusting('metadata without an end', async (context) => {
-  const { world } = context;
-  await world.push({ [PATH]: 'second' });
-  for (const file of ['timestamp.json', '2.root.json', '3.snapshot.json', '3.targets.json']) {
-    const path = `metadata/${file}`;
-    const whole = world.repository.files.get(path);
-    world.repository.set(path, Buffer.alloc(2 ** 20, ' '));
-    await refused(context, /METADATA_REFUSED .*(expected up to \d+ bytes|Expected length)/);
-    if (whole) world.repository.set(path, whole.bytes);
-    else world.repository.files.delete(path);
-  }
-  for (const hostile of ['', '[]', '{"signed":1}', '\0', '{"signed":{"__proto__":1}}', '['.repeat(10_000)]) {
-    world.repository.set('metadata/timestamp.json', Buffer.from(hostile));
-    await refused(context, /METADATA_REFUSED/);
-  }
+  const before = world.repository.copy();
+  await world.rotate({ timestamp: [testKey('timestamp-2')] });
+  const root = world.repository.files.get('metadata/2.root.json') as { bytes: Buffer };
+  for (const [path, { bytes }] of before) world.repository.set(path, bytes);
+  await refused(context, /METADATA_REFUSED .*timestamp was signed by 0\/1 keys/);
+  world.repository.files.delete('metadata/2.root.json');
+  await world.push({ [PATH]: 'evil' }, { signers: world.keys.targets }).catch(() => {});
+  await refused(
+    { ...context, trust: createTrust(context.folder, world.anchor) },
+    /METADATA_STALE root: expected version 2 or later, found 1/,
+    { path: 'another' },
+  );
+  world.repository.set('metadata/2.root.json', root.bytes);
 });
 
 trusting('three roots slept through, and one that leaves a step out', async (context) => {
