@@ -42,7 +42,7 @@ export const REMEDIES = {
   STREAM_BEHIND:
     'let its replicas catch up; the README says which sync_interval and how many replicas keep what is acknowledged',
   DATA_VERSION: 'run the weir that wrote it, or set "data" to another folder',
-  DATA_UNWRITABLE: 'set "data" to a folder that this user may write',
+  DATA_UNWRITABLE: 'make room there, or set "data" to a folder that this user may write',
   INBOX_UNWRITABLE:
     'make room there, or set "inboxes" to a folder, best on a tmpfs, in which this user may make files',
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',

@@ -351,7 +351,7 @@ host(
       assert.is(code, 1, err);
       assert.match(
         err,
-        /^weir: DATA_UNWRITABLE: data: .*; set "data" to a folder that this user may write\n$/,
+        /^weir: DATA_UNWRITABLE: data: .*; make room there, or set "data" to a folder that this user may write\n$/,
       );
       const pid = join(folder, 'data/broker/nats-server.pid');
       if (existsSync(pid)) assert.throws(() => process.kill(Number(readFileSync(pid, 'utf8')), 0), /ESRCH/);

@@ -54,19 +54,27 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
   const spools = new Set<Spool>();
   const unsafe = new Set<Spool>();
   const safe = new Map<Spool, number>();
-  let trouble: string | undefined;
-  let quietUntilMs = 0;
+  const quietUntilMs = { full: 0, low: 0, disk: 0 };
+  let hasSaid = false;
   let isLow = false;
   let isRefused = false;
 
   const isOver = (isUrgent: boolean) => bytes() >= bytesMax * (isUrgent ? 1 : 1 - URGENT_SHARE);
   const bytes = () => [...spools].reduce((sum, spool) => sum + spool.bytes(), 0);
 
-  function say(problem: string): void {
-    if (problem === trouble && performance.now() < quietUntilMs) return;
-    trouble = problem;
-    quietUntilMs = performance.now() + NOTICE_EVERY_MS;
+  /** Each kind of trouble is told once in a while: on one disk several come together, and a log that lies there feeds them. */
+  function say(kind: keyof typeof quietUntilMs, problem: string): void {
+    if (performance.now() < quietUntilMs[kind]) return;
+    hasSaid = true;
+    quietUntilMs[kind] = performance.now() + NOTICE_EVERY_MS;
     notice(`spool: ${problem}; until there is room files wait, and what cannot wait drops its oldest events`);
+  }
+
+  /** That there is room again, once it was told that there is none. */
+  function sayRoom(): void {
+    if (!hasSaid || isRefused || isLow || isOver(false)) return;
+    hasSaid = false;
+    notice('spool: there is room again');
   }
 
   function makeSafe(spool: Spool): void {
@@ -79,7 +87,7 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
       },
       (error) => {
         unsafe.add(spool);
-        say(oneLine(error));
+        say('disk', oneLine(error));
       },
     );
   }
@@ -97,7 +105,7 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
         isRefused = false;
       } catch (error) {
         isRefused = true;
-        say(oneLine(error));
+        say('disk', oneLine(error));
         return false;
       }
       unsafe.add(spool);
@@ -106,7 +114,7 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
     },
     isFull(isUrgent = false) {
       const isFull = isLow || isOver(isUrgent);
-      if (isFull && !isLow) say(`full, as limits.spool of ${bytesMax} bytes says`);
+      if (isFull && !isLow) say('full', `full, as limits.spool of ${bytesMax} bytes says`);
       return isFull;
     },
     isTight: () => bytes() >= bytesMax / 2,
@@ -118,11 +126,13 @@ export function createSpoolSpace(options: SpaceOptions): SpoolSpace {
       try {
         const { bavail, bsize } = statfsSync(dataFolder);
         isLow = bavail * bsize < freeBytes;
-        if (isLow) say(`${bavail * bsize} bytes are free on its disk, less than disk.free of ${freeBytes}`);
+        if (isLow)
+          say('low', `${bavail * bsize} bytes are free on its disk, less than disk.free of ${freeBytes}`);
       } catch (error) {
         // What it cannot tell does not end the host: a write that fails says more.
-        say(oneLine(error));
+        say('disk', oneLine(error));
       }
+      sayRoom();
       if (sync !== 'none') for (const spool of [...unsafe]) makeSafe(spool);
     },
     async close() {
