@@ -75,8 +75,6 @@ async function start(options: HostOptions): Promise<StartedHost> {
   });
   try {
     const lanes = await openLanes(filters, sources, store);
-    if (budget.warning) print(budget.warning);
-    print(summary(config, sources, budget));
     const loop = createLoop(options, {
       lanes,
       sources,
@@ -86,6 +84,10 @@ async function start(options: HostOptions): Promise<StartedHost> {
       config,
       installed,
     });
+    // From here on nothing that comes is lost, so it is said when that holds: a kill right behind it goes on from here.
+    await store.saved();
+    if (budget.warning) print(budget.warning);
+    print(summary(config, sources, budget));
     wake = publisher.wake;
     for (const courier of store.couriers()) publisher.add(courier);
     const control = await listenForCommands(config.data, loop.handle);

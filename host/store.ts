@@ -63,6 +63,8 @@ export interface Store {
   position(instance: string, source: string): Position | undefined;
   /** Puts every filter of the engine where it was, and writes what that is. */
   resume(engine: Engine): void;
+  /** Resolves when the checkpoints that are being written are written, or cannot be. */
+  saved(): Promise<void>;
   /** A filter runs another version, or was put back: what was done before does not lead there. */
   versionChanged(instance: string, installed: Installed): void;
   /** After each turn of the engine: makes room in inboxes. */
@@ -195,6 +197,9 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
         if (!isExact && !standing.isOut) notice(notExact(instance, lostEvents));
         save(instance, one, false);
       }
+    },
+    async saved() {
+      for (const { saving } of kept.values()) await saving;
     },
     versionChanged(instance, next) {
       versions.set(instance, next);
