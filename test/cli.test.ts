@@ -258,7 +258,10 @@ cli('a folder that nobody can make is an error, also in /proc', async ({ folder 
   await until(() => err() !== '' || child.exitCode !== null, WAIT_MS, 'an error').finally(() =>
     child.kill('SIGKILL'),
   );
-  assert.match(err(), /^weir: DATA_UNWRITABLE: data: \/proc\/weir: ENOENT: .*; make room there, or set "data" to a folder .*\n$/);
+  assert.match(
+    err(),
+    /^weir: DATA_UNWRITABLE: data: \/proc\/weir: ENOENT: .*; make room there, or set "data" to a folder .*\n$/,
+  );
   await exited;
 });
 

@@ -1,0 +1,133 @@
+/**
+ * When an agent looks, and what its status says, with a broker and a host of the test's own.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Agent, type AgentBroker, createAgent } from '../../host/fleet/agent.js';
+import type { AgentHost } from '../../host/fleet/apply.js';
+import { ANNOUNCE_GAP_MS } from '../../host/fleetlimits.js';
+import { AUDIT_STREAM } from '../../host/wire.js';
+import { temporaryFolder, until } from '../help.js';
+import { createWorld, NOW_MS, type World } from './world.js';
+
+interface Context {
+  folder: string;
+  world: World;
+  /** Of the repository. */
+  asked: string[];
+  isAway: boolean;
+  announce: (body: Uint8Array) => void;
+  broker: AgentBroker;
+  nowMs: number;
+  printed: string[];
+  agent: Agent;
+}
+
+const DAY_MS = 86_400_000;
+/** A host without filters. */
+const HOST: AgentHost = {
+  running: () => undefined,
+  instances: () => [],
+  swap: () => Promise.reject(new Error('nothing to swap')),
+  check() {},
+  restart() {},
+};
+
+const looks = suite<Context>('looks of an agent');
+looks.before.each(async (context) => {
+  const { path } = await temporaryFolder();
+  const world = await createWorld();
+  writeFileSync(join(path, 'root.json'), world.anchor);
+  Object.assign(context, { folder: path, world, asked: [], printed: [], isAway: false, nowMs: NOW_MS });
+  let sequence = 0;
+  context.broker = {
+    connected: () => !context.isAway,
+    publish: async () => ({ sequence: ++sequence }),
+    async value(stream, subject) {
+      if (context.isAway) throw new Error('away');
+      if (stream === AUDIT_STREAM) return undefined;
+      const file = subject.slice('$KV.WEIR_REPO.'.length);
+      context.asked.push(file);
+      return world.repository.files.get(file);
+    },
+    subscribe(_subject, each) {
+      context.announce = (body) => each('weir.fleet.announce', {}, body);
+      return { unsubscribe() {} };
+    },
+  };
+  context.agent = await createAgent({
+    appliance: 'fw',
+    group: 'edge',
+    root: join(path, 'root.json'),
+    pollMs: 10_000,
+    folder: join(path, 'fleet'),
+    own: [],
+    now: () => context.nowMs,
+    print: (line) => context.printed.push(line),
+  });
+  context.agent.attach(HOST, context.broker);
+  await context.agent.look();
+});
+looks.after.each(({ agent, folder }) => {
+  agent.detach();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const timesLooked = ({ asked }: Context) => asked.filter((path) => path === 'metadata/timestamp.json').length;
+const status = ({ agent }: Context) => agent.status() as { stale: string | null; error: string | null };
+
+looks('announcements by the thousand, of whatever content, are one look', async (context) => {
+  const before = timesLooked(context);
+  for (let at = 0; at < 1_000; at++)
+    for (const body of ['0', '', 'x', '-5', '1e999', 'NaN']) context.announce(Buffer.from(body));
+  await until(() => timesLooked(context) > before, 5 * ANNOUNCE_GAP_MS, 'a look');
+  await pause(ANNOUNCE_GAP_MS / 2);
+  assert.is(timesLooked(context), before + 1);
+});
+
+looks('what has expired is stale, with a broker that answers and without', async (context) => {
+  assert.is(status(context).stale, null);
+  context.isAway = true;
+  await context.agent.look();
+  assert.is(status(context).stale, null, 'a broker that is away for a while is no reason to worry');
+  assert.match(status(context).error as string, /away/);
+  context.nowMs += 8 * DAY_MS;
+  assert.match(status(context).stale as string, /^what is trusted has expired at \d{4}-/);
+  context.isAway = false;
+  await context.agent.look();
+  assert.match(status(context).stale as string, /expired/);
+  await context.world.push({}, { nowMs: context.nowMs });
+  await context.agent.look();
+  assert.is(status(context).stale, null);
+  assert.is(context.printed.filter((line) => line.includes('METADATA_STALE')).length, 1);
+});
+
+looks(
+  'a clock that is set back a year changes nothing that is trusted, and says nothing wrong',
+  async (context) => {
+    await context.world.push({ 'assignments/other.json': 'x' });
+    context.nowMs -= 365 * DAY_MS;
+    await context.agent.look();
+    assert.is(status(context).stale, null);
+  },
+);
+
+looks('the same trouble is told once, and that it is over is in the audit', async (context) => {
+  const { world } = context;
+  const old = world.repository.copy();
+  await world.push({ 'assignments/other.json': 'x' });
+  await context.agent.look();
+  const good = world.repository.copy();
+  for (const [path, { bytes }] of old) world.repository.set(path, bytes);
+  for (let look = 0; look < 5; look++) await context.agent.look();
+  assert.is(context.printed.filter((line) => line.includes('METADATA_STALE')).length, 1);
+  assert.match(status(context).stale as string, /METADATA_STALE/);
+  for (const [path, { bytes }] of good) world.repository.set(path, bytes);
+  await context.agent.look();
+  assert.is(status(context).stale, null);
+});
+
+looks.run();
