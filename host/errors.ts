@@ -52,7 +52,12 @@ export const REMEDIES = {
   KEY_UNREADABLE: 'check the path; "weir fleet keys create NAME" makes one',
   PASSPHRASE_WEAK: 'choose a longer one',
   PASSPHRASE_WRONG: 'try again; there is no other way to open the key',
-  SIGNATURES_MISSING: 'let the others sign with "weir fleet sign", or publish where all keys are',
+  KEYS_REFUSED: 'nothing was changed; look with "weir fleet keys list"',
+  ROTATION_UNFINISHED:
+    'look at what it has, then let "weir fleet keys renew targets" sign that with the keys that count now',
+  SIGNATURES_MISSING:
+    'publish where all keys are, or write it to a file with --propose, and let the others sign that with "weir fleet sign"',
+  PROPOSAL_INVALID: 'nothing of it was signed or published; let it be made anew',
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',

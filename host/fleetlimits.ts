@@ -18,6 +18,14 @@ export const ROOT_ROTATIONS_MAX = 256;
 export const DELEGATIONS_MAX = 32;
 /** A target: a bundle, or an assignment. */
 export const TARGET_BYTES_MAX = 896 * KiB;
+/**
+ * A change on its way to others who sign it: some ten bundles of the largest size as base64, beside the metadata. Targets of a role:
+ * as many as 896 KiB of metadata hold. Signatures under one file: of the keys of the root before and of the new one. A text of the audit.
+ */
+export const PROPOSAL_BYTES_MAX = 16 * MiB;
+export const PROPOSAL_TARGETS_MAX = 8_192;
+export const PROPOSAL_SIGNATURES_MAX = 2 * METADATA_KEYS_MAX;
+export const PROPOSAL_ACT_CHARACTERS_MAX = 4_000;
 /** Numbers of a metadata file that are tried, where changes that were interrupted have left some. */
 export const EDITION_NUMBERS_MAX = 64;
 /** Appliances of one configuration of a broker: with so many it is 4 MiB, and nats-server takes it in a second. */

@@ -67,7 +67,8 @@ const WAY = ['./source/source.js', './batch.js', './filter/instance.js', './pack
 /** Outside things and the only files that may import them. */
 const OWNERS: Readonly<Record<string, RegExp>> = {
   nats: /^host\/(broker|credentials|jetstream|fleetstreams|readback|bucket|servers)\.ts$/,
-  valibot: /^host\/(validate|config|filter\/manifest|author\/samples|fleet\/(keys|assignment|folder))/,
+  valibot:
+    /^host\/(validate|config|filter\/manifest|author\/samples|fleet\/(keys|assignment|folder|proposalfile))/,
   'cbor-x': /^host\/wire\.ts$/,
   fflate: /^host\/fleet\/archive\.ts$/,
   'tuf-js': /^host\/fleet\/trust\.ts$/,

@@ -7,11 +7,12 @@ import { authoredFilters, projectIn } from '../author/project.js';
 import type { Assignment, Release } from '../fleet/assignment.js';
 import { bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
 import { bundleFilter } from '../fleet/gather.js';
-import { draftChange, filesOf, publish, readAssignment } from '../fleet/operator.js';
+import { draftChange, filesOf, readAssignment } from '../fleet/operator.js';
 import { newRollout, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
 import { type Command, isoTime, jsonObject, parseCommand, wholeNumber, zoneName } from './command.js';
-import { answer, FLEET_HELP, FLEET_OPTIONS, isSure, keyRing, operate, print } from './fleet/operate.js';
+import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './fleet/carryout.js';
+import { FLEET_HELP, FLEET_OPTIONS, isSure, operate, print } from './fleet/operate.js';
 import { motiveOf } from './fleet/motive.js';
 
 export const push: Command = {
@@ -34,7 +35,7 @@ With --percent only a part of the group runs it, chosen by a hash; "weir fleet p
   --timezone ZONE   of dates that have none (default: as before, or UTC)
   --format FORMAT   cbor or ndjson (default: as before, or cbor)
   --not-before TIME  when appliances may begin
-${FLEET_HELP}
+${PROPOSE_HELP}${FLEET_HELP}
 Example: weir push ssh-auth --group edge --from auth --reason "logins of the edge" --percent 10
 `,
   async run(args) {
@@ -42,6 +43,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
       allowPositionals: true,
       options: {
         ...FLEET_OPTIONS,
+        ...PROPOSE_OPTIONS,
         group: { type: 'string' },
         from: { type: 'string', multiple: true },
         percent: { type: 'string', default: '100' },
@@ -95,12 +97,10 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
         percent,
         ...motive,
       };
-      await publish(operator, await keyRing(values, operator.folder), { targets }, act);
-      answer(
-        values,
-        { group, serial: one.serial, percent, releases },
-        releases.map(({ version }) => `pushed ${version} to ${percent} % of ${group}`),
-      );
+      await carryOut(values, operator, { targets }, act, {
+        value: { group, serial: one.serial, percent, releases },
+        lines: releases.map(({ version }) => `pushed ${version} to ${percent} % of ${group}`),
+      });
       return 0;
     });
   },

@@ -6,7 +6,7 @@
  * interrupted, or by one that lost) is left out: versions of targets and snapshots grow, but need not be without holes.
  */
 import { WeirError } from '../errors.js';
-import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX } from '../fleetlimits.js';
+import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX, TIMESTAMP_BYTES_MAX } from '../fleetlimits.js';
 import type { SigningKey } from './keys.js';
 import {
   bytesOf,
@@ -51,6 +51,15 @@ export interface NewTargets {
   readonly contents: ReadonlyMap<string, Uint8Array>;
 }
 
+/** A change of what is published. */
+export interface Change {
+  /** A new root, signed by the keys before and by its own. */
+  readonly root?: Metadata<Root>;
+  readonly targets?: readonly NewTargets[];
+  /** Sign the snapshot anew, too. */
+  readonly renews?: boolean;
+}
+
 /** The next targets of a role, with what `edit` makes of them; not signed yet. */
 export async function draftTargets(
   repository: Repository,
@@ -60,16 +69,14 @@ export async function draftTargets(
   edit: (targets: Record<string, ReturnType<typeof targetFile>>) => void,
 ): Promise<Metadata<Targets>> {
   const before = state.targets.get(role)?.signed;
-  const draft = nextTargets(role, before, nowMs);
+  // A role that was taken away goes on where it was: no file of metadata ever leaves a snapshot (TUF 5.5.5).
+  const known = before?.version ?? state.snapshot.signed.meta[`${role}.json`]?.version ?? 0;
+  const version = await freeNumber(repository, role, known + 1);
+  const { targets = {}, delegations } = before ?? {};
+  const base = { version: version - 1, targets, ...(delegations ? { delegations } : {}) };
+  const draft = nextTargets(role, base, nowMs);
   edit(draft.signed.targets);
-  const version = await freeNumber(repository, role, draft.signed.version);
-  return version === draft.signed.version ? draft : nextTargetsAs(role, draft, version, nowMs);
-}
-
-function nextTargetsAs(role: string, draft: Metadata<Targets>, version: number, nowMs: number) {
-  const { targets, delegations } = draft.signed;
-  const before = { version: version - 1, targets, delegations } as Targets;
-  return nextTargets(role, before, nowMs);
+  return draft;
 }
 
 /** The first number of a role's file that nothing has. Throws REPOSITORY_MOVED when none is near. */
@@ -113,11 +120,7 @@ export async function composeEdition(
   state: State,
   ring: KeyRing,
   nowMs: number,
-  change: {
-    readonly root?: Metadata<Root>;
-    readonly targets?: readonly NewTargets[];
-    readonly renews?: boolean;
-  },
+  change: Change,
 ): Promise<Edition> {
   const { targets = [], renews = false } = change;
   const root = change.root ?? state.root;
@@ -184,10 +187,21 @@ export async function writeEdition(
   edition: Edition,
   wrote: (path: string) => void = () => {},
 ): Promise<void> {
+  await needBase(repository, edition);
   for (const { path, bytes, revision } of edition) {
     const stored = await repository.get(path, bytes.length);
     const isThere = stored && Buffer.from(stored.bytes).equals(bytes);
     if (!isThere) await repository.put(path, bytes, revision);
     wrote(path);
   }
+}
+
+/** A new root is read as soon as it is there: so none is written where it is known already that the timestamp will be refused. */
+async function needBase(repository: Repository, edition: Edition): Promise<void> {
+  const timestamp = edition.find(({ path }) => path === TIMESTAMP);
+  const stored = timestamp && (await repository.get(TIMESTAMP, TIMESTAMP_BYTES_MAX));
+  if (!timestamp || (stored && Buffer.from(stored.bytes).equals(timestamp.bytes))) return;
+  const [expected, found] = [timestamp.revision, stored?.revision ?? 0];
+  if (found === expected) return;
+  throw new WeirError('REPOSITORY_MOVED', `${TIMESTAMP}: expected revision ${expected}, found ${found}`);
 }

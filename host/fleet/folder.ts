@@ -31,7 +31,7 @@ export interface Pending {
 export interface Keys {
   keys(): readonly KeyFile[];
   keyPath(name: string): string;
-  /** Makes a key. Throws FILE_EXISTS or PASSPHRASE_WEAK. */
+  /** Makes a key, sealed as those that are there. Throws FILE_EXISTS, PASSPHRASE_WRONG or PASSPHRASE_WEAK. */
   addKey(name: string, passphrase: string): KeyFile;
   ring(passphrase: string): KeyRing;
 }
@@ -120,11 +120,20 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
   };
 }
 
+/** What whoever has the root of trust knows: with a folder of an operator, what that has seen, too. Throws FLEET_MISSING. */
+export function knownIn(path: string): Known {
+  if (existsSync(join(path, 'fleet.json'))) return openFleetFolder(path).known();
+  const rootPath = join(path, 'root.json');
+  if (!existsSync(rootPath))
+    throw new WeirError('FLEET_MISSING', `${rootPath}: expected the root of trust, found none`);
+  return { root: readFileSync(rootPath), versions: {} };
+}
+
 export function keysIn(path: string): Keys {
   const folder = join(path, 'keys');
   const keyPath = (name: string) => join(folder, `${name}.json`);
   const keys = () =>
-    readdirSync(folder)
+    (existsSync(folder) ? readdirSync(folder) : [])
       .filter(isKey)
       .sort()
       .map((file) => readKeyFile(join(folder, file)));
@@ -136,7 +145,11 @@ export function keysIn(path: string): Keys {
         throw new WeirError('USAGE', `expected the name of a key, found "${name}"`);
       if (existsSync(keyPath(name)))
         throw new WeirError('FILE_EXISTS', `${keyPath(name)}: a key of this name is there`);
+      // One passphrase opens all of them: who mistypes it must not make a key that he cannot open.
+      const [other] = keys();
+      if (other) unlock(other, passphrase);
       const file = createKeyFile(name, passphrase);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
       replaceFile(keyPath(name), `${JSON.stringify(file, undefined, 2)}\n`, true);
       return file;
     },

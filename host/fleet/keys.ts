@@ -9,11 +9,13 @@ import {
   createDecipheriv,
   createHash,
   createPrivateKey,
+  createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
   scryptSync,
   sign,
+  verify,
 } from 'node:crypto';
 import * as v from 'valibot';
 import { WeirError } from '../errors.js';
@@ -56,6 +58,8 @@ const KeyFile = object({
 const SCRYPT = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 2 ** 20 };
 /** RFC 8410: what stands before the 32 bytes of a private key in PKCS #8. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+/** The same of a public key, in SubjectPublicKeyInfo. */
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 const CODES = { unreadable: 'KEY_UNREADABLE', invalid: 'KEY_UNREADABLE' } as const;
 
 /** A new key, sealed with a passphrase. Throws PASSPHRASE_WEAK. */
@@ -124,6 +128,17 @@ export function unlock({ name: keyName, public: raw, sealed }: KeyFile, passphra
     public: raw,
     sign: (message) => sign(null, message, key).toString('hex'),
   };
+}
+
+/** True when a key, 32 bytes in hex, has signed these bytes. */
+export function signatureIsOf(raw: string, message: Uint8Array, signature: string): boolean {
+  const spki = Buffer.concat([SPKI_PREFIX, Buffer.from(raw, 'hex')]);
+  try {
+    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    return verify(null, message, key, Buffer.from(signature, 'hex'));
+  } catch {
+    return false;
+  }
 }
 
 /** TUF specification 4.2: the SHA-256 of the canonical JSON of the key. */

@@ -71,7 +71,13 @@ export function newRoot(
 }
 
 /** Metadata of targets; `before` is what it takes the place of. */
-export function nextTargets(role: string, before: Targets | undefined, nowMs: number): Metadata<Targets> {
+export function nextTargets(
+  role: string,
+  before:
+    | (Pick<Targets, 'version' | 'targets'> & { readonly delegations?: Targets['delegations'] })
+    | undefined,
+  nowMs: number,
+): Metadata<Targets> {
   const { targets, delegations } = before ?? {};
   return new Metadata(
     new Targets({
@@ -93,26 +99,34 @@ export interface Delegation {
   readonly threshold: number;
 }
 
-/** The same targets with a delegation more, or another one of this name. The paths that it has are its alone. */
-export function withDelegation(targets: Targets, delegation: Delegation): Metadata<Targets> {
-  const { delegations, ...rest } = targets.toJSON() as Record<string, unknown> & {
-    delegations?: Delegations;
-  };
-  const { name, paths, keys, threshold } = delegation;
-  const role = { name, paths: [...paths], terminating: true, keyids: keys.map(({ id }) => id), threshold };
-  const roles = [...(delegations?.roles ?? []).filter((other) => other.name !== name), role];
-  const used = new Set(roles.flatMap(({ keyids }) => keyids));
-  const known = {
-    ...delegations?.keys,
-    ...Object.fromEntries(keys.map((key) => [key.id, tufKey(key).toJSON()])),
-  };
-  const kept = Object.fromEntries(Object.entries(known).filter(([id]) => used.has(id)));
-  return new Metadata(Targets.fromJSON({ ...rest, delegations: { keys: kept, roles } } as never));
+/** The delegations of these targets, in the order in which they are asked for a path. */
+export function delegationsIn(targets: Targets): Delegation[] {
+  return Object.keys(targets.delegations?.roles ?? {}).map((name) => {
+    const { keys, threshold, paths } = roleIn(targets, name) as RoleIn;
+    return { name, keys, threshold, paths };
+  });
 }
 
-interface Delegations {
-  readonly keys: Readonly<Record<string, unknown>>;
-  readonly roles: readonly { readonly name: string; readonly keyids: readonly string[] }[];
+/** Names of the delegated roles that have a path; the first one signs for it. */
+export function rolesForPath(targets: Targets, path: string): string[] {
+  return [...(targets.delegations?.rolesForTarget(path) ?? [])].map(({ role }) => role);
+}
+
+/** The same targets with these delegations. The paths that one of them has are its alone. */
+export function withDelegations(targets: Targets, delegations: readonly Delegation[]): Metadata<Targets> {
+  const { delegations: _, ...rest } = targets.toJSON() as Record<string, unknown>;
+  const roles = delegations.map(({ name, paths, keys, threshold }) => ({
+    keyids: keys.map(({ id }) => id),
+    threshold,
+    name,
+    terminating: true,
+    paths: [...paths],
+  }));
+  const keys = Object.fromEntries(
+    delegations.flatMap((one) => one.keys.map((key) => [key.id, tufKey(key).toJSON()])),
+  );
+  const other = roles.length > 0 ? { delegations: { keys, roles } } : {};
+  return new Metadata(Targets.fromJSON({ ...rest, ...other } as never));
 }
 
 export function nextSnapshot(
@@ -204,14 +218,24 @@ function json(bytes: Uint8Array) {
   }
 }
 
-/** Ids of the keys that may sign a role, and how many have to; nothing when there is no such role. */
-export function roleIn(
-  delegator: Root | Targets,
-  role: string,
-): { readonly ids: readonly string[]; readonly threshold: number } | undefined {
-  const roles = delegator instanceof Root ? delegator.roles : (delegator.delegations?.roles ?? {});
+export interface RoleIn extends RoleKeys {
+  /** Ids of the keys that may sign. */
+  readonly ids: readonly string[];
+  /** Patterns of what a delegated role may sign. */
+  readonly paths: readonly string[];
+}
+
+/** Who may sign a role, and how many have to; nothing when there is no such role. */
+export function roleIn(delegator: Root | Targets, role: string): RoleIn | undefined {
+  const { roles = {}, keys = {} } = delegator instanceof Root ? delegator : (delegator.delegations ?? {});
   const found = Object.hasOwn(roles, role) ? roles[role] : undefined;
-  return found && { ids: found.keyIDs, threshold: found.threshold };
+  if (!found) return undefined;
+  const known = found.keyIDs.flatMap((id) => {
+    const value = Object.hasOwn(keys, id) ? keys[id]?.keyVal.public : undefined;
+    return value === undefined ? [] : [{ id, public: value }];
+  });
+  const { paths = [] } = found as { readonly paths?: readonly string[] };
+  return { ids: found.keyIDs, threshold: found.threshold, keys: known, paths };
 }
 
 /** How many keys of the role have signed; their ids. */

@@ -12,18 +12,19 @@ import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
 import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
 import {
+  type Change,
   composeEdition,
   draftTargets,
   type Edition,
   type KeyRing,
   type NewTargets,
-  needSigned,
-  signRole,
   writeEdition,
 } from './edition.js';
+import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
-import { type Metadata, type Root, storedPath, type Targets, targetFile } from './metadata.js';
+import { rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
+import { needWhole } from './roles.js';
 import { loadState, type Repository, type State } from './state.js';
 
 /** An operator at work. */
@@ -45,30 +46,33 @@ export async function openOperator(
   const repository = openRepository(broker);
   await complete(folder, broker, print, now);
   const state = await loadState(repository, folder.known());
-  folder.remember(state);
+  if (state.halfRotated.length > 0) {
+    const roles = state.halfRotated.join(', ');
+    print(`fleet: a rotation of keys was interrupted: ${roles} have to be signed anew`);
+    if (state.halfRotated.includes('targets')) print('fleet: "weir fleet keys renew targets" does that');
+    // What the roots before have allowed can be verified only from there on.
+  } else folder.remember(state);
   return { folder, broker, repository, state, now };
 }
 
-/** A change of what is published. */
-export interface Change {
-  readonly root?: Metadata<Root>;
-  readonly targets?: readonly NewTargets[];
-  /** Sign the snapshot anew, too. */
-  readonly renews?: boolean;
+/** Signs a change with the keys that are here, and publishes it. Throws SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
+export async function publish(operator: Operator, ring: KeyRing, change: Change, act: Act): Promise<void> {
+  signChange(operator.state, change, ring);
+  await publishSigned(operator, ring, change, act);
 }
 
-/** Publishes a change, signed by as many as it takes. Throws SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
-export async function publish(operator: Operator, ring: KeyRing, change: Change, act: Act): Promise<void> {
+/** Publishes a change that others have signed; what says what is the latest is signed here. Throws as above. */
+export async function publishSigned(
+  operator: Operator,
+  ring: KeyRing,
+  change: Change,
+  act: Act,
+): Promise<void> {
   const { folder, broker, repository, state, now } = operator;
-  for (const { role, metadata } of change.targets ?? [])
-    needSigned(role, signRole(delegatorOf(operator, role, change.root), role, metadata, ring));
-  await publishEdition(
-    folder,
-    broker,
-    await composeEdition(repository, state, ring, now(), change),
-    act,
-    now,
-  );
+  needAllSigned(state, change);
+  const renews = change.renews === true || state.halfRotated.includes('snapshot');
+  const edition = await composeEdition(repository, state, ring, now(), { ...change, renews });
+  await publishEdition(folder, broker, edition, act, now);
 }
 
 /** Publishes what is composed and signed already. */
@@ -139,27 +143,18 @@ export async function complete(
   }
 }
 
-/** Whose metadata says who may sign for a role. */
-export function delegatorOf(
-  { state }: Pick<Operator, 'state'>,
-  role: string,
-  root: Metadata<Root> = state.root,
-): Metadata<Root> | Metadata<Targets> {
-  return role === 'targets' ? root : (state.targets.get('targets') as Metadata<Targets>);
-}
-
 /** The role that signs for a path: a delegated one whose pattern it matches, or else `targets`. */
 export function roleFor({ state }: Pick<Operator, 'state'>, path: string): string {
-  const delegations = state.targets.get('targets')?.signed.delegations;
-  const [found] = delegations ? [...delegations.rolesForTarget(path)] : [];
-  return found?.role ?? 'targets';
+  const targets = state.targets.get('targets')?.signed;
+  return (targets && rolesForPath(targets, path)[0]) ?? 'targets';
 }
 
-/** A change of targets, by path; `undefined` takes one away. By role, not signed yet. */
+/** A change of targets, by path; `undefined` takes one away. By role, not signed yet. Throws ROTATION_UNFINISHED. */
 export async function draftChange(
   operator: Operator,
   files: ReadonlyMap<string, Uint8Array | undefined>,
 ): Promise<NewTargets[]> {
+  needWhole(operator.state);
   const byRole = new Map<string, Map<string, Uint8Array | undefined>>();
   for (const [path, bytes] of files) {
     const role = roleFor(operator, path);

@@ -62,11 +62,11 @@ export async function loadState(repository: Repository, known: Known): Promise<S
     throw new WeirError('FLEET_MISSING', 'repository: expected metadata/timestamp.json, found none');
   checkMetadata('timestamp.json', stored.bytes);
   const timestamp = readTimestamp(stored.bytes);
-  // A rotation that was interrupted leaves what the root before it allows.
+  // A rotation that was interrupted leaves what a root before it allows.
   const halfRotated: string[] = [];
   const verifyTop = (role: string, metadata: Signed) => {
-    const [before] = roots.slice(-2, -1);
-    if (before && !isSigned(root, role, metadata) && isSigned(before, role, metadata)) halfRotated.push(role);
+    const isOlder = () => roots.slice(0, -1).some((before) => isSigned(before, role, metadata));
+    if (!isSigned(root, role, metadata) && isOlder()) halfRotated.push(role);
     else verify(root, role, metadata);
   };
   verifyTop('timestamp', timestamp);
@@ -104,7 +104,10 @@ function versionsOf(targets: ReadonlyMap<string, Metadata<Targets>>): [string, n
 }
 
 /** The root that is known, and all that follow it, each verified by the one before and by itself. */
-async function loadRoots(repository: Repository, first: Uint8Array): Promise<Metadata<Root>[]> {
+export async function loadRoots(
+  repository: Pick<Repository, 'get'>,
+  first: Uint8Array,
+): Promise<Metadata<Root>[]> {
   checkMetadata('root.json', first);
   const roots = [readRoot(first)];
   verify(roots[0] as Metadata<Root>, 'root', roots[0] as Metadata<Root>);
@@ -169,7 +172,7 @@ async function fetchMeta(
 type Delegator = Metadata<Root> | Metadata<Targets>;
 type Signed = Metadata<Root | Targets | Snapshot | Timestamp>;
 
-function isSigned(delegator: Delegator, role: string, metadata: Signed): boolean {
+export function isSigned(delegator: Delegator, role: string, metadata: Signed): boolean {
   try {
     delegator.verifyDelegate(role, metadata);
     return true;
@@ -178,7 +181,8 @@ function isSigned(delegator: Delegator, role: string, metadata: Signed): boolean
   }
 }
 
-function verify(delegator: Delegator, role: string, metadata: Signed): void {
+/** Throws METADATA_REFUSED when fewer keys of the role have signed than have to. */
+export function verify(delegator: Delegator, role: string, metadata: Signed): void {
   if (!roleIn(delegator.signed, role))
     throw new WeirError('METADATA_REFUSED', `${role}.json: no keys are named for it`);
   try {

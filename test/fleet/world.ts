@@ -21,7 +21,8 @@ import {
   signWith,
   targetFile,
   type TopLevel,
-  withDelegation,
+  delegationsIn,
+  withDelegations,
 } from '../../host/fleet/metadata.js';
 import { loadState, type Repository, type State } from '../../host/fleet/state.js';
 import type { Fetch } from '../../host/fleet/trust.js';
@@ -156,7 +157,9 @@ export async function createWorld(
           contents.set(path, bytes);
         }
       });
-      const drafted = delegate ? withDelegation(metadata.signed, { threshold: 1, ...delegate }) : metadata;
+      const drafted = delegate
+        ? withDelegations(metadata.signed, [...delegationsIn(metadata.signed), { threshold: 1, ...delegate }])
+        : metadata;
       for (const key of signers ?? world.keys.targets) signWith(drafted, key);
       const change = { targets: [{ role, metadata: drafted, contents }] };
       await writeEdition(repository, await composeEdition(repository, state, ring(), atMs, change));

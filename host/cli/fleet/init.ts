@@ -23,8 +23,8 @@ import {
   fleetBroker,
   fleetPath,
   isSure,
+  newPassphrase,
   print,
-  readPassphrase,
 } from './operate.js';
 
 export const init: Command = {
@@ -71,7 +71,7 @@ async function make(
   if (await openRepository(broker).get('metadata/1.root.json', ROOT_BYTES_MAX))
     throw new WeirError('FILE_EXISTS', 'repository: expected an empty one, found that of a fleet');
   if (!(await isSure(values, `Make a new fleet in ${path}?`))) return false;
-  const passphrase = await readPassphrase(values, 'passphrase for the new keys');
+  const passphrase = await newPassphrase(values, 'passphrase for the new keys');
   createFleetFolder(path, values.operator ?? userInfo().username);
   const { root, bytes } = makeRoot(path, passphrase);
   const folder = openFleetFolder(path, bytes);

@@ -87,6 +87,14 @@ export async function readPassphrase(values: FleetValues, what: string): Promise
   );
 }
 
+/** A passphrase for a new key; typed twice, because what is mistyped opens nothing. */
+export async function newPassphrase(values: FleetValues, what: string): Promise<string> {
+  const first = await readPassphrase(values, what);
+  const isTyped = values['passphrase-file'] === undefined && process.env.WEIR_PASSPHRASE === undefined;
+  if (!isTyped || (await ask('the same again: ', 'hidden')) === first) return first;
+  throw new WeirError('USAGE', 'passphrase: expected the same twice, found two');
+}
+
 /** Asks before what does harm. Throws USAGE where nobody can be asked; false when the answer is no. */
 export async function isSure(values: FleetValues, question: string): Promise<boolean> {
   if (values.yes === true) return true;

@@ -3,14 +3,16 @@
  */
 import { WeirError } from '../../errors.js';
 import type { Assignment } from '../../fleet/assignment.js';
-import { draftChange, filesOf, type Operator, publish, readAssignment } from '../../fleet/operator.js';
+import { draftChange, filesOf, type Operator, readAssignment } from '../../fleet/operator.js';
 import { type Motive, promoted, removed, rolledBack } from '../../fleet/rollout.js';
 import { type Command, parseCommand, wholeNumber } from '../command.js';
 import { motiveOf } from './motive.js';
-import { answer, FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, keyRing, operate } from './operate.js';
+import { carryOut, type Done, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
+import { FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
 
 const OPTIONS = {
   ...FLEET_OPTIONS,
+  ...PROPOSE_OPTIONS,
   group: { type: 'string' },
   reason: { type: 'string' },
   ticket: { type: 'string' },
@@ -18,7 +20,7 @@ const OPTIONS = {
 const HELP = `  --group GROUP     whose filter it is
   --reason TEXT     why, for the audit
   --ticket TEXT     where that was decided
-${FLEET_HELP}`;
+${PROPOSE_HELP}${FLEET_HELP}`;
 
 export const promote: Command = {
   summary: 'let more of a group run what was pushed',
@@ -85,7 +87,7 @@ function named(positionals: readonly string[], group: string | undefined): [stri
 
 /** Publishes another assignment of the group. */
 async function change(
-  values: FleetValues & { reason?: string; ticket?: string },
+  values: FleetValues & { reason?: string; ticket?: string; propose?: string },
   group: string,
   name: string,
   to: string,
@@ -97,25 +99,25 @@ async function change(
     const before = await readAssignment(operator, group);
     const next = make(before, motive);
     if (!(await isSure(values, `${name} of ${group}: change to ${to}?`))) return 1;
-    await assign(operator, values, name, before, next, action, motive);
     const release = next.filters[name]?.release;
-    answer(values, { group, serial: next.serial, filter: name, release: release ?? null }, [
-      release
-        ? `${name}: ${release.version} for ${release.percent} % of ${group}`
-        : `${name}: taken away from ${group}`,
-    ]);
+    const line = release
+      ? `${name}: ${release.version} for ${release.percent} % of ${group}`
+      : `${name}: taken away from ${group}`;
+    const value = { group, serial: next.serial, filter: name, release: release ?? null };
+    await assign(operator, values, name, before, next, action, motive, { value, lines: [line] });
     return 0;
   });
 }
 
 async function assign(
   operator: Operator,
-  values: FleetValues,
+  values: FleetValues & { propose?: string },
   name: string,
   before: Assignment | undefined,
   next: Assignment,
   action: string,
   motive: Motive,
+  done: Done,
 ): Promise<void> {
   const targets = await draftChange(operator, await filesOf(operator, next));
   const versionOf = (assignment: Assignment | undefined) =>
@@ -131,5 +133,5 @@ async function assign(
     percent,
     ...motive,
   };
-  await publish(operator, await keyRing(values, operator.folder), { targets }, act);
+  await carryOut(values, operator, { targets }, act, done);
 }
