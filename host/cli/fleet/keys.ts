@@ -16,7 +16,7 @@ say what is the latest.
     list: async () => (await import('./keyslist.js')).list,
     create: async () => (await import('./keyslist.js')).create,
     add: async () => (await import('./keyschange.js')).add,
-    rotate: async () => (await import('./keyschange.js')).rotate,
+    rotate: async () => (await import('./keysrotate.js')).rotate,
     revoke: async () => (await import('./keyschange.js')).revoke,
     renew: async () => (await import('./keyschange.js')).renew,
     delegate: async () => (await import('./delegate.js')).delegate,

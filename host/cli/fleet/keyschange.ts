@@ -1,18 +1,17 @@
 /**
- * `weir fleet keys add`, `rotate`, `revoke` and `renew`: whose keys count for a role, and for how long what they have signed is good.
+ * `weir fleet keys add`, `revoke` and `renew`: whose keys count for a role, and for how long what they have signed is good.
  */
-import { rmSync } from 'node:fs';
 import { printable, WeirError } from '../../errors.js';
 import type { Change, KeyRing } from '../../fleet/edition.js';
-import { keyIdOf, type PublicKey, readPublicKey } from '../../fleet/keys.js';
+import { type PublicKey, readPublicKey } from '../../fleet/keys.js';
 import type { RoleIn, RoleKeys } from '../../fleet/metadata.js';
 import type { Operator } from '../../fleet/operator.js';
-import { isTopLevel, needWhole, renewed, roleOf, withKeys } from '../../fleet/roles.js';
+import { isTopLevel, renewed, roleOf, withKeys } from '../../fleet/roles.js';
+import { METADATA_KEYS_MAX } from '../../fleetlimits.js';
 import { effectiveTargets, shortId } from '../../fleet/words.js';
 import { type Command, parseCommand, wholeNumber } from '../command.js';
-import { METADATA_KEYS_MAX } from '../../fleetlimits.js';
 import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
-import { FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate, readPassphrase } from './operate.js';
+import { FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
 
 export const KEYS_OPTIONS = {
   ...FLEET_OPTIONS,
@@ -86,78 +85,6 @@ Example: weir fleet keys revoke targets 0123456789ab --reason "laptop lost"
     });
   },
 };
-
-export const rotate: Command = {
-  summary: 'put new keys in the place of those that are here',
-  help: `Usage: weir fleet keys rotate ROLE [OPTIONS]
-
-Makes a new key for each key of the role that is in this folder, sealed with the same passphrase, and lets it sign in its place. Keys
-of the role that others have stay.
-
-${KEYS_HELP}`,
-  async run(args) {
-    const { values, positionals } = parseCommand(args, { allowPositionals: true, options: KEYS_OPTIONS });
-    const role = oneRole(positionals);
-    return operate(values, async (operator) => {
-      needWhole(operator.state);
-      const before = roleOf(operator.state, role);
-      const here = operator.folder.keys().filter((file) => before.ids.includes(keyIdOf(file.public)));
-      if (here.length === 0) {
-        const problem = `role ${role}: expected one of its keys here, found none`;
-        throw new WeirError(
-          'KEYS_REFUSED',
-          `${problem}; "keys add" and "keys revoke" are for keys of others`,
-        );
-      }
-      const names = here.map(({ name }) => name).join(', ');
-      if (!(await isSure(values, `Rotate ${role}: new keys in the place of ${names}?`))) return 1;
-      return rotateKeys(
-        operator,
-        values,
-        role,
-        before,
-        here.map((file) => keyIdOf(file.public)),
-      );
-    });
-  },
-};
-
-async function rotateKeys(
-  operator: Operator,
-  values: KeysValues,
-  role: string,
-  before: RoleIn,
-  here: readonly string[],
-): Promise<number> {
-  const { folder } = operator;
-  const passphrase = await readPassphrase(values, 'passphrase of the keys');
-  const fresh = new Map<string, PublicKey & { readonly name: string }>();
-  for (const id of here) {
-    const { name, public: raw } = folder.addKey(freeName(operator, role), passphrase);
-    fresh.set(id, { name, id: keyIdOf(raw), public: raw });
-  }
-  const next = { keys: before.keys.map((key) => fresh.get(key.id) ?? key), threshold: before.threshold };
-  try {
-    const change = await withKeys(operator, role, next);
-    const ring = folder.ring(passphrase);
-    await carryOutKeys(operator, values, role, 'keys rotated', change, before, next, ring);
-  } catch (error) {
-    // Then it was not even begun, and nobody knows these keys.
-    const isUnused = error instanceof WeirError && /^(SIGNATURES_MISSING|KEYS_REFUSED)$/.test(error.code);
-    if (isUnused) for (const { name } of fresh.values()) rmSync(folder.keyPath(name));
-    throw error;
-  }
-  return 0;
-}
-
-/** Of a key: the role, and a number from 2 on. */
-function freeName({ folder }: Operator, role: string): string {
-  const taken = new Set(folder.keys().map(({ name }) => name));
-  for (let number = 2; ; number++) {
-    const name = `${role.slice(0, 56)}-${number}`;
-    if (!taken.has(name)) return name;
-  }
-}
 
 export const renew: Command = {
   summary: 'sign what a role has signed anew, before it expires',
@@ -238,7 +165,7 @@ function textOf({ keys, threshold }: RoleKeys): string {
   return `${threshold} of ${keys.map(({ id }) => shortId(id)).join(', ')}`;
 }
 
-function oneRole(positionals: readonly string[]): string {
+export function oneRole(positionals: readonly string[]): string {
   const [role, ...more] = positionals;
   if (role !== undefined && more.length === 0) return role;
   throw new WeirError('USAGE', `expected one ROLE, found ${positionals.length}`);

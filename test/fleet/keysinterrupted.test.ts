@@ -1,0 +1,118 @@
+/**
+ * Changes of keys that are interrupted at any step, and two operators at once, with a real broker.
+ */
+import { cpSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Broker } from '../../host/broker.js';
+import { parseEntry } from '../../host/fleet/audit.js';
+import type { KeyRing } from '../../host/fleet/edition.js';
+import { publish } from '../../host/fleet/operator.js';
+import { openRepository } from '../../host/fleet/repository.js';
+import { renewed, withKeys } from '../../host/fleet/roles.js';
+import { brokerAvailable } from '../broker.js';
+import {
+  assignment,
+  audit,
+  codeOf,
+  type Fleet,
+  fleetInMemory,
+  open,
+  push,
+  refused,
+  taken,
+  weirFleet,
+} from './fleets.js';
+import { ringOf, testKey } from './world.js';
+
+const keys = suite<Fleet & { ring: KeyRing }>('changes of keys');
+keys.before.each(async (context) => {
+  const { fleet, ring } = await fleetInMemory();
+  Object.assign(context, fleet, { ring });
+});
+keys.after.each(({ stop }) => stop());
+
+/** A broker that stores so many messages, and then is gone. */
+function cutAfter(broker: Broker, count: number): Broker {
+  let left = count;
+  const publish: Broker['publish'] = (...args) =>
+    left-- > 0 ? broker.publish(...args) : Promise.reject(new Error('cut'));
+  return { ...broker, publish };
+}
+
+const joined = (...rings: readonly KeyRing[]): KeyRing => ({
+  open: (ids) => rings.flatMap((ring) => ring.open(ids)),
+});
+
+keys('interrupted at any step, a rotation is completed by the next command', async (context) => {
+  const { fleet, broker } = context;
+  let { ring } = context;
+  for (let steps = 0; steps <= 5; steps++) {
+    const fresh = testKey(`targets-${steps}`);
+    ring = joined(ring, ringOf(fresh));
+    const operator = await open(context, cutAfter(broker, steps));
+    const change = await withKeys(operator, 'targets', { keys: [fresh], threshold: 1 });
+    const act = { action: 'keys rotated', role: 'targets', step: steps };
+    assert.is(await codeOf(publish(operator, ring, change, act)), steps < 5 ? 'Error: cut' : 'done');
+    assert.is(existsSync(join(fleet, 'pending.json')), steps < 5);
+    const next = await open(context, broker);
+    assert.equal(next.state.halfRotated, []);
+    await push(next, ring, steps + 1);
+    assert.is(await taken(context), assignment(steps + 1).toString(), `after ${steps} steps`);
+  }
+  const entries = (await audit(context)).map((line) => parseEntry(line));
+  const rotated = entries.filter((entry) => entry?.action === 'keys rotated');
+  assert.equal(
+    rotated.map((entry) => entry?.step),
+    [0, 1, 2, 3, 4, 5],
+  );
+});
+
+keys('interrupted, and its folder lost: another operator sees what is left to sign', async (context) => {
+  const { fleet, broker, path } = context;
+  const theirs = { ...context, fleet: join(path, 'other') };
+  cpSync(fleet, theirs.fleet, { recursive: true });
+  const fresh = testKey('targets-2');
+  const ring = joined(context.ring, ringOf(fresh));
+  const operator = await open(context, cutAfter(broker, 1));
+  const change = await withKeys(operator, 'targets', { keys: [fresh], threshold: 1 });
+  assert.is(await codeOf(publish(operator, ring, change, { action: 'keys rotated' })), 'Error: cut');
+
+  // However often they look: the root that says what was right before must not be forgotten.
+  for (let look = 0; look < 2; look++) {
+    const listed = await weirFleet(theirs, 'keys', 'list');
+    assert.match(listed.err, 'a rotation of keys was interrupted: targets have to be signed anew');
+    assert.match(listed.out, 'targets: has to be signed anew');
+  }
+  const unfinished = /ROTATION_UNFINISHED: targets: .*root 2.*"weir fleet keys renew targets"/;
+  await refused(theirs, unfinished, 'keys', 'add', 'snapshot', '--threshold', '1');
+  await refused(theirs, /they have:\n.*SIGNATURES_MISSING: targets/s, 'keys', 'renew', 'targets');
+  const next = await open(theirs, broker);
+  await publish(next, ring, await renewed(next, 'targets'), { action: 'renewed' });
+  const whole = await open(theirs, broker);
+  assert.equal(whole.state.halfRotated, []);
+  await push(whole, ring, 1);
+  assert.is(await taken(context), assignment(1).toString());
+  // Who comes back has lost.
+  assert.match((await weirFleet(context, 'keys', 'list')).err, 'it was given up, and changes nothing');
+});
+
+keys('of two operators at once the second is told, and nothing is overwritten', async (context) => {
+  const { fleet, broker, path, ring } = context;
+  const other = join(path, 'other');
+  cpSync(fleet, other, { recursive: true });
+  const [mine, theirs] = [await open(context, broker), await open({ fleet: other }, broker)];
+  await push(theirs, ring, 1);
+  const fresh = testKey('targets-2');
+  const change = await withKeys(mine, 'targets', { keys: [fresh], threshold: 1 });
+  const both = joined(ring, ringOf(fresh));
+  assert.match(await codeOf(publish(mine, both, change, { action: 'keys rotated' })), /^REPOSITORY_MOVED/);
+  assert.is(existsSync(join(fleet, 'pending.json')), false);
+  assert.is(await openRepository(broker).get('metadata/2.root.json', 2 ** 17), undefined);
+  assert.is(await taken(context), assignment(1).toString());
+  await push(await open(context, broker), ring, 2);
+  assert.is(await taken(context), assignment(2).toString());
+});
+
+if (brokerAvailable()) keys.run();
