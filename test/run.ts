@@ -28,6 +28,7 @@ const FIRST = [
   'hostile-input',
   'filter/worstcase',
   'fleet/confined',
+  'fleet/keyscommand',
   'test/broker.test',
   'test/pace.test',
 ];

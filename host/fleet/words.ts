@@ -18,6 +18,7 @@ import {
   type Targets,
   TOP_LEVEL,
 } from './metadata.js';
+import { isSigned } from './state.js';
 
 /** Enough of a key's id to tell it from others. */
 export function shortId(id: string): string {
@@ -59,10 +60,21 @@ export function wordsOf(base: Base, change: Change, before: ReadonlyMap<string, 
     return `${role}: version ${from} -> ${signed.version}, good until ${signed.expires}`;
   });
   return [
+    ...unprovenWords(base),
     ...(root ? rootWords(base.root.signed, root.signed) : []),
     ...files,
     ...delegationWords(base, targets),
     ...targetWords(base, targets, before),
+  ];
+}
+
+/** What there is of targets whose signatures do not count any more: whoever has the old keys may have written it since. */
+export function unprovenWords({ root, targets }: Base): string[] {
+  if (isSigned(root, 'targets', targets.get('targets') as Metadata<Targets>)) return [];
+  const found = [...effectiveTargets(targets)].sort();
+  return [
+    'targets: signed with keys that do not count any more, and to be signed anew with all that they have:',
+    ...found.map(([path, { role, target }]) => `${path} (${role}): SHA-256 ${target.hashes.sha256}`),
   ];
 }
 

@@ -87,7 +87,7 @@ keys('interrupted, and its folder lost: another operator sees what is left to si
   }
   const unfinished = /ROTATION_UNFINISHED: targets: .*root 2.*"weir fleet keys renew targets"/;
   await refused(theirs, unfinished, 'keys', 'add', 'snapshot', '--threshold', '1');
-  await refused(theirs, /they have:\n.*SIGNATURES_MISSING: targets/s, 'keys', 'renew', 'targets');
+  await refused(theirs, /all that they have:\n.*SIGNATURES_MISSING: targets/s, 'keys', 'renew', 'targets');
   const next = await open(theirs, broker);
   await publish(next, ring, await renewed(next, 'targets'), { action: 'renewed' });
   const whole = await open(theirs, broker);

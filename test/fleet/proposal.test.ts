@@ -14,7 +14,7 @@ import { draftChange, type Operator } from '../../host/fleet/operator.js';
 import { fileOf, readProposal, signProposal } from '../../host/fleet/proposal.js';
 import { proposalBytes } from '../../host/fleet/proposalfile.js';
 import { makeProposal } from '../../host/fleet/propose.js';
-import { delegated, undelegated, withKeys } from '../../host/fleet/roles.js';
+import { delegated, renewed, undelegated, withKeys } from '../../host/fleet/roles.js';
 import { createTrust } from '../../host/fleet/trust.js';
 import { wordsOf } from '../../host/fleet/words.js';
 import { temporaryFolder } from '../help.js';
@@ -293,5 +293,24 @@ proposals('a base of which a role was left out', async (context) => {
   forge(file, ({ base }) => base.targets.pop());
   assert.match(await problemOf(readProposal(file, known(world))), /expected the targets of net, found none/);
 });
+
+proposals(
+  'targets that only revoked keys have signed are shown to whoever signs them anew',
+  async (context) => {
+    const { world, file } = context;
+    const before = world.repository.copy();
+    await world.rotate({ targets: [testKey('three'), testKey('four')] });
+    const root = world.repository.files.get('metadata/2.root.json')?.bytes as Buffer;
+    world.repository.files.clear();
+    for (const [path, { bytes }] of before) world.repository.set(path, bytes);
+    world.repository.set('metadata/2.root.json', root);
+    await propose(context, await renewed(await operatorOf(world), 'targets'));
+    const found = await readProposal(file, known(world));
+    const words = wordsOf(found.base, found.change, found.before);
+    assert.match(words[0] as string, 'targets: signed with keys that do not count any more');
+    assert.match(words[1] as string, new RegExp(`^${PATH} \\(targets\\): SHA-256 [0-9a-f]{64}$`));
+    assert.is(words.length, 4);
+  },
+);
 
 proposals.run();

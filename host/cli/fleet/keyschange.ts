@@ -8,7 +8,7 @@ import type { RoleIn, RoleKeys } from '../../fleet/metadata.js';
 import type { Operator } from '../../fleet/operator.js';
 import { isTopLevel, renewed, roleOf, withKeys } from '../../fleet/roles.js';
 import { METADATA_KEYS_MAX } from '../../fleetlimits.js';
-import { effectiveTargets, shortId } from '../../fleet/words.js';
+import { shortId, unprovenWords } from '../../fleet/words.js';
 import { type Command, parseCommand, wholeNumber } from '../command.js';
 import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
 import { FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
@@ -100,7 +100,8 @@ ${KEYS_HELP}`,
     return operate(values, async (operator) => {
       const { state } = operator;
       const before = roleOf(state, role);
-      if (role === 'targets' && state.halfRotated.includes(role)) showTargets(operator);
+      if (role === 'targets')
+        for (const line of unprovenWords(state)) process.stderr.write(`  ${printable(line)}\n`);
       if (!(await isSure(values, `Sign ${role} anew, as it is?`))) return 1;
       const change = await renewed(operator, role);
       await carryOutKeys(operator, values, role, 'renewed', change, before, before);
@@ -108,13 +109,6 @@ ${KEYS_HELP}`,
     });
   },
 };
-
-/** Whoever has old keys may have written them since. */
-function showTargets({ state }: Operator): void {
-  process.stderr.write('the keys that have signed these targets do not count any more; they have:\n');
-  for (const [path, { role, target }] of effectiveTargets(state.targets))
-    process.stderr.write(`  ${printable(`${path} (${role}): SHA-256 ${target.hashes.sha256}`)}\n`);
-}
 
 async function changeKeys(
   values: KeysValues,

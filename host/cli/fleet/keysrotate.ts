@@ -62,8 +62,9 @@ async function rotateKeys(
     const ring = folder.ring(passphrase);
     await carryOutKeys(operator, values, role, 'keys rotated', change, before, next, ring);
   } catch (error) {
-    // Then it was not even begun, and nobody knows these keys.
-    const isUnused = error instanceof WeirError && /^(SIGNATURES_MISSING|KEYS_REFUSED)$/.test(error.code);
+    // Then nothing was begun, and nobody knows these keys.
+    const isRefused = error instanceof WeirError && /^(SIGNATURES_MISSING|KEYS_REFUSED)$/.test(error.code);
+    const isUnused = isRefused || values.propose !== undefined;
     if (isUnused) for (const { name } of fresh.values()) rmSync(folder.keyPath(name));
     throw error;
   }
