@@ -37,7 +37,7 @@ export interface EditionFile {
 
 export type Edition = readonly EditionFile[];
 
-/** Finds keys by their ids. Throws KEY_MISSING or PASSPHRASE_WRONG where one that is asked for cannot be used. */
+/** Finds keys by their ids. Throws PASSPHRASE_WRONG where one that is here cannot be opened. */
 export interface KeyRing {
   /** Those of these keys that are here, opened. */
   open(ids: readonly string[]): SigningKey[];
