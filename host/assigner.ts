@@ -30,6 +30,8 @@ export interface AssignedHost {
   swap(next: Installed): Promise<string>;
   /** Throws a WeirError when these could not run here, in the place of those of their names and beside the others. */
   check(next: readonly Installed[]): void;
+  /** What the assigner says of itself is otherwise than before: the status is said at once. */
+  changed(): void;
   /** Stops in order, and starts again with what is installed then. */
   restart(): void;
 }

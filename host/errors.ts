@@ -63,6 +63,7 @@ export const REMEDIES = {
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',
   ROLLOUT_REFUSED: 'look with "weir fleet status"',
   ASSIGNMENT_REFUSED: 'what runs stays as it is; "weir push" writes assignments',
+  STATUS_INVALID: 'look at that appliance; what it publishes under its name is no status of weir',
   METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',
   METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',
   BUNDLE_INVALID: 'correct what it names and run "weir bundle" again; nothing of it was used',

@@ -67,3 +67,11 @@ export const FLEET_RETRY_MS = 15_000;
 export const APPLY_ROUNDS_MAX = 3;
 /** How many appliances may ask a broker at once, where an operator tells them that there is something new. */
 export const APPLIANCES_A_SECOND = 2_000;
+/** A status as operators read it: 64 filters with all that is said of them, four times over. */
+export const FLEET_STATUS_BYTES_MAX = 256 * KiB;
+/** An appliance whose last status is older is silent: three intervals. */
+export const FLEET_SILENT_MS = 30_000;
+/** Findings that are told of one chain of the audit; who can write there can write much. */
+export const AUDIT_FINDINGS_MAX = 10;
+/** How often an operator's command looks at a fleet that keeps talking: with 10,000 appliances a look takes some 30 ms. */
+export const STATUSES_GAP_MS = 200;

@@ -172,7 +172,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
     return lines.length > 0 ? lines : ['nothing has changed'];
   }
 
-  const assigned = assignedHost(options.config, instances, engine, versions, () => {
+  const assigned = assignedHost(options.config, instances, engine, versions, status.changed, () => {
     isRestarting = true;
     isStopping = true;
     wake();
@@ -261,6 +261,7 @@ function assignedHost(
   instances: readonly string[],
   engine: Engine,
   versions: Versions,
+  changed: () => void,
   restart: () => void,
 ): AssignedHost {
   return {
@@ -272,6 +273,7 @@ function assignedHost(
       const others = instances.filter((instance) => !names.has(instance)).map(versions.running);
       checkAssigned(own, others, next);
     },
+    changed,
     restart,
   };
 }

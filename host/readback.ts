@@ -33,12 +33,13 @@ export interface ReadOptions {
   readonly sinceMs?: number;
 }
 
-/** A message of the stream, and its place there. */
+/** A message of the stream, its place there, and when the broker has stored it. */
 export interface KeptMessage {
   readonly subject: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly sequence: number;
+  readonly storedMs: number;
 }
 
 /** What the stream held. */
@@ -204,6 +205,7 @@ function isMatch(pattern: string, subject: string): boolean {
   return wanted.every((token, at) => token === '>' || token === '*' || token === found[at]);
 }
 
-function kept({ subject, headers, data, seq }: JsMsg): KeptMessage {
-  return { subject, headers: plainHeaders(headers), body: data, sequence: seq };
+function kept({ subject, headers, data, seq, info }: JsMsg): KeptMessage {
+  const storedMs = Math.floor(info.timestampNanos / 1e6);
+  return { subject, headers: plainHeaders(headers), body: data, sequence: seq, storedMs };
 }

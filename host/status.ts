@@ -1,6 +1,7 @@
 /**
  * The status of a host, on `weir.status.<appliance>`: a JSON object every `STATUS_EVERY_MS`, and at once when something happens
- * to a filter. Nobody keeps it; who listens sees what runs, what was at fault, and whether messages get through.
+ * to a filter or to what a fleet has assigned. Who listens sees what runs, what was at fault, and whether messages get through; in a fleet
+ * the stream WEIR_STATUS keeps the last one.
  */
 import type { Config } from './config.js';
 import type { Courier, EpochChange } from './courier.js';
@@ -37,6 +38,8 @@ export interface StatusOptions {
 export interface Status {
   /** Something happened to a filter. */
   tell(instance: string, text: string): void;
+  /** What the agent of a fleet says of itself is otherwise than before. */
+  changed(): void;
   /** To be called about once a second. */
   tick(): void;
 }
@@ -86,13 +89,18 @@ export function createStatus(options: StatusOptions): Status {
     if (sinceMs >= STATUS_EVERY_MS || (isNew && sinceMs >= STATUS_GAP_MS)) sayNow();
   }
 
+  function changed(): void {
+    isNew = true;
+    sayWhenDue();
+  }
+
   return {
     tell(instance, text) {
       const count = (last.get(instance)?.count ?? 0) + 1;
       last.set(instance, { ts: now(), text: text.slice(0, STATUS_TEXT_CHARACTERS_MAX), count });
-      isNew = true;
-      sayWhenDue();
+      changed();
     },
+    changed,
     tick() {
       waits.look();
       sayWhenDue();

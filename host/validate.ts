@@ -302,7 +302,7 @@ function shownKey(key: string): string {
 }
 
 /** A key of a filter's config whose value no error shows. */
-const SECRET_KEY = 'redact_key';
+export const SECRET_KEY = 'redact_key';
 
 /** At least the first `room` characters of a value's JSON. Deep, endless or huge values cost little more. */
 function beginning(value: unknown, room: number = SHOWN_CHARACTERS): string {

@@ -56,7 +56,8 @@ export function memoryBroker(): MemoryBroker {
       const end = lastOn(subject)?.sequence ?? 0;
       if (follows !== end) throw new Misplaced(subject, follows, end);
       const sequence = (messages.at(-1)?.sequence ?? 0) + 1;
-      messages.push({ subject, headers: { ...headers, [HEADER.follows]: String(follows) }, body, sequence });
+      const marked = { ...headers, [HEADER.follows]: String(follows) };
+      messages.push({ subject, headers: marked, body, sequence, storedMs: Date.now() });
       return { duplicate: false, sequence };
     },
     setConnected(value) {

@@ -98,6 +98,13 @@ export function isoTime(option: string, text: string): number {
   throw new WeirError('USAGE', `${option}: expected a time such as 2026-01-31T12:00:00Z, found "${text}"`);
 }
 
+/** A length of time such as `30s`, in milliseconds. */
+export function duration(option: string, text: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (number !== undefined) return Number(number) * (UNITS_MS[unit] ?? 0);
+  throw new WeirError('USAGE', `${option}: expected a time such as 30s or 5m, found "${text}"`);
+}
+
 /** A time as above, or an age such as `15m`, as milliseconds since 1970. */
 export function timeOrAge(option: string, text: string, nowMs: number): number {
   const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];

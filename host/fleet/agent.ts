@@ -12,12 +12,12 @@ import { oneLine, systemCode, WeirError } from '../errors.js';
 import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../fleetlimits.js';
 import type { Installed } from '../versions.js';
 import { ANNOUNCE_SUBJECT, auditSubject, REPOSITORY_BUCKET } from '../wire.js';
+import { agentStatus, type Trouble } from './agentstatus.js';
 import { type AgentHost, type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type Act, type AuditBroker, openAudit } from './audit.js';
 import { createTrust, type Fetch } from './trust.js';
-import type { Trusted } from './trustfiles.js';
 
 export interface AgentBroker extends AuditBroker {
   connected(): boolean;
@@ -59,12 +59,6 @@ export interface Agent {
   look(): Promise<void>;
 }
 
-/** Why the last look has found nothing: what was there is refused, or nothing answers. */
-interface Trouble {
-  readonly text: string;
-  readonly isRefused: boolean;
-}
-
 const NOTHING: Selection = { assignment: undefined, wanted: new Map(), refused: new Map() };
 
 /** Throws METADATA_REFUSED or CONFIG_INVALID when the root of trust is none. */
@@ -83,6 +77,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
   let trouble: Trouble | undefined;
+  let told = '';
 
   /** What of the trusted assignment is for this appliance; nothing where it is damaged. */
   function selectTrusted(): Promise<Selection> {
@@ -119,10 +114,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     const next = await select(appliance, group, now(), attempts, found.target);
     const before = selection.assignment?.serial ?? 0;
     const { assignment } = next;
-    if (assignment && assignment.serial < before) {
-      const problem = `expected serial ${before} or later, found ${assignment.serial}`;
-      throw new WeirError('ASSIGNMENT_REFUSED', `${assignmentPath(group)}: ${problem}`);
-    }
+    checkSerial(assignment, before);
     found.commit();
     attempts.keepOnly(assignment);
     if (assignment?.serial !== selection.assignment?.serial)
@@ -144,12 +136,14 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     } catch (error) {
       tellTrouble(error);
     }
+    tellChange();
     let applied: Applied = 'choose again';
     for (let round = 0; host && applied === 'choose again' && round < APPLY_ROUNDS_MAX; round++) {
       // A release that cannot run here leaves its place to the one before.
       if (round > 0) selection = await selectTrusted();
       applied = await apply(host, selection);
     }
+    tellChange();
     const againMs = trouble || applied === 'later' ? FLEET_RETRY_MS : pollMs;
     schedule(Math.min(againMs, pollMs, Math.max(nextDueMs(selection.assignment, now()) - now(), 0)));
   }
@@ -162,6 +156,20 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       if (isRefused) note({ action: 'update refused', error: text });
     }
     trouble = { text, isRefused };
+  }
+
+  function status(): object {
+    const trusted = trust.trusted();
+    const running = (instance: string) => host?.running(instance);
+    const rest = { attempts: attempts.all(), head: audit.head(), running, nowMs: now() };
+    return agentStatus({ group, selection, trusted, trouble, ...rest });
+  }
+
+  /** Who waits for a rollout hears of it at once. */
+  function tellChange(): void {
+    const text = JSON.stringify(status());
+    if (text !== told) host?.changed();
+    told = text;
   }
 
   function schedule(inMs: number): void {
@@ -177,13 +185,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     return looking;
   }
 
-  /** Anybody on the broker may be at the other end: it says only that there may be something new, and over what time to ask for it. */
   function announced(body: Uint8Array): void {
-    const wantedMs = Number(Buffer.from(body.subarray(0, 16)).toString()) || 0;
-    const spreadMs = Math.min(Math.max(wantedMs, 0), ANNOUNCE_SPREAD_MS_MAX);
     const restMs = Math.max(0, lookedAtMs + ANNOUNCE_GAP_MS - performance.now());
     clearTimeout(timer);
-    timer = setTimeout(() => void look(), restMs + randomInt(Math.ceil(spreadMs) + 1));
+    timer = setTimeout(() => void look(), restMs + spreadMs(body));
   }
 
   return {
@@ -207,25 +212,26 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       if (!wanted) return;
       const { version, rollout } = wanted.release;
       attempts.note(instance, { version, rollout, state: kind, reason, ts: now() });
-      note({
-        action: kind,
-        filter: instance,
-        before: version,
-        after: labelOf(host?.running(instance)),
-        error: reason,
-      });
+      const after = labelOf(host?.running(instance));
+      note({ action: kind, filter: instance, before: version, after, error: reason });
+      tellChange();
     },
-    status: () => ({
-      group,
-      serial: selection.assignment?.serial ?? 0,
-      stale: staleness(trust.trusted(), trouble, now()),
-      error: trouble?.text ?? null,
-      metadata: trust.trusted()?.versions ?? {},
-      attempted: attempts.all(),
-      audit: audit.head(),
-    }),
+    status,
     look,
   };
+}
+
+/** Anybody on the broker may be at the other end: it says only that there may be something new, and over what time to ask for it. */
+function spreadMs(announcement: Uint8Array): number {
+  const wantedMs = Number(Buffer.from(announcement.subarray(0, 16)).toString()) || 0;
+  return randomInt(Math.ceil(Math.min(Math.max(wantedMs, 0), ANNOUNCE_SPREAD_MS_MAX)) + 1);
+}
+
+/** Who signs may not know what was signed before; nobody goes back to that unseen. */
+function checkSerial(assignment: Selection['assignment'], before: number): void {
+  if (!assignment || assignment.serial >= before) return;
+  const problem = `expected serial ${before} or later, found ${assignment.serial}`;
+  throw new WeirError('ASSIGNMENT_REFUSED', `${assignmentPath(assignment.group)}: ${problem}`);
 }
 
 function readAnchor(path: string): Buffer {
@@ -235,13 +241,6 @@ function readAnchor(path: string): Buffer {
     const problem = `fleet.root: ${path}: expected the root of trust, found ${systemCode(error)}`;
     throw new WeirError('CONFIG_INVALID', problem);
   }
-}
-
-/** Why what is trusted may not be the latest; nothing when it is. */
-function staleness(trusted: Trusted | undefined, trouble: Trouble | undefined, nowMs: number): string | null {
-  if (trusted && trusted.expiresMs <= nowMs)
-    return `what is trusted has expired at ${new Date(trusted.expiresMs).toISOString()}`;
-  return trouble?.isRefused ? trouble.text : null;
 }
 
 function fetchFrom(broker: AgentBroker | undefined): Fetch {

@@ -25,6 +25,8 @@ export interface AgentHost {
   swap(next: Installed): Promise<string>;
   /** Throws a WeirError when these could not run here, in the place of those of their names and beside the others. */
   check(installed: readonly Installed[]): void;
+  /** What the agent says of itself is otherwise than before. */
+  changed(): void;
   /** Stops in order, to be put together anew. */
   restart(): void;
 }
@@ -153,8 +155,8 @@ function actOf(action: string, filter: string, before: string | null, release: R
   return { action, filter, before, after: version, reason, by, ...(ticket ? { ticket } : {}) };
 }
 
-/** The same module, manifest, config and sources. */
-function isSame(running: Installed | undefined, next: Installed): boolean {
+/** What runs is what is wanted: the same module, manifest, config and sources. */
+export function isSame(running: Installed | undefined, next: Installed): boolean {
   return (
     running !== undefined &&
     labelOf(running) === labelOf(next) &&

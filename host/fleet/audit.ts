@@ -34,6 +34,9 @@ export interface AuditEntry extends Act {
   readonly prev: string;
   readonly ts: number;
   readonly who: string;
+  /** Of an operator's entry: which key has signed it, and its signature (`auditsign.ts`). */
+  readonly key?: string;
+  readonly sig?: string;
 }
 
 export interface AuditHead {
@@ -134,14 +137,22 @@ export function parseEntry(line: string): AuditEntry | undefined {
 export function brokenAt(lines: readonly string[]): string | undefined {
   let before: AuditHead | undefined;
   for (const line of lines) {
-    const entry = parseEntry(line);
-    if (!entry) return `after entry ${before?.seq ?? 0}: expected an entry, found something else`;
-    const expected = before ?? { seq: entry.seq - 1, digest: entry.seq === 1 ? '' : entry.prev };
-    if (entry.seq !== expected.seq + 1) return `entry ${entry.seq}: expected entry ${expected.seq + 1}`;
-    if (entry.prev !== expected.digest) return `entry ${entry.seq}: the one before it is not what it was`;
+    const broken = brokenLink(before, line);
+    if (broken !== undefined) return broken;
     before = headOf(line);
   }
   return undefined;
+}
+
+/** What is wrong with a line behind the one before it; nothing when it follows. `before`: undefined where a part begins. */
+export function brokenLink(before: AuditHead | undefined, line: string): string | undefined {
+  const entry = parseEntry(line);
+  if (!entry) return `after entry ${before?.seq ?? 0}: expected an entry, found something else`;
+  const expected = before ?? { seq: entry.seq - 1, digest: entry.seq === 1 ? '' : entry.prev };
+  if (entry.seq !== expected.seq + 1) return `entry ${entry.seq}: expected entry ${expected.seq + 1}`;
+  return entry.prev === expected.digest
+    ? undefined
+    : `entry ${entry.seq}: the one before it is not what it was`;
 }
 
 export function headOf(line: string | undefined): AuditHead {

@@ -11,6 +11,7 @@ import { TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
 import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
+import { auditKey, signEntry } from './auditsign.js';
 import {
   type Change,
   composeEdition,
@@ -22,7 +23,7 @@ import {
 } from './edition.js';
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
-import { rolesForPath, storedPath, targetFile } from './metadata.js';
+import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
 import { needWhole } from './roles.js';
 import { loadState, type Repository, type State } from './state.js';
@@ -36,15 +37,29 @@ export interface Operator {
   readonly now: () => number;
 }
 
+/** Asks for the keys, when they are needed. */
+export type OpenRing = () => Promise<KeyRing>;
+
 /** Reads the repository, after it has completed what was interrupted. Throws what reading it throws. */
 export async function openOperator(
+  folder: FleetFolder,
+  broker: Broker,
+  print: (line: string) => void,
+  ring: OpenRing,
+  now: () => number = Date.now,
+): Promise<Operator> {
+  await complete(folder, broker, print, ring, now);
+  return readFleet(folder, broker, print, now);
+}
+
+/** Reads the repository as it is now, and changes nothing there. */
+export async function readFleet(
   folder: FleetFolder,
   broker: Broker,
   print: (line: string) => void,
   now: () => number = Date.now,
 ): Promise<Operator> {
   const repository = openRepository(broker);
-  await complete(folder, broker, print, now);
   const state = await loadState(repository, folder.known());
   if (state.halfRotated.length > 0) {
     const roles = state.halfRotated.join(', ');
@@ -72,7 +87,7 @@ export async function publishSigned(
   needAllSigned(state, change);
   const renews = change.renews === true || state.halfRotated.includes('snapshot');
   const edition = await composeEdition(repository, state, ring, now(), { ...change, renews });
-  await publishEdition(folder, broker, edition, act, now);
+  await publishEdition(folder, broker, edition, act, ring, now);
 }
 
 /** Publishes what is composed and signed already. */
@@ -81,44 +96,47 @@ export async function publishEdition(
   broker: Broker,
   edition: Edition,
   act: Act,
+  ring: KeyRing,
   now: () => number = Date.now,
 ): Promise<void> {
   const named = { ...act, id: randomBytes(8).toString('hex') };
   folder.setPending({ edition, act: named });
-  await finish(folder, broker, openRepository(broker), edition, named, now);
+  await finish(folder, broker, edition, named, ring, now);
   await tellAppliances(broker);
 }
 
 async function finish(
   folder: FleetFolder,
   broker: Broker,
-  repository: Repository,
   edition: Edition,
   act: Act,
+  ring: KeyRing,
   now: () => number,
 ): Promise<void> {
   try {
-    await writeEdition(repository, edition);
+    await writeEdition(openRepository(broker), edition);
   } catch (error) {
     // What is not to be completed any more.
     if (error instanceof WeirError && error.code === 'REPOSITORY_MOVED') folder.setPending(undefined);
     throw error;
   }
-  await noteAct(folder, broker, act, now);
+  await noteAct(folder, broker, act, ring, now);
   folder.setPending(undefined);
 }
 
 /** Writes down what an operator has done, behind all that was done before; once, where it was interrupted right behind that. */
-async function noteAct(folder: FleetFolder, broker: Broker, act: Act, now: () => number): Promise<void> {
+async function noteAct(
+  folder: FleetFolder,
+  broker: Broker,
+  act: Act,
+  ring: KeyRing,
+  now: () => number,
+): Promise<void> {
   const last = await broker.value(AUDIT_STREAM, FLEET_AUDIT_SUBJECT);
   if (last && parseEntry(Buffer.from(last.bytes).toString('utf8'))?.id === act.id) return;
-  const entryOf = (head: AuditHead) => ({
-    seq: head.seq + 1,
-    prev: head.digest,
-    ts: now(),
-    who: folder.operator,
-    ...act,
-  });
+  const key = auditKey(readRoot(folder.known().root), ring);
+  const entryOf = ({ seq, digest: prev }: AuditHead) =>
+    signEntry({ seq: seq + 1, prev, ts: now(), who: folder.operator, ...act }, key);
   await appendEntry(broker, FLEET_AUDIT_SUBJECT, entryOf);
 }
 
@@ -127,6 +145,7 @@ export async function complete(
   folder: FleetFolder,
   broker: Broker,
   print: (line: string) => void,
+  ring: OpenRing,
   now: () => number = Date.now,
 ): Promise<void> {
   const pending = folder.pending();
@@ -135,7 +154,7 @@ export async function complete(
     `fleet: completing what was interrupted: ${pending.act.action} ${pending.act.filter ?? ''}`.trimEnd(),
   );
   try {
-    await finish(folder, broker, openRepository(broker), pending.edition, pending.act, now);
+    await finish(folder, broker, pending.edition, pending.act, await ring(), now);
     await tellAppliances(broker);
   } catch (error) {
     if (!(error instanceof WeirError) || error.code !== 'REPOSITORY_MOVED') throw error;

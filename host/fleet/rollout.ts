@@ -47,6 +47,12 @@ export function promoted(
   return changed(before, group, instance, { ...current, release: { ...release, percent } });
 }
 
+/** The release for nobody, where there is none before it. Throws ROLLOUT_REFUSED. */
+export function withdrawn(before: Assignment | undefined, group: string, instance: string): Assignment {
+  const current = assignedOf(before, group, instance);
+  return changed(before, group, instance, { ...current, release: { ...current.release, percent: 0 } });
+}
+
 /** The release before, for all. Throws ROLLOUT_REFUSED. */
 export function rolledBack(
   before: Assignment | undefined,
@@ -71,7 +77,8 @@ export function removed(before: Assignment | undefined, group: string, instance:
   return changed(before, group, instance, undefined);
 }
 
-function assignedOf(before: Assignment | undefined, group: string, instance: string): Assigned {
+/** What is assigned of a filter. Throws ROLLOUT_REFUSED when that is nothing. */
+export function assignedOf(before: Assignment | undefined, group: string, instance: string): Assigned {
   const found = before?.filters[instance];
   if (found) return found;
   const known = Object.keys(before?.filters ?? {}).join(', ') || 'nothing';

@@ -103,7 +103,7 @@ function versionsOf(targets: ReadonlyMap<string, Metadata<Targets>>): [string, n
   return [...targets].map(([role, { signed }]) => [role, signed.version]);
 }
 
-/** The root that is known, and all that follow it, each verified by the one before and by itself. */
+/** The root that is known, and all that follow it, each verified by the one before and by itself. Throws METADATA_REFUSED. */
 export async function loadRoots(
   repository: Pick<Repository, 'get'>,
   first: Uint8Array,

@@ -133,6 +133,11 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     return 'nothing';
   }
 
+  const filesFor = ({ offset }: ReadPlace): Files => ({
+    ...{ tails, isIntact },
+    isUnread: (tail) => (places.get(tail)?.offset ?? 0) <= offset,
+  });
+
   function skip(tail: Tail): void {
     places.set(tail, { offset: tail.size, skipping: false, waitsFrom: -1 });
   }
@@ -157,9 +162,10 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       const { tail, offset } = lastRead;
       return { file: tail ? `${tail.knownAs}:${tail.size}:${tail.digest}` : '', offset };
     },
-    readAt: (place, target) => readPlace(place, target, tails, isIntact),
-    goTo({ file, offset }, skipping) {
-      const tail = findTail(file, tails, isIntact);
+    readAt: (place, target) => readPlace(place, target, filesFor(place)),
+    goTo(place, skipping) {
+      const { offset } = place;
+      const tail = findTail(place.file, filesFor(place));
       if (!tail || offset > tail.size) return;
       places.set(tail, { offset, skipping, waitsFrom: -1 });
       beginTurn(tail);
@@ -178,12 +184,8 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     },
     ended: () =>
       tails.every((tail) => isComplete(tail) && (failed.has(tail) || placeOf(tail).offset >= tail.size)),
-    position: (): SavedPlace[] =>
-      [...away.filter((tail) => places.has(tail)), ...tails].map((tail) => {
-        const { path, id, knownAs, size, digest, seenMs } = tail;
-        const { offset, skipping } = placeOf(tail);
-        return { path, id, knownAs, size, digest, seenMs, offset, skipping };
-      }),
+    position: () =>
+      [...away.filter((tail) => places.has(tail)), ...tails].map((tail) => savedPlace(tail, placeOf(tail))),
     lostEvents: () => 0,
     cutEvents: () => 0,
     close() {
@@ -214,6 +216,11 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
   };
 }
 
+function savedPlace(tail: Tail, { offset, skipping }: Place): SavedPlace {
+  const { path, id, knownAs, size, digest, seenMs } = tail;
+  return { path, id, knownAs, size, digest, seenMs, offset, skipping };
+}
+
 function pathOf({ isRotated, path }: Tail): string | undefined {
   return isRotated ? undefined : path;
 }
@@ -221,20 +228,24 @@ function pathOf({ isRotated, path }: Tail): string | undefined {
 /** The file of a place that was read: its device and inode, and what it held at that time. */
 const READ_FILE = /^(\d{1,20}:\d{1,20}):(\d{1,15}):([0-9a-f]{16})$/;
 
+/** Files in which a place is looked for. */
+interface Files {
+  readonly tails: readonly Tail[];
+  readonly isIntact: (tail: Tail) => boolean;
+  /** True when the place may be the next one in the file. */
+  readonly isUnread: (tail: Tail) => boolean;
+}
+
 /** The file of a place, also when it was copied and truncated since the last look. */
-function findTail(
-  file: string | undefined,
-  tails: readonly Tail[],
-  isIntact: (tail: Tail) => boolean,
-): Tail | undefined {
-  const tail = tailOf(file, tails);
+function findTail(file: string | undefined, files: Files): Tail | undefined {
+  const tail = tailOf(file, files);
   if (tail) return tail;
-  const known = tails.filter(({ knownAs }) => file?.startsWith(`${knownAs}:`));
-  return known.some((one) => !isIntact(one)) ? tailOf(file, tails) : undefined;
+  const known = files.tails.filter(({ knownAs }) => file?.startsWith(`${knownAs}:`));
+  return known.some((one) => !files.isIntact(one)) ? tailOf(file, files) : undefined;
 }
 
 /** The open file that was read there, or the copy of it. */
-function tailOf(file: string | undefined, tails: readonly Tail[]): Tail | undefined {
+function tailOf(file: string | undefined, { tails, isUnread }: Files): Tail | undefined {
   const [, id, bytes, digest] = READ_FILE.exec(file ?? '') ?? [];
   if (id === undefined || digest === undefined) return undefined;
   const size = Number(bytes);
@@ -242,23 +253,19 @@ function tailOf(file: string | undefined, tails: readonly Tail[]): Tail | undefi
   return (
     tails.find((tail) => tail.knownAs === id && isIt(tail)) ??
     tails.find((tail) => inodeOf(tail.id) === inodeOf(id) && isIt(tail)) ??
-    (size >= KNOWN_BYTES_MIN ? tails.find(isIt) : undefined)
+    // Files may begin alike: with less of it, it is the first one that has not been read there.
+    tails.find((tail) => isIt(tail) && (size >= KNOWN_BYTES_MIN || isUnread(tail)))
   );
 }
 
 /** Reads what was at a place of a file, which may be written anew meanwhile, so that it lies in a copy. */
-function readPlace(
-  { file, offset }: ReadPlace,
-  target: Uint8Array,
-  tails: readonly Tail[],
-  isIntact: (tail: Tail) => boolean,
-): boolean {
+function readPlace({ file, offset }: ReadPlace, target: Uint8Array, files: Files): boolean {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const tail = findTail(file, tails, isIntact);
+    const tail = findTail(file, files);
     if (!tail) return false;
     const isRead = isReadAgain(tail, offset, target);
     // Asked after the read: what was read is then of the file that was looked at.
-    if (isIntact(tail)) return isRead;
+    if (files.isIntact(tail)) return isRead;
   }
   return false;
 }

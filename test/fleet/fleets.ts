@@ -62,7 +62,13 @@ export async function fleetInMemory(): Promise<{ readonly fleet: Fleet; readonly
     const first = newRoot(roles, 1, Date.now());
     signRole(first, 'root', first, ring);
     const edition = firstEdition(first, ring, Date.now());
-    await publishEdition(openFleetFolder(path, bytesOf(first)), broker, edition, { action: 'fleet made' });
+    await publishEdition(
+      openFleetFolder(path, bytesOf(first)),
+      broker,
+      edition,
+      { action: 'fleet made' },
+      ring,
+    );
   });
   return { fleet, ring };
 }
@@ -144,8 +150,15 @@ export async function push(operator: Operator, ring: KeyRing, serial: number): P
   await publish(operator, ring, { targets }, { action: 'pushed', serial });
 }
 
-export const open = ({ fleet }: Pick<Fleet, 'fleet'>, broker: Broker) =>
-  openOperator(openFleetFolder(fleet), broker, () => {});
+export const open = ({ fleet }: Pick<Fleet, 'fleet'>, broker: Broker, ring?: KeyRing) => {
+  const folder = openFleetFolder(fleet);
+  return openOperator(
+    folder,
+    broker,
+    () => {},
+    async () => ring ?? folder.ring(PASSPHRASE),
+  );
+};
 
 export async function audit({ broker }: Fleet): Promise<string[]> {
   const lines: string[] = [];

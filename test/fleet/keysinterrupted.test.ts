@@ -51,12 +51,12 @@ keys('interrupted at any step, a rotation is completed by the next command', asy
   for (let steps = 0; steps <= 5; steps++) {
     const fresh = testKey(`targets-${steps}`);
     ring = joined(ring, ringOf(fresh));
-    const operator = await open(context, cutAfter(broker, steps));
+    const operator = await open(context, cutAfter(broker, steps), ring);
     const change = await withKeys(operator, 'targets', { keys: [fresh], threshold: 1 });
     const act = { action: 'keys rotated', role: 'targets', step: steps };
     assert.is(await codeOf(publish(operator, ring, change, act)), steps < 5 ? 'Error: cut' : 'done');
     assert.is(existsSync(join(fleet, 'pending.json')), steps < 5);
-    const next = await open(context, broker);
+    const next = await open(context, broker, ring);
     assert.equal(next.state.halfRotated, []);
     await push(next, ring, steps + 1);
     assert.is(await taken(context), assignment(steps + 1).toString(), `after ${steps} steps`);
@@ -75,7 +75,7 @@ keys('interrupted, and its folder lost: another operator sees what is left to si
   cpSync(fleet, theirs.fleet, { recursive: true });
   const fresh = testKey('targets-2');
   const ring = joined(context.ring, ringOf(fresh));
-  const operator = await open(context, cutAfter(broker, 1));
+  const operator = await open(context, cutAfter(broker, 1), ring);
   const change = await withKeys(operator, 'targets', { keys: [fresh], threshold: 1 });
   assert.is(await codeOf(publish(operator, ring, change, { action: 'keys rotated' })), 'Error: cut');
 
@@ -88,9 +88,9 @@ keys('interrupted, and its folder lost: another operator sees what is left to si
   const unfinished = /ROTATION_UNFINISHED: targets: .*root 2.*"weir fleet keys renew targets"/;
   await refused(theirs, unfinished, 'keys', 'add', 'snapshot', '--threshold', '1');
   await refused(theirs, /all that they have:\n.*SIGNATURES_MISSING: targets/s, 'keys', 'renew', 'targets');
-  const next = await open(theirs, broker);
+  const next = await open(theirs, broker, ring);
   await publish(next, ring, await renewed(next, 'targets'), { action: 'renewed' });
-  const whole = await open(theirs, broker);
+  const whole = await open(theirs, broker, ring);
   assert.equal(whole.state.halfRotated, []);
   await push(whole, ring, 1);
   assert.is(await taken(context), assignment(1).toString());
@@ -102,7 +102,7 @@ keys('of two operators at once the second is told, and nothing is overwritten', 
   const { fleet, broker, path, ring } = context;
   const other = join(path, 'other');
   cpSync(fleet, other, { recursive: true });
-  const [mine, theirs] = [await open(context, broker), await open({ fleet: other }, broker)];
+  const [mine, theirs] = [await open(context, broker, ring), await open({ fleet: other }, broker, ring)];
   await push(theirs, ring, 1);
   const fresh = testKey('targets-2');
   const change = await withKeys(mine, 'targets', { keys: [fresh], threshold: 1 });
@@ -111,7 +111,7 @@ keys('of two operators at once the second is told, and nothing is overwritten', 
   assert.is(existsSync(join(fleet, 'pending.json')), false);
   assert.is(await openRepository(broker).get('metadata/2.root.json', 2 ** 17), undefined);
   assert.is(await taken(context), assignment(1).toString());
-  await push(await open(context, broker), ring, 2);
+  await push(await open(context, broker, ring), ring, 2);
   assert.is(await taken(context), assignment(2).toString());
 });
 

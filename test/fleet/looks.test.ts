@@ -34,6 +34,7 @@ const HOST: AgentHost = {
   swap: () => Promise.reject(new Error('nothing to swap')),
   check() {},
   restart() {},
+  changed() {},
 };
 
 const looks = suite<Context>('looks of an agent');

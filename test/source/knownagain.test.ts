@@ -57,6 +57,34 @@ down('a place in a file that is copied and truncated while the host starts', asy
   }
 });
 
+down('a place in a file that was still short, in the copy of what it became', async ({ log }) => {
+  const first = 'the first one, long enough to be known by what it holds\n'.repeat(20);
+  writeFileSync(log, first);
+  const begin = await read([log]);
+  await begin.sees(...first.trimEnd().split('\n'));
+  const saved = await closed(begin);
+  nextTick(log);
+  const reader = await read([log], QUICK, saved);
+  copyFileSync(log, `${log}.1`);
+  writeFileSync(log, '');
+  nextTick(log);
+  appendFileSync(log, 'two\n');
+  await reader.sees('two');
+  const place = reader.cursor.lastPlace();
+  await closed(reader);
+  nextTick(log);
+  appendFileSync(log, 'three\n');
+  copyFileSync(log, `${log}.2`);
+  writeFileSync(log, 'four\n');
+  const again = await read([log], QUICK, saved);
+  const bytes = Buffer.alloc(4);
+  assert.ok(again.cursor.readAt({ ...place, offset: 0 }, bytes));
+  assert.is(bytes.toString(), 'two\n');
+  again.cursor.goTo({ ...place, offset: 4 }, false);
+  await again.sees('three', 'four');
+  await closed(again);
+});
+
 down('what was made of a file that was empty comes before what it got after that', async ({ log }) => {
   writeFileSync(log, '');
   const reader = await read([log]);

@@ -24,6 +24,7 @@ import {
   fleetPath,
   isSure,
   newPassphrase,
+  keyRing,
   print,
 } from './operate.js';
 
@@ -48,8 +49,10 @@ ${FLEET_HELP}`,
     try {
       await broker.ensureFleetStreams();
       // One that was interrupted is completed.
-      if (existsSync(join(path, 'root.json'))) await complete(openFleetFolder(path), broker, print);
-      else if (!(await make(path, values, broker))) return 1;
+      if (existsSync(join(path, 'root.json'))) {
+        const folder = openFleetFolder(path);
+        await complete(folder, broker, print, () => keyRing(values, folder));
+      } else if (!(await make(path, values, broker))) return 1;
       const folder = openFleetFolder(path);
       folder.remember(await loadState(openRepository(broker), folder.known()));
       answer(values, { fleet: path, root: join(path, 'root.json') }, [
@@ -75,8 +78,9 @@ async function make(
   createFleetFolder(path, values.operator ?? userInfo().username);
   const { root, bytes } = makeRoot(path, passphrase);
   const folder = openFleetFolder(path, bytes);
-  const edition = firstEdition(root, folder.ring(passphrase), Date.now());
-  await publishEdition(folder, broker, edition, { action: 'fleet made', by: folder.operator });
+  const ring = folder.ring(passphrase);
+  const edition = firstEdition(root, ring, Date.now());
+  await publishEdition(folder, broker, edition, { action: 'fleet made', by: folder.operator }, ring);
   return true;
 }
 

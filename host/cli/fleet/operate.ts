@@ -7,7 +7,7 @@ import { type Broker, connectBroker } from '../../broker.js';
 import { oneLine, printable, systemCode, WeirError } from '../../errors.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { type FleetFolder, openFleetFolder } from '../../fleet/folder.js';
-import { type Operator, openOperator } from '../../fleet/operator.js';
+import { type Operator, openOperator, readFleet } from '../../fleet/operator.js';
 import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from '../login.js';
 
 /** For `parseCommand`. */
@@ -24,11 +24,19 @@ export const FLEET_OPTIONS = {
 
 /** The lines of these options in a help text. */
 export const FLEET_HELP = `  --fleet FOLDER    folder of the operator (default: $WEIR_FLEET, or "fleet" in this folder)
-  --server URL      the broker (default: that of --config, or of a host on this machine, whose data folder is --data)
+  --server URL      the broker (default: that of --config, or of a host on this machine)
+  --config FILE     servers, creds, nkey and tls as in this config of "weir run"
+  --data FOLDER     data folder of a host on this machine
 ${LOGIN_HELP}  --passphrase-file FILE  the passphrase of the keys (default: $WEIR_PASSPHRASE, or it is asked for)
   --yes             do not ask
   --json            print JSON
 `;
+
+const { 'passphrase-file': _passphrase, yes: _yes, ...readerOptions } = FLEET_OPTIONS;
+
+/** For commands that change nothing. */
+export const READER_OPTIONS = readerOptions;
+export const READER_HELP = FLEET_HELP.replace(/^ {2}--(passphrase-file|yes) .*\n/gm, '');
 
 export type FleetValues = { readonly [name in keyof typeof FLEET_OPTIONS]?: string | boolean | undefined };
 
@@ -55,7 +63,18 @@ export async function operate<T>(values: FleetValues, work: (operator: Operator)
   const folder = fleetFolder(values);
   const broker = await fleetBroker(values);
   try {
-    return await work(await openOperator(folder, broker, print));
+    return await work(await openOperator(folder, broker, print, () => keyRing(values, folder)));
+  } finally {
+    await broker.close();
+  }
+}
+
+/** Reads the repository and looks at something; no keys are needed, and nothing is changed. */
+export async function observe<T>(values: FleetValues, work: (operator: Operator) => Promise<T>): Promise<T> {
+  const folder = fleetFolder(values);
+  const broker = await fleetBroker(values);
+  try {
+    return await work(await readFleet(folder, broker, print));
   } finally {
     await broker.close();
   }

@@ -3,12 +3,14 @@
  */
 import { WeirError } from '../../errors.js';
 import type { Assignment } from '../../fleet/assignment.js';
-import { draftChange, filesOf, type Operator, readAssignment } from '../../fleet/operator.js';
+import { readAssignment } from '../../fleet/operator.js';
 import { type Motive, promoted, removed, rolledBack } from '../../fleet/rollout.js';
-import { type Command, parseCommand, wholeNumber } from '../command.js';
+import { type Command, duration, parseCommand, wholeNumber } from '../command.js';
+import { changeOf } from './assign.js';
 import { motiveOf } from './motive.js';
-import { carryOut, type Done, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
+import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
 import { FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
+import { promoteAuto } from './promoteauto.js';
 
 const OPTIONS = {
   ...FLEET_OPTIONS,
@@ -25,20 +27,43 @@ ${PROPOSE_HELP}${FLEET_HELP}`;
 export const promote: Command = {
   summary: 'let more of a group run what was pushed',
   help: `Usage: weir fleet promote NAME --group GROUP --percent P [OPTIONS]
+       weir fleet promote NAME --group GROUP --auto [OPTIONS]
 
 Lets a larger part of the group run the release that was pushed last. Those that run it already are among it.
 
+With --auto step by step: 1, 10, 50 and 100 %, from where it is now on. In each step all appliances of the part that are alive have to say that they run the
+release, and then, for the time of the soak, that all is well. At the first trouble (an appliance refused the release, gave it up or was taken out of it, leaves out
+events since, is stale, falls silent, or tells what is no status) the whole group goes back to the release before, or where there is none nobody runs it.
+Where an appliance only lags behind it stops, and changes nothing; run it again to go on.
+
   --percent P       how much of the group, up to 100
+  --auto            step by step, with a look at the appliances between
+  --step-time TIME  with --auto: how long an appliance may take to run the release (default: 60s)
+  --soak TIME       with --auto: how long all has to be well after that (default: 30s)
 ${HELP}
+Exit code: with --auto 0 only when all of the group runs it.
+
 Example: weir fleet promote ssh-auth --group edge --percent 50 --reason "a day without faults"
 `,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
       allowPositionals: true,
-      options: { ...OPTIONS, percent: { type: 'string' } },
+      options: {
+        ...OPTIONS,
+        percent: { type: 'string' },
+        auto: { type: 'boolean', default: false },
+        'step-time': { type: 'string', default: '60s' },
+        soak: { type: 'string', default: '30s' },
+      },
     });
     const [name, group] = named(positionals, values.group);
-    if (values.percent === undefined) throw new WeirError('USAGE', 'expected --percent');
+    if ((values.percent === undefined) !== values.auto)
+      throw new WeirError('USAGE', 'expected one of --percent and --auto');
+    if (values.percent === undefined)
+      return promoteAuto(values, group, name, {
+        stepMs: duration('--step-time', values['step-time']),
+        soakMs: duration('--soak', values.soak),
+      });
     const percent = wholeNumber('--percent', values.percent, 1, 100);
     return change(values, group, name, `${percent} %`, 'promoted', (before) =>
       promoted(before, group, name, percent),
@@ -104,34 +129,8 @@ async function change(
       ? `${name}: ${release.version} for ${release.percent} % of ${group}`
       : `${name}: taken away from ${group}`;
     const value = { group, serial: next.serial, filter: name, release: release ?? null };
-    await assign(operator, values, name, before, next, action, motive, { value, lines: [line] });
+    const { change: made, act } = await changeOf(operator, name, before, next, action, motive);
+    await carryOut(values, operator, made, act, { value, lines: [line] });
     return 0;
   });
-}
-
-async function assign(
-  operator: Operator,
-  values: FleetValues & { propose?: string },
-  name: string,
-  before: Assignment | undefined,
-  next: Assignment,
-  action: string,
-  motive: Motive,
-  done: Done,
-): Promise<void> {
-  const targets = await draftChange(operator, await filesOf(operator, next));
-  const versionOf = (assignment: Assignment | undefined) =>
-    assignment?.filters[name]?.release.version ?? null;
-  const { percent } = next.filters[name]?.release ?? { percent: 0 };
-  const { group } = next;
-  const act = {
-    action,
-    group,
-    filter: name,
-    before: versionOf(before),
-    after: versionOf(next),
-    percent,
-    ...motive,
-  };
-  await carryOut(values, operator, { targets }, act, done);
 }

@@ -1,0 +1,141 @@
+/**
+ * `weir fleet status`: who runs what, who lags, who refused and why.
+ */
+import type { Assignment } from '../../fleet/assignment.js';
+import { groupsOf, type Operator, readAssignment, readFleet } from '../../fleet/operator.js';
+import { groupsIn, isOver, isWrong, type Overview, overviewOf } from '../../fleet/overview.js';
+import { changedLines, overviewLines, standingLines } from '../../fleet/overviewtext.js';
+import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js';
+import { ANNOUNCE_GAP_MS } from '../../fleetlimits.js';
+import { ANNOUNCE_SUBJECT } from '../../wire.js';
+import { type Command, parseCommand } from '../command.js';
+import { answer, type FleetValues, observe, READER_HELP, READER_OPTIONS } from './operate.js';
+
+/** How often ages are shown anew, and an appliance that has become silent is seen. */
+const LOOK_MS = 1_000;
+/** How often the repository is read without an announcement, which may be lost. */
+const READ_MS = 10_000;
+
+export const status: Command = {
+  summary: 'tell who runs what, who lags, and who refused why',
+  help: `Usage: weir fleet status [OPTIONS]
+
+Compares what is signed for each group with the last status of each appliance, which the stream WEIR_STATUS keeps. An appliance
+belongs to the group that it names. For each of its filters:
+
+  release   runs the release that was pushed last
+  before    runs the one before, because the release is not for its part of the group yet
+  none      neither is for it
+  lags      does not run what it should yet
+  refused   has tried it in vain (refused, returned or out), and why
+  silent    its last status is older than 30 s
+  own       a filter of its own config
+
+A status is signed by nobody: an appliance in somebody else's hands says what it likes under its own name.
+
+  --group GROUP     this group only
+  --watch           go on until every release is for its whole group and nobody lags, or Ctrl-C; where standard output is no terminal,
+                    a line for each change
+${READER_HELP}
+Exit code: 1 when an appliance refused something, is stale or silent, or its status cannot be read; else 0.
+
+Example: weir fleet status --group edge --watch
+`,
+  async run(args) {
+    const { values } = parseCommand(args, {
+      options: {
+        ...READER_OPTIONS,
+        group: { type: 'string' },
+        watch: { type: 'boolean', default: false },
+      },
+    });
+    return observe(values, async (operator) => {
+      if (values.watch) return watch(values, operator);
+      const told = await readStatuses(operator.broker);
+      const assignments = await assignmentsOf(operator, values.group, told, new Map());
+      const overview = overviewOf(assignments, told, Date.now());
+      answer(values, { schema: 1, ...overview }, overviewLines(overview));
+      return isWrong(overview) ? 1 : 0;
+    });
+  },
+};
+
+/** What is assigned to one group, or to all that have an assignment or an appliance; `known` has been read before. */
+async function assignmentsOf(
+  operator: Operator,
+  group: string | undefined,
+  told: ReadonlyMap<string, Told>,
+  known: ReadonlyMap<string, Assignment | undefined>,
+): Promise<Map<string, Assignment | undefined>> {
+  const groups = group === undefined ? [...groupsOf(operator), ...groupsIn(told)] : [group];
+  const found = new Map<string, Assignment | undefined>();
+  for (const name of [...new Set(groups)].sort())
+    found.set(name, known.has(name) ? known.get(name) : await readAssignment(operator, name));
+  return found;
+}
+
+async function watch(values: FleetValues & { group?: string }, first: Operator): Promise<number> {
+  const { broker, folder } = first;
+  let operator = first;
+  let isNew = false;
+  let isStopped = false;
+  const subscription = broker.subscribe(ANNOUNCE_SUBJECT, () => {
+    isNew = true;
+  });
+  const stop = () => {
+    isStopped = true;
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const statuses = await watchStatuses(broker);
+  const show = createView(values);
+  let assignments = new Map<string, Assignment | undefined>();
+  let readAtMs = performance.now();
+  try {
+    for (;;) {
+      // Anybody who may announce may do so often.
+      const dueMs = readAtMs + (isNew ? ANNOUNCE_GAP_MS : READ_MS);
+      if (statuses.isCurrent() && performance.now() > dueMs) {
+        isNew = false;
+        readAtMs = performance.now();
+        operator = await readFleet(folder, broker, print);
+        assignments = new Map();
+      }
+      const told = statuses.all();
+      assignments = await assignmentsOf(operator, values.group, told, assignments);
+      const overview = overviewOf(assignments, told, Date.now());
+      show(overview);
+      if (isStopped || (isOver(overview) && !isNew)) return isWrong(overview) ? 1 : 0;
+      await statuses.next(LOOK_MS);
+    }
+  } finally {
+    statuses.close();
+    subscription.unsubscribe();
+  }
+}
+
+/** Shows what has changed since the last time: the whole anew on a terminal, lines elsewhere. */
+function createView({ json }: FleetValues): (overview: Overview) => void {
+  let before = new Map<string, string>();
+  let isFirst = true;
+  return (overview) => {
+    const now = standingLines(overview);
+    const changed = changedLines(before, now);
+    before = now;
+    if (process.stdout.isTTY && json !== true) {
+      process.stdout.write(`${CLEAR}${lines(overviewLines(overview))}`);
+      return;
+    }
+    if (json === true) {
+      if (changed.length > 0 || isFirst)
+        process.stdout.write(`${JSON.stringify({ schema: 1, ...overview })}\n`);
+    } else process.stdout.write(lines(isFirst ? overviewLines(overview) : changed));
+    isFirst = false;
+  };
+}
+
+/** To the first place of the screen, and nothing behind it. */
+const CLEAR = '\u001b[H\u001b[2J';
+
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('');
+}

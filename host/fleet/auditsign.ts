@@ -1,0 +1,44 @@
+/**
+ * Signatures of what operators write in the audit: without a key of the fleet nobody writes there in an operator's name, or changes what
+ * others have written. What an appliance writes is not signed: nobody but itself may publish there, and its status names the last entry.
+ *
+ * An entry has the id of a key in `key` and in `sig` that key's signature over the entry without these two, behind a line that keeps it
+ * apart from all else that the keys of a fleet sign.
+ */
+import { type AuditEntry, parseEntry } from './audit.js';
+import type { KeyRing } from './edition.js';
+import { signatureIsOf, type SigningKey } from './keys.js';
+import { type Metadata, type Root, roleIn } from './metadata.js';
+
+const MARK = 'weir audit entry\n';
+/** Those that publish have signed a timestamp; the others are for who signs without that. */
+const ROLES = ['timestamp', 'snapshot', 'targets', 'root'];
+
+/** A key of the fleet that is here; nothing when none is. Throws PASSPHRASE_WRONG. */
+export function auditKey({ signed }: Metadata<Root>, ring: KeyRing): SigningKey | undefined {
+  for (const role of ROLES) {
+    const [key] = ring.open(roleIn(signed, role)?.ids ?? []);
+    if (key) return key;
+  }
+  return undefined;
+}
+
+/** The entry with its signature; as it is where there is no key, which whoever verifies will tell. */
+export function signEntry(entry: AuditEntry, key: SigningKey | undefined): AuditEntry {
+  return key ? { ...entry, key: key.id, sig: key.sign(signedBytes(entry)) } : entry;
+}
+
+/** Id of the key that has signed a line of a chain; nothing when it is none of these, by id. */
+export function signerOf(line: string, keys: ReadonlyMap<string, string>): string | undefined {
+  const entry = parseEntry(line);
+  if (!entry) return undefined;
+  const { key, sig, ...unsigned } = entry;
+  const raw = typeof key === 'string' ? keys.get(key) : undefined;
+  const isGood =
+    raw !== undefined && typeof sig === 'string' && signatureIsOf(raw, signedBytes(unsigned), sig);
+  return isGood ? String(key) : undefined;
+}
+
+function signedBytes(entry: object): Buffer {
+  return Buffer.from(`${MARK}${JSON.stringify(entry)}`);
+}

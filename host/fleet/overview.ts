@@ -1,0 +1,205 @@
+/**
+ * Who runs what: what is signed for a group against what its appliances say. An appliance belongs to the group that it names.
+ */
+import { FLEET_SILENT_MS } from '../fleetlimits.js';
+import { type Assigned, type Assignment, chosen, isIncluded, type Release } from './assignment.js';
+import type { FleetWord, HostWord, Told } from './statuses.js';
+
+/**
+ * How it stands with a filter on an appliance. `release`, `before`, `none`: as wanted; `lags`: not yet; `refused`: it was tried there, in
+ * vain; `silent`: whatever it said is old; `own`: of the config of that machine.
+ */
+export type Standing = 'release' | 'before' | 'none' | 'lags' | 'refused' | 'silent' | 'own';
+
+export interface FilterView {
+  readonly filter: string;
+  readonly wanted: string | null;
+  readonly running: string | null;
+  readonly state: string | null;
+  readonly standing: Standing;
+  /** Why it does not run what is wanted, where that is known. */
+  readonly why: string | null;
+}
+
+export interface ApplianceView {
+  readonly appliance: string;
+  readonly age_ms: number;
+  readonly silent: boolean;
+  readonly stale: string | null;
+  readonly error: string | null;
+  readonly serial: number;
+  readonly filters: readonly FilterView[];
+}
+
+export interface ReleaseView {
+  readonly filter: string;
+  readonly version: string;
+  readonly percent: number;
+  readonly before: string | null;
+  readonly counts: Readonly<Record<Exclude<Standing, 'own'>, number>>;
+}
+
+export interface GroupView {
+  readonly group: string;
+  /** 0 where nothing is assigned. */
+  readonly serial: number;
+  readonly releases: readonly ReleaseView[];
+  readonly appliances: readonly ApplianceView[];
+}
+
+export interface Overview {
+  readonly groups: readonly GroupView[];
+  /** Appliances whose status says nothing, in whichever group they are, and what is wrong with it. */
+  readonly unreadable: readonly { readonly appliance: string; readonly problem: string }[];
+  /** Hosts in no fleet. */
+  readonly others: readonly string[];
+}
+
+/** `assignments`: by group, of those that are looked at; nothing where nothing is assigned. */
+export function overviewOf(
+  assignments: ReadonlyMap<string, Assignment | undefined>,
+  told: ReadonlyMap<string, Told>,
+  nowMs: number,
+): Overview {
+  const all = [...told.values()].sort((one, other) => (one.appliance < other.appliance ? -1 : 1));
+  const groups = [...assignments].map(([group, assignment]): GroupView => {
+    const appliances = all.flatMap((one) => {
+      const { word } = one;
+      const isMember = typeof word !== 'string' && word.fleet?.group === group;
+      return isMember ? [applianceView(one, word, word.fleet, assignment, nowMs)] : [];
+    });
+    const releases = Object.entries(assignment?.filters ?? {}).map(([filter, assigned]) =>
+      releaseView(filter, assigned, appliances),
+    );
+    return { group, serial: assignment?.serial ?? 0, releases, appliances };
+  });
+  return {
+    groups,
+    unreadable: all.flatMap(({ appliance, word }) =>
+      typeof word === 'string' ? [{ appliance, problem: word }] : [],
+    ),
+    others: all.flatMap(({ appliance, word }) =>
+      typeof word !== 'string' && word.fleet === undefined ? [appliance] : [],
+    ),
+  };
+}
+
+/** Groups that appliances name. */
+export function groupsIn(told: ReadonlyMap<string, Told>): string[] {
+  return [...told.values()].flatMap(({ word }) =>
+    typeof word === 'string' ? [] : (word.fleet?.group ?? []),
+  );
+}
+
+/** Something needs a person. */
+export function isWrong({ groups, unreadable }: Overview): boolean {
+  const appliances = groups.flatMap((group) => group.appliances);
+  return (
+    unreadable.length > 0 ||
+    appliances.some(({ silent, stale }) => silent || stale !== null) ||
+    appliances.some(({ filters }) => filters.some(({ standing }) => standing === 'refused'))
+  );
+}
+
+/** Every release is for the whole of its group, and nobody lags. */
+export function isOver({ groups }: Overview): boolean {
+  return groups.every(({ releases }) =>
+    releases.every(({ percent, counts }) => percent === 100 && counts.lags === 0),
+  );
+}
+
+export function isSilent({ heardMs }: Told, nowMs: number): boolean {
+  return nowMs - heardMs > FLEET_SILENT_MS;
+}
+
+function applianceView(
+  told: Told,
+  { filters }: HostWord,
+  fleet: FleetWord,
+  assignment: Assignment | undefined,
+  nowMs: number,
+): ApplianceView {
+  const silent = isSilent(told, nowMs);
+  const assigned = assignment?.filters ?? {};
+  const names = new Set([...Object.keys(assigned), ...fleet.runs.keys(), ...filters.keys()]);
+  const views = [...names].map((filter): FilterView => {
+    const judged = judge(told.appliance, filter, assigned[filter], filters, fleet, nowMs);
+    const running = filters.get(filter)?.running ?? null;
+    const standing = silent && judged.standing !== 'own' ? 'silent' : judged.standing;
+    return { filter, running, state: filters.get(filter)?.state ?? null, ...judged, standing };
+  });
+  return {
+    appliance: told.appliance,
+    age_ms: Math.max(0, nowMs - told.heardMs),
+    silent,
+    stale: fleet.stale ?? null,
+    error: fleet.error ?? null,
+    serial: fleet.serial,
+    filters: views,
+  };
+}
+
+/** How it stands with one filter, by what an appliance has said last. */
+function judge(
+  appliance: string,
+  filter: string,
+  assigned: Assigned | undefined,
+  filters: HostWord['filters'],
+  fleet: FleetWord,
+  nowMs: number,
+): Pick<FilterView, 'wanted' | 'standing' | 'why'> {
+  const wanted = assigned && chosen(appliance, assigned, nowMs, () => false);
+  const rollout = fleet.runs.get(filter);
+  const view = (standing: Standing, why: string | null = null) => ({
+    wanted: wanted?.version ?? null,
+    standing,
+    why,
+  });
+  if (!wanted) {
+    if (rollout !== undefined) return view('lags');
+    return view(assigned || !filters.has(filter) ? 'none' : 'own');
+  }
+  const failure = failureOf(filter, wanted, filters, fleet);
+  if (failure !== undefined) return view('refused', failure);
+  if (rollout !== wanted.rollout) return view('lags', fleet.error ?? null);
+  return view(wanted === assigned.release ? 'release' : 'before');
+}
+
+/** Why a release does not run on an appliance that has tried it. */
+export function failureOf(
+  filter: string,
+  { rollout }: Release,
+  filters: HostWord['filters'],
+  fleet: FleetWord,
+): string | undefined {
+  const attempt = fleet.attempted.get(filter);
+  if (attempt?.rollout === rollout) return `${attempt.state}: ${attempt.reason}`;
+  const isOut = fleet.runs.get(filter) === rollout && filters.get(filter)?.state === 'out';
+  return isOut ? 'out: it was taken out' : undefined;
+}
+
+function releaseView(
+  filter: string,
+  { release, before }: Assigned,
+  appliances: readonly ApplianceView[],
+): ReleaseView {
+  const counts = { release: 0, before: 0, none: 0, lags: 0, refused: 0, silent: 0 };
+  for (const { filters } of appliances)
+    for (const { filter: name, standing } of filters)
+      if (name === filter && standing !== 'own') counts[standing]++;
+  const { version, percent } = release;
+  return { filter, version, percent, before: before?.version ?? null, counts };
+}
+
+/** Appliances of a group that are alive and in the part to which a rollout has come. */
+export function includedIn(
+  group: string,
+  release: Release,
+  told: ReadonlyMap<string, Told>,
+  nowMs: number,
+): string[] {
+  const isMember = ({ word }: Told) => typeof word !== 'string' && word.fleet?.group === group;
+  return [...told.values()]
+    .filter((one) => isMember(one) && !isSilent(one, nowMs) && isIncluded(one.appliance, release))
+    .map(({ appliance }) => appliance);
+}
