@@ -244,8 +244,9 @@ function giveUp(
   slot.earlier.keepTotal(last.ledger);
   // Messages that are out have counted them: what comes next counts the rest, whatever was not read again.
   countEvents(filter);
-  // An event that is kept may be counted into a window, too.
-  const counted = ({ kept, aggregated }: Ledger) => kept + aggregated;
+  // An event that is kept may be counted into a window, too, of a filter that has any.
+  const remembers = slot.filter().collections.length > 0;
+  const counted = ({ kept, aggregated }: Ledger) => aggregated + (remembers ? kept : 0);
   const lost = counted(last.ledger) - counted(standing.total);
   const [cursor] = cursors.values();
   if (cursor && lost + droppedEvents > 0) tally.lose(cursor, lost + droppedEvents);

@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILE_MS_MAX = 120_000;
+/** Most of the time a test waits for a process or a broker, so there is one file more than processors. */
+const FILES_AT_ONCE = Math.min(3, availableParallelism() + 1);
 /** What others need, then the files that take longest: else a long one at the end is waited for alone. */
 const FIRST = [
   'runtime/testfilter',
@@ -28,6 +30,14 @@ const FIRST = [
   'hostile-input',
   'filter/worstcase',
   'fleet/confined',
+  'chaos/chaos',
+  'chaos/cluster',
+  'fleet/agent',
+  'test/status.test',
+  'test/resume',
+  'fleet/seen',
+  'test/torn',
+  'fleet/fleetaudit',
   'fleet/keyscommand',
   'test/broker.test',
   'test/pace.test',
@@ -93,7 +103,7 @@ const queue = files.values();
 async function work(): Promise<void> {
   for (const file of queue) outcomes.push(await runFile(file));
 }
-await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
+await Promise.all(Array.from({ length: FILES_AT_ONCE }, work));
 
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
 const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0) + (files.length === 0 ? 1 : 0);

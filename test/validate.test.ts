@@ -16,7 +16,7 @@ import { FACTS, FILTERS, parse, problem, refusalOf, SOURCES } from './configs.js
 const RIGHT = JSON.stringify({ appliance: 'fw-01', limits: {}, sources: SOURCES, filters: FILTERS });
 
 test('a config that is no object is refused as a whole', () => {
-  const keys = 'appliance, data, inboxes, nats, sources, filters, limits, disk';
+  const keys = 'appliance, data, inboxes, nats, sources, filters, limits, disk, fleet';
   for (const [value, found] of [
     [null, 'null'],
     [undefined, 'nothing'],
@@ -49,7 +49,7 @@ test('of several wrong keys the first is told, the others are counted, and up to
   };
   const line = (path: string, keys: string) =>
     `${path}: expected one of the keys ${keys}, found "${path.split('.').at(-1)}"`;
-  const keys = 'appliance, data, inboxes, nats, sources, filters, limits, disk';
+  const keys = 'appliance, data, inboxes, nats, sources, filters, limits, disk, fleet';
   assert.equal(others({ one: 1, two: 2, limits: { three: 3 }, data: 4 }), [
     line('two', keys),
     'data: expected a path, found 4 (a number)',

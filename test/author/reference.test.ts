@@ -16,7 +16,7 @@ const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 /** For the library itself, in files that do not mark it. */
 const INSIDE = [
   'new Config(parent: Config | null, name: string, index: i32, kind: i32, start: usize, end: usize)',
-  'Field.clear(): void',
+  'Field.forget(): void',
   'Field.setScalar(start: usize, end: usize): bool',
   'Patterns.newlines: u32',
   'Patterns.next(from: usize, end: usize): usize',
@@ -36,7 +36,9 @@ function signaturesOf(file: string, name: string): string[] {
       text.replaceAll(`: ${type})`, `: ${meaning})`).replaceAll(`: ${type},`, `: ${meaning},`),
     textOf(file),
   );
-  const body = source.match(new RegExp(`^export class ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm'))?.[1];
+  const body = source.match(
+    new RegExp(`^export class ${name} (?:extends \\w+ )?\\{\\n([\\s\\S]*?)^\\}`, 'm'),
+  )?.[1];
   if (body !== undefined) return membersOf(name, body.split(/^ +\/\/ For /m)[0] as string);
   const found =
     source.match(new RegExp(`^export function (${name}\\([\\s\\S]*?\\): [^{]+) \\{`, 'm')) ??

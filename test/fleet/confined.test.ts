@@ -107,7 +107,7 @@ confined(
     await world.manager.streams.delete('WEIR');
     await world.manager.streams.add(config);
     appendFileSync(join(folder, 'auth.log'), lines(100, 100));
-    await until(async () => (await stored(world)) >= 2, LOSS_DOUBT_MS + WAIT_MS, `events: ${host.err()}`);
+    await until(async () => (await stored(world)) >= 2, LOSS_DOUBT_MS + 2 * WAIT_MS, `events: ${host.err()}`);
     host.child.kill('SIGTERM');
     assert.is(await host.exited, 0, host.err());
     const { logins } = await verified(world);

@@ -120,10 +120,11 @@ hosts(
     const { code, report } = await verified(context);
     assert.equal([code, report.findings], [0, []], host.output());
     for (const { in: events, not_told } of report.ledgers) assert.equal([events, not_told], [2_500, 0]);
-    assert.equal(
-      report.explained.map(({ filter, what, count, reason }) => [filter, what, count, reason]),
-      [['counts', 'lost', 2_000, 'log']],
-    );
+    // At most so many: what a filter keeps it may count into a window, too.
+    const [counts, failed] = report.explained;
+    assert.equal([counts?.filter, counts?.what, counts?.count], ['counts', 'lost', 2_000]);
+    assert.equal([failed?.filter, failed?.what, report.explained.length], ['failed', 'lost', 2]);
+    assert.ok((failed?.count ?? 0) > 0 && (failed?.count ?? 0) < 2_000, `${failed?.count}`);
   },
 );
 

@@ -9,7 +9,7 @@ import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js'
 import { ANNOUNCE_GAP_MS } from '../../fleetlimits.js';
 import { ANNOUNCE_SUBJECT } from '../../wire.js';
 import { type Command, parseCommand } from '../command.js';
-import { answer, type FleetValues, observe, READER_HELP, READER_OPTIONS } from './operate.js';
+import { answer, type FleetValues, observe, READER_HELP, READER_OPTIONS, print } from './operate.js';
 
 /** How often ages are shown anew, and an appliance that has become silent is seen. */
 const LOOK_MS = 1_000;
