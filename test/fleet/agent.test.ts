@@ -99,8 +99,8 @@ agents(
     await until(async () => (await fleet.kept(id)).length === 3, WAIT_MS, 'all events but the one');
     await fleet.push({ version: '2.0.0' });
     await fleet.has(id, 'it is tried again', runs('2.0.0'));
-    const audit = await fleet.audit(id);
-    assert.ok(audit.some(({ action }) => action === 'returned'));
+    const isNoted = async () => (await fleet.audit(id)).some(({ action }) => action === 'returned');
+    await until(isNoted, WAIT_MS, 'the audit');
   },
 );
 
@@ -153,8 +153,9 @@ agents('what is not signed for it changes nothing, and is told', async ({ fleet,
   const status = await fleet.has(id, 'it says so', ({ fleet: own }) => own.stale !== null);
   assert.match(status.fleet.stale as string, /METADATA_REFUSED/);
   assert.ok(runs('1.0.0')(status));
-  const refused = (await fleet.audit(id)).find(({ action }) => action === 'update refused');
-  assert.match(String(refused?.error), /METADATA_REFUSED/);
+  const refused = async () => (await fleet.audit(id)).find(({ action }) => action === 'update refused');
+  await until(async () => (await refused()) !== undefined, WAIT_MS, 'the audit');
+  assert.match(String((await refused())?.error), /METADATA_REFUSED/);
 });
 
 agents('an assignment for another group, and one that goes back', async ({ fleet, id }) => {
