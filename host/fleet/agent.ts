@@ -16,7 +16,7 @@ import { agentStatus, type Trouble } from './agentstatus.js';
 import { type AgentHost, type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
-import { type Act, type AuditBroker, openAudit } from './audit.js';
+import { type Act, type AuditBroker, createAudit } from './audit.js';
 import { createTrust, type Fetch } from './trust.js';
 
 export interface AgentBroker extends AuditBroker {
@@ -67,7 +67,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const trust = createTrust(join(folder, 'trust'), readAnchor(options.root));
   const attempts = openAttempts(folder);
-  const audit = openAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
+  const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
   const { apply } = createApply({ own, attempts, note, now, print });
   let selection = await selectTrusted();
   let host: AgentHost | undefined;

@@ -9,8 +9,17 @@
  *
  * The broker gets them in their order, each behind the one before it, so that nobody writes in between. While it is away they wait here.
  */
-import { appendFileSync, existsSync, readFileSync, renameSync, statSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../durable.js';
 import { Misplaced } from '../jetstream.js';
 import { AUDIT_FILE_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, type Message } from '../wire.js';
@@ -63,12 +72,52 @@ export interface AuditOptions {
   readonly now: () => number;
 }
 
-export function openAudit({ folder, subject, who, now }: AuditOptions): AuditLog {
+export function createAudit({ folder, subject, who, now }: AuditOptions): AuditLog {
   const path = join(folder, 'audit.jsonl');
   const older = join(folder, 'audit.1.jsonl');
   cutTorn(path);
   let head = headOf([...linesOf(older), ...linesOf(path)].at(-1));
   let isSending = false;
+  const lines = () => [...linesOf(older), ...linesOf(path)];
+
+  /** Sends what is behind the last entry that the broker has. */
+  async function sendRest(broker: AuditBroker): Promise<void> {
+    const last = await broker.value(AUDIT_STREAM, subject);
+    const sent = headOf(last && Buffer.from(last.bytes).toString('utf8'));
+    if (sent.seq > 0 && !lines().some((line) => isSame(headOf(line), sent))) goOnBehind(sent);
+    let follows = last?.revision ?? 0;
+    let sentTo = sent.seq;
+    // Some may have come while others were sent.
+    while (sentTo < head.seq) {
+      for (const line of lines()) {
+        const { seq } = headOf(line);
+        if (seq <= sentTo) continue;
+        follows = (await publish(broker, subject, line, follows)).sequence;
+        sentTo = seq;
+      }
+    }
+  }
+
+  /** The data folder is a new one, or an old one: what is here goes on behind what the broker has, and says so. */
+  function goOnBehind(sent: AuditHead): void {
+    const was = head;
+    const own = lines().flatMap((line) => parseEntry(line) ?? []);
+    const [first] = own;
+    const begin = { action: 'audit goes on', was };
+    const acts = [
+      { ...begin, who, ts: now() },
+      ...own.filter(({ seq }) => seq > sent.seq || first?.seq === 1),
+    ];
+    let text = '';
+    head = sent;
+    for (const act of acts) {
+      const line = JSON.stringify({ ...act, seq: head.seq + 1, prev: head.digest });
+      head = headOf(line);
+      text += `${line}\n`;
+    }
+    rmSync(older, { force: true });
+    replaceFile(path, text, true);
+  }
 
   return {
     head: () => head,
@@ -84,18 +133,16 @@ export function openAudit({ folder, subject, who, now }: AuditOptions): AuditLog
       if (isSending) return;
       isSending = true;
       try {
-        const last = await broker.value(AUDIT_STREAM, subject);
-        let follows = last?.revision ?? 0;
-        const sent = last ? (parseEntry(Buffer.from(last.bytes).toString('utf8'))?.seq ?? 0) : 0;
-        for (const line of [...linesOf(older), ...linesOf(path)]) {
-          if ((parseEntry(line)?.seq ?? 0) <= sent) continue;
-          follows = (await publish(broker, subject, line, follows)).sequence;
-        }
+        await sendRest(broker);
       } finally {
         isSending = false;
       }
     },
   };
+}
+
+function isSame(one: AuditHead, other: AuditHead): boolean {
+  return one.seq === other.seq && one.digest === other.digest;
 }
 
 /** Appends an entry to a chain that is on the broker alone, behind whatever is its end; answers it. Rejects when others keep writing. */

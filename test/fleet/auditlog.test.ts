@@ -1,0 +1,84 @@
+/**
+ * The audit of an appliance: a chain that is sent whole, in order, and goes on behind what the broker has when the disk was lost.
+ */
+import { rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type AuditBroker, brokenAt, createAudit, parseEntry } from '../../host/fleet/audit.js';
+import { temporaryFolder } from '../help.js';
+
+function fakeBroker(): AuditBroker & { readonly lines: string[] } {
+  const lines: string[] = [];
+  return {
+    lines,
+    async publish({ body }, follows) {
+      assert.is(follows, lines.length);
+      // Others have their turn while it is on its way.
+      await Promise.resolve();
+      return { sequence: lines.push(Buffer.from(body).toString()) };
+    },
+    async value() {
+      const bytes = lines.at(-1);
+      return bytes === undefined ? undefined : { bytes: Buffer.from(bytes), revision: lines.length };
+    },
+  };
+}
+
+const actions = (lines: readonly string[]) => lines.map((line) => parseEntry(line)?.action);
+
+test('what is written while it is sent is sent, too', async () => {
+  const { path, remove } = await temporaryFolder();
+  const broker = fakeBroker();
+  const audit = createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
+  audit.add({ action: 'one' });
+  const sending = audit.send(broker);
+  audit.add({ action: 'two' });
+  await audit.send(broker);
+  await sending;
+  assert.equal(actions(broker.lines), ['one', 'two']);
+  assert.is(brokenAt(broker.lines), undefined);
+  assert.is(audit.head().seq, 2);
+  await remove();
+});
+
+test('a kill in the middle of a line costs that line', async () => {
+  const { path, remove } = await temporaryFolder();
+  const open = () => createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
+  const audit = open();
+  audit.add({ action: 'one' });
+  audit.add({ action: 'two' });
+  truncateSync(join(path, 'audit.jsonl'), 120);
+  const again = open();
+  again.add({ action: 'three' });
+  const broker = fakeBroker();
+  await again.send(broker);
+  assert.equal(actions(broker.lines), ['one', 'three']);
+  assert.is(brokenAt(broker.lines), undefined);
+  await remove();
+});
+
+test('with a new data folder the chain goes on behind what the broker has', async () => {
+  const { path, remove } = await temporaryFolder();
+  const open = () => createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
+  const broker = fakeBroker();
+  const before = open();
+  for (const action of ['one', 'two', 'three']) before.add({ action });
+  await before.send(broker);
+  rmSync(join(path, 'audit.jsonl'));
+  const after = open();
+  for (const action of ['four', 'five']) after.add({ action });
+  await after.send(broker);
+  after.add({ action: 'six' });
+  await after.send(broker);
+  assert.equal(actions(broker.lines), ['one', 'two', 'three', 'audit goes on', 'four', 'five', 'six']);
+  assert.is(brokenAt(broker.lines), undefined);
+  assert.is(after.head().seq, 7);
+  const again = open();
+  await again.send(broker);
+  assert.is(broker.lines.length, 7, 'nothing is sent twice');
+  assert.is(again.head().digest, after.head().digest);
+  await remove();
+});
+
+test.run();
