@@ -13,7 +13,8 @@ import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_
 import type { Installed } from '../versions.js';
 import { ANNOUNCE_SUBJECT, auditSubject, REPOSITORY_BUCKET } from '../wire.js';
 import { agentStatus, type Trouble } from './agentstatus.js';
-import { type AgentHost, type Applied, createApply, labelOf } from './apply.js';
+import type { AssignedHost } from '../assigner.js';
+import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type Act, type AuditBroker, createAudit } from './audit.js';
@@ -50,7 +51,7 @@ export interface Agent {
   /** What was assigned last and can run, without a network. */
   installed(): readonly Installed[];
   /** A host runs, with what is installed. */
-  attach(host: AgentHost, broker: AgentBroker): void;
+  attach(host: AssignedHost, broker: AgentBroker): void;
   detach(): void;
   happened(instance: string, happening: Happening): void;
   /** For the status of the host. */
@@ -70,7 +71,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
   const { apply } = createApply({ own, attempts, note, now, print });
   let selection = await selectTrusted();
-  let host: AgentHost | undefined;
+  let host: AssignedHost | undefined;
   let broker: AgentBroker | undefined;
   let subscription: { unsubscribe(): void } | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -6,6 +6,7 @@
  * at once, with nothing lost of what can be read again.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { AssignedHost } from '../assigner.js';
 import { oneLine, WeirError } from '../errors.js';
 import { versionLabel } from '../filter/library.js';
 import { mismatch } from '../validate.js';
@@ -14,22 +15,6 @@ import type { Attempts, Selection, Wanted } from './assigned.js';
 import type { Release } from './assignment.js';
 import type { Act } from './audit.js';
 import { selfTest } from './selftest.js';
-
-/** The host that runs, as far as the agent has to do with it. */
-export interface AgentHost {
-  /** What runs under a name; nothing when there is no such filter. */
-  running(instance: string): Installed | undefined;
-  /** Names of all filters. */
-  instances(): readonly string[];
-  /** Puts another version in place; answers a line, or throws a WeirError and nothing is changed. */
-  swap(next: Installed): Promise<string>;
-  /** Throws a WeirError when these could not run here, in the place of those of their names and beside the others. */
-  check(installed: readonly Installed[]): void;
-  /** What the agent says of itself is otherwise than before. */
-  changed(): void;
-  /** Stops in order, to be put together anew. */
-  restart(): void;
-}
 
 export interface ApplyOptions {
   /** Names of filters in the config of this machine, which no assignment touches. */
@@ -47,7 +32,7 @@ export interface ApplyOptions {
 export type Applied = 'done' | 'choose again' | 'later';
 
 export interface Apply {
-  apply(host: AgentHost, selection: Selection): Promise<Applied>;
+  apply(host: AssignedHost, selection: Selection): Promise<Applied>;
   refuse(instance: string, release: Release, reason: string): void;
 }
 
@@ -62,7 +47,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
 
   /** What is wanted, tried here; nothing when it cannot run, which is written down. */
   async function tried(
-    host: AgentHost,
+    host: AssignedHost,
     instance: string,
     wanted: Wanted,
     beside: readonly [string, Wanted][],
@@ -87,7 +72,11 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     }
   }
 
-  async function swap(host: AgentHost, instance: string, { release, installed }: Wanted): Promise<Applied> {
+  async function swap(
+    host: AssignedHost,
+    instance: string,
+    { release, installed }: Wanted,
+  ): Promise<Applied> {
     const before = host.running(instance);
     try {
       print(`fleet: filter ${instance}: ${await host.swap(installed)}`);
@@ -104,7 +93,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     }
   }
 
-  function restart(host: AgentHost, gone: readonly string[], changed: readonly [string, Wanted][]): void {
+  function restart(host: AssignedHost, gone: readonly string[], changed: readonly [string, Wanted][]): void {
     for (const instance of gone)
       note({ action: 'removed', filter: instance, before: labelOf(host.running(instance)), after: null });
     for (const [instance, { release }] of changed) {

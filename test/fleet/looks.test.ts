@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Agent, type AgentBroker, createAgent } from '../../host/fleet/agent.js';
-import type { AgentHost } from '../../host/fleet/apply.js';
+import type { AssignedHost } from '../../host/assigner.js';
 import { ANNOUNCE_GAP_MS } from '../../host/fleetlimits.js';
 import { AUDIT_STREAM } from '../../host/wire.js';
 import { temporaryFolder, until } from '../help.js';
@@ -28,7 +28,7 @@ interface Context {
 
 const DAY_MS = 86_400_000;
 /** A host without filters. */
-const HOST: AgentHost = {
+const HOST: AssignedHost = {
   running: () => undefined,
   instances: () => [],
   swap: () => Promise.reject(new Error('nothing to swap')),
