@@ -19,7 +19,7 @@ import {
 } from './filter/library.js';
 import { loadManifest } from './filter/manifest.js';
 import { admitBeside, warm } from './filter/prepare.js';
-import { instanceZones } from './timezone.js';
+import { instanceZones, instanceZonesBeside, type Transition } from './timezone.js';
 import { RECOVERY_LOOK_MS } from './limits.js';
 import { mismatch } from './validate.js';
 
@@ -36,8 +36,22 @@ interface Earlier {
 export interface Installed {
   readonly entry: FilterConfig;
   readonly loaded: InstalledFilter;
-  /** Its module, where that was judged and compiled already. */
+  /** What takes time, where it was made already beside a host that works: its module, judged and compiled, and its zone. */
   readonly compiled?: WebAssembly.Module;
+  readonly zones?: readonly Transition[];
+}
+
+/** The same, ready to be started at once. Throws MODULE_REFUSED. */
+export async function prepared(next: Installed): Promise<Installed> {
+  const { entry, loaded } = next;
+  const { manifest, module } = loaded;
+  const compiled = next.compiled ?? (await admitBeside(manifest.name, module));
+  const zones = next.zones ?? (await instanceZonesBeside(entry.timezone, zoneKey(entry)));
+  return { ...next, compiled, zones };
+}
+
+function zoneKey({ instance }: FilterConfig): string {
+  return `filters.${instance}.timezone`;
 }
 
 /** Loads what an entry of the config names. */
@@ -46,11 +60,9 @@ export function loadEntry(entry: FilterConfig, filterDir: string | undefined): I
   return { entry, loaded: loadFilter(entry.filter, isOwn ? filterDir : undefined) };
 }
 
-export function startEntry(
-  { entry, loaded: { manifest, module }, compiled: known }: Installed,
-  compiled = known,
-): FilterInstance {
-  const zones = instanceZones(entry.timezone, `filters.${entry.instance}.timezone`);
+export function startEntry(installed: Installed): FilterInstance {
+  const { entry, loaded, compiled, zones = instanceZones(entry.timezone, zoneKey(entry)) } = installed;
+  const { manifest, module } = loaded;
   const compile = compiled && (() => compiled);
   return startFilter({ manifest, module, config: entry.config, zones, ...(compile ? { compile } : {}) });
 }
@@ -112,8 +124,7 @@ export function createVersions(options: VersionsOptions): Versions {
       [...running.values()].map((one) => (one.entry.instance === instance ? next : one)),
       kept.flatMap((one) => earlier.get(one)?.at(-1)?.version ?? []),
     );
-    const { manifest, module } = next.loaded;
-    const filter = startEntry(next, next.compiled ?? (await admitBeside(manifest.name, module)));
+    const filter = startEntry(await prepared(next));
     for (const _ of warm(filter)) await breathe();
     return filter;
   }

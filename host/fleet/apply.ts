@@ -10,7 +10,7 @@ import type { AssignedHost } from '../assigner.js';
 import { oneLine, WeirError } from '../errors.js';
 import { versionLabel } from '../filter/library.js';
 import { mismatch } from '../validate.js';
-import type { Installed } from '../versions.js';
+import { type Installed, prepared } from '../versions.js';
 import type { Attempts, Selection, Wanted } from './assigned.js';
 import type { Release } from './assignment.js';
 import type { Act } from './audit.js';
@@ -63,7 +63,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
         const problem = mismatch(`a version of ${running}, which runs under this name`, bundle.manifest.name);
         throw new WeirError('ASSIGNMENT_REFUSED', `filter ${instance}: ${problem}`);
       }
-      const installed = { ...wanted.installed, compiled: await selfTest(bundle) };
+      const installed = await prepared({ ...wanted.installed, compiled: await selfTest(bundle) });
       host.check([...beside.map(([, one]) => one.installed), installed]);
       return { ...wanted, installed };
     } catch (error) {
