@@ -97,7 +97,7 @@ export function createFileSource(
     if (found !== 'changed' || wasEmpty) mustScan = true;
     if (found === 'changed') return found;
     if (found === 'rewritten') rescue.rewritten(tail);
-    else rescue.came(tail.path, seenMs, files.tails.indexOf(tail) + 1);
+    else rescue.left(tail, seenMs, wasEmpty);
     return found;
   }
 

@@ -46,6 +46,8 @@ export interface Rescue {
   rest(): void;
   /** Opens what came to a path and was rotated away since `seenMs`, and puts it there in the order. */
   came(path: string, seenMs: number, at: number): void;
+  /** The same when a file has left its path: behind it, but before it what was made of it while it was `wasEmpty`, as far as anybody saw. */
+  left(tail: Tail, seenMs: number, wasEmpty: boolean): void;
   /** The file was written anew in its place. */
   rewritten(tail: Tail): void;
   /** Finds files that were at a path, for these reading places, and what came since; `live` is there now. */
@@ -94,6 +96,16 @@ export function createRescue(options: RescueOptions): Rescue {
     files.insert(at, newcomers(path, seenMs).filter(isNew));
   }
 
+  function left(tail: Tail, seenMs: number, wasEmpty: boolean): void {
+    const isBefore = (one: Tail) => wasEmpty && one.modifiedMs < tail.modifiedMs;
+    const unseen = newcomers(tail.path, seenMs).filter(isNew);
+    files.insert(files.tails.indexOf(tail), unseen.filter(isBefore));
+    files.insert(
+      files.tails.indexOf(tail) + 1,
+      unseen.filter((one) => !isBefore(one)),
+    );
+  }
+
   function match(path: string, known: Tail, live: Tail | undefined): Tail | undefined {
     const isIt = (one: { readonly id: string }) => inodeOf(one.id) === inodeOf(known.id);
     if (live && isIt(live) && holds(live, known)) return live;
@@ -111,6 +123,7 @@ export function createRescue(options: RescueOptions): Rescue {
       neighbours = createNeighbours();
     },
     came,
+    left,
     rewritten(tail) {
       const { path, knownAs } = tail;
       const seenMs = files.seenMs(path);

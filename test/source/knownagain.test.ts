@@ -103,4 +103,19 @@ down('what was made of a file that was empty comes before what it got after that
   await closed(again);
 });
 
+down('the same between two looks', async ({ log }) => {
+  writeFileSync(log, '');
+  const reader = await read([log]);
+  nextTick(log);
+  appendFileSync(log, 'one\n');
+  copyFileSync(log, `${log}.1`);
+  writeFileSync(log, '');
+  nextTick(log);
+  appendFileSync(log, 'two\n');
+  renameSync(log, `${log}.2`);
+  writeFileSync(log, 'three\n');
+  await reader.sees('one', 'two', 'three');
+  await closed(reader);
+});
+
 down.run();
