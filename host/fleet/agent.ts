@@ -70,7 +70,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
   const { apply } = createApply({ own, attempts, note, now, print });
-  let selection = await selectTrusted();
+  let selection = NOTHING;
   let host: AssignedHost | undefined;
   let broker: AgentBroker | undefined;
   let subscription: { unsubscribe(): void } | undefined;
@@ -80,11 +80,11 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   let trouble: Trouble | undefined;
   let told = '';
 
-  /** What of the trusted assignment is for this appliance; nothing where it is damaged. */
+  /** What of the trusted assignment is for this appliance; where it is damaged, what was before. */
   function selectTrusted(): Promise<Selection> {
     return select(appliance, group, now(), attempts, trust.target).catch((error): Selection => {
       print(`fleet: what was assigned last cannot be read: ${oneLine(error)}`);
-      return NOTHING;
+      return selection;
     });
   }
 
@@ -192,6 +192,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     timer = setTimeout(() => void look(), restMs + spreadMs(body));
   }
 
+  selection = await selectTrusted();
   return {
     installed: () =>
       [...selection.wanted].filter(([instance]) => !own.includes(instance)).map(([, one]) => one.installed),

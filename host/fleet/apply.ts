@@ -107,7 +107,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
 
   return {
     refuse,
-    async apply(host, { wanted, refused }) {
+    async apply(host, { assignment, wanted, refused }) {
       for (const [instance, { release, reason }] of refused) refuse(instance, release, reason);
       const changed: [string, Wanted][] = [];
       let applied: Applied = 'done';
@@ -119,7 +119,14 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
       }
       // What could not be prepared is chosen again first, so that nothing is restarted twice.
       if (applied !== 'done') return applied;
-      const gone = host.instances().filter((instance) => !own.includes(instance) && !wanted.has(instance));
+      // What is assigned and cannot run leaves what runs as it is.
+      const hasFailed = (instance: string) => {
+        const { release, before } = assignment?.filters[instance] ?? {};
+        return [release, before].some((one) => one !== undefined && attempts.hasFailed(instance, one));
+      };
+      const gone = host
+        .instances()
+        .filter((instance) => !own.includes(instance) && !wanted.has(instance) && !hasFailed(instance));
       const needsRestart = ([instance, { installed }]: [string, Wanted]) =>
         !isWiredAlike(host.running(instance), installed);
       if (gone.length > 0 || changed.some(needsRestart)) {

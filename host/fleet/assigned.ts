@@ -43,29 +43,37 @@ export function openAttempts(folder: string): Attempts {
   const path = join(folder, 'attempts.json');
   const attempts = new Map(Object.entries(readAttempts(path)));
   const save = () => replaceFile(path, sealed(JSON.stringify(Object.fromEntries(attempts))), true);
+  const of = (instance: string) => attempts.get(instance) ?? [];
   return {
-    of: (instance) => attempts.get(instance),
-    all: () => Object.fromEntries(attempts),
-    hasFailed: (instance, { rollout }) => attempts.get(instance)?.rollout === rollout,
+    of: (instance) => of(instance).at(-1),
+    all: () =>
+      Object.fromEntries([...attempts].map(([instance, tried]) => [instance, tried.at(-1) as Attempt])),
+    hasFailed: (instance, { rollout }) => of(instance).some((one) => one.rollout === rollout),
     note(instance, attempt) {
-      attempts.set(instance, attempt);
+      attempts.set(instance, [...of(instance), attempt].slice(-ATTEMPTS_MAX));
       save();
     },
     keepOnly(assignment) {
-      const isGone = ([instance, { rollout }]: [string, Attempt]) =>
-        assignment?.filters[instance]?.release.rollout !== rollout;
-      const gone = [...attempts].filter(isGone);
-      for (const [instance] of gone) attempts.delete(instance);
-      if (gone.length > 0) save();
+      for (const [instance, tried] of [...attempts]) {
+        const { release, before } = assignment?.filters[instance] ?? {};
+        const kept = tried.filter(({ rollout }) => [release?.rollout, before?.rollout].includes(rollout));
+        if (kept.length === tried.length) continue;
+        if (kept.length > 0) attempts.set(instance, kept);
+        else attempts.delete(instance);
+        save();
+      }
     },
   };
 }
 
+/** Releases of a filter: the one that is rolled out and the one before, and some that were so just now. */
+const ATTEMPTS_MAX = 8;
+
 /** Without it versions that have failed are tried once more, which is no harm. */
-function readAttempts(path: string): Record<string, Attempt> {
+function readAttempts(path: string): Record<string, Attempt[]> {
   if (!existsSync(path)) return {};
   const text = unsealed(readFileSync(path, 'utf8'));
-  return text === undefined ? {} : (JSON.parse(text) as Record<string, Attempt>);
+  return text === undefined ? {} : (JSON.parse(text) as Record<string, Attempt[]>);
 }
 
 /** Gets a target that is signed, verified; nothing when none is. */
@@ -111,8 +119,9 @@ export async function select(
     function next() {
       return chosen(appliance, assigned, nowMs, hasFailed);
     }
-    // It may be needed when there is no network.
-    if (assigned.before && wanted.has(instance)) await target(assigned.before.bundle);
+    // Each may be needed later, when there is no network; one that is damaged is told when it is.
+    for (const one of [assigned.release, assigned.before])
+      if (one) await (async () => target(one.bundle))().catch(() => {});
   }
   return { assignment, wanted, refused };
 }

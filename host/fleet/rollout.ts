@@ -26,7 +26,9 @@ export function pushed(
   release: Release,
 ): Assignment {
   const current = before?.filters[instance];
-  const stable = current && (current.release.percent === 100 ? current.release : current.before);
+  // The same version once more is no way to go back to.
+  const isOther = current?.release.version !== release.version;
+  const stable = current && (isOther && current.release.percent === 100 ? current.release : current.before);
   return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
 }
 

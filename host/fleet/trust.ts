@@ -65,6 +65,7 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
     const known = TOP_LEVEL.map((role) => files.metadata(`${role}.json`));
     if (!trusted?.asked.includes(path) || known.includes(undefined) || trusted.expiresMs <= atMs)
       return false;
+    if (!Object.values(trusted.targets).every((target) => files.target(target))) return false;
     const nextRoot = `metadata/${(trusted.versions.root ?? 0) + 1}.root.json`;
     if (await fetch(nextRoot, ROOT_BYTES_MAX)) return false;
     const timestamp = await fetch('metadata/timestamp.json', TIMESTAMP_BYTES_MAX);

@@ -49,6 +49,7 @@ export interface Fleet {
 }
 
 export interface Status {
+  readonly ts: number;
   readonly filters: Readonly<Record<string, WireRecord>>;
   readonly fleet: {
     readonly serial: number;

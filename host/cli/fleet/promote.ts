@@ -59,6 +59,8 @@ Example: weir fleet promote ssh-auth --group edge --percent 50 --reason "a day w
     const [name, group] = named(positionals, values.group);
     if ((values.percent === undefined) !== values.auto)
       throw new WeirError('USAGE', 'expected one of --percent and --auto');
+    if (values.auto && values.propose !== undefined)
+      throw new WeirError('USAGE', 'expected one of --auto and --propose: each step is published');
     if (values.percent === undefined)
       return promoteAuto(values, group, name, {
         stepMs: duration('--step-time', values['step-time']),
