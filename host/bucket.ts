@@ -5,7 +5,7 @@
  * knows, by its place in the stream: of two who write at once one is told.
  */
 import { type JetStreamManager, NatsError } from 'nats';
-import { isNoMessage } from './jetstream.js';
+import { directOf, isNoMessage } from './jetstream.js';
 
 export interface Value {
   readonly bytes: Uint8Array;
@@ -19,12 +19,8 @@ export async function lastValue(
   stream: string,
   subject: string,
 ): Promise<Value | undefined> {
-  // The client's interface does not name it, its class does.
-  const { direct } = manager as JetStreamManager & {
-    direct: Pick<JetStreamManager['streams'], 'getMessage'>;
-  };
   try {
-    const { data, seq, header } = await direct.getMessage(stream, { last_by_subj: subject });
+    const { data, seq, header } = await directOf(manager).getMessage(stream, { last_by_subj: subject });
     return header.get('KV-Operation') === '' ? { bytes: data, revision: seq } : undefined;
   } catch (error) {
     if (error instanceof NatsError && isNoMessage(error)) return undefined;

@@ -10,7 +10,6 @@
  *
  *     'WEIRCKP1' | crc u32 | length of the head u32 | head: JSON | { place u32 | length u32 | bytes }...
  */
-import { createHash } from 'node:crypto';
 import {
   closeSync,
   mkdirSync,
@@ -25,6 +24,7 @@ import {
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { sha256Of } from './digest.js';
 import { replaceFile } from './durable.js';
 import { oneLine, systemCode } from './errors.js';
 import { CHECKPOINT_BYTES_MAX, FILTER_MEMORY_BYTES_MAX, MODULE_BYTES_MAX } from './limits.js';
@@ -97,7 +97,7 @@ export function openCheckpoints(folder: string, notice: (line: string) => void):
     keepModule(module) {
       // The same bytes with each checkpoint, and those of a filter that runs never change.
       if (module === current?.module) return current.name;
-      const name = `${createHash('sha256').update(module).digest('hex')}.wasm`;
+      const name = `${sha256Of(module)}.wasm`;
       replaceFile(join(folder, name), module, true);
       current = { module, name };
       for (const old of modulesOf(folder).slice(KEPT)) rmSync(old, { force: true });
@@ -109,7 +109,7 @@ export function openCheckpoints(folder: string, notice: (line: string) => void):
       const stat = statSync(path, { throwIfNoEntry: false });
       if (!stat?.isFile() || stat.size > MODULE_BYTES_MAX) return undefined;
       const module = readFileSync(path);
-      return createHash('sha256').update(module).digest('hex') === name.slice(0, 64) ? module : undefined;
+      return sha256Of(module) === name.slice(0, 64) ? module : undefined;
     },
   };
 }

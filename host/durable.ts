@@ -1,9 +1,9 @@
 /**
  * Files that are whole whatever happens: written beside, made safe, renamed.
  */
-import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { sha256Of } from './digest.js';
 
 /** Replaces a file by other bytes, or not at all; with `isSafe` the new ones outlive a loss of power when this returns. */
 export function replaceFile(path: string, bytes: string | Uint8Array, isSafe: boolean): void {
@@ -37,5 +37,5 @@ export function unsealed(text: string): string | undefined {
 }
 
 function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return sha256Of(text).slice(0, 16);
 }

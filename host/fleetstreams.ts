@@ -11,7 +11,8 @@ import {
   AUDIT_STREAM,
   AUDIT_WILDCARD,
   FLEET_AUDIT_SUBJECT,
-  REPOSITORY_BUCKET,
+  REPOSITORY_STREAM,
+  REPOSITORY_WILDCARD,
   STATUS_STREAM,
   STATUS_WILDCARD,
 } from './wire.js';
@@ -21,8 +22,8 @@ type Settings = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects' |
 const STREAMS: readonly Settings[] = [
   {
     // As the key-value buckets of NATS are; `allow_direct` because appliances may read, and only so.
-    name: `KV_${REPOSITORY_BUCKET}`,
-    subjects: [`$KV.${REPOSITORY_BUCKET}.>`],
+    name: REPOSITORY_STREAM,
+    subjects: [REPOSITORY_WILDCARD],
     max_bytes: REPOSITORY_BYTES_MAX,
     max_msgs_per_subject: 1,
     discard: DiscardPolicy.New,

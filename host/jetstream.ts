@@ -120,11 +120,7 @@ export async function lastMessage(
   subject: string,
   answering: Answering,
 ): Promise<LastMessage | undefined> {
-  // The client's interface does not name it, its class does.
-  const { direct } = manager as JetStreamManager & {
-    direct: Pick<JetStreamManager['streams'], 'getMessage'>;
-  };
-  const reader = stream.isDirect && answering === 'any replica' ? direct : manager.streams;
+  const reader = stream.isDirect && answering === 'any replica' ? directOf(manager) : manager.streams;
   try {
     const { header, seq } = await reader.getMessage(stream.name, { last_by_subj: subject });
     return { headers: plainHeaders(header), sequence: seq };
@@ -132,6 +128,11 @@ export async function lastMessage(
     if (isNoMessage(error)) return undefined;
     throw error;
   }
+}
+
+/** Asks any replica; the client's interface does not name it, its class does. */
+export function directOf(manager: JetStreamManager): Pick<JetStreamManager['streams'], 'getMessage'> {
+  return (manager as JetStreamManager & { direct: ReturnType<typeof directOf> }).direct;
 }
 
 export function isNoMessage(error: unknown): boolean {

@@ -13,6 +13,8 @@ export const DEAD_WILDCARD = 'weir.dead.>';
 
 /** Of a fleet: the bucket of signed files, the last status of each host, what was done; and where that something is new is told. */
 export const REPOSITORY_BUCKET = 'WEIR_REPO';
+export const REPOSITORY_STREAM = `KV_${REPOSITORY_BUCKET}`;
+export const REPOSITORY_WILDCARD = `$KV.${REPOSITORY_BUCKET}.>`;
 export const STATUS_STREAM = 'WEIR_STATUS';
 export const STATUS_WILDCARD = 'weir.status.*';
 export const AUDIT_STREAM = 'WEIR_AUDIT';

@@ -31,6 +31,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'local-broker.ts',
     'datafolder.ts',
     'durable.ts',
+    'digest.ts',
     'filter/manifest.ts',
   ],
   [

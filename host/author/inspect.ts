@@ -2,7 +2,7 @@
  * What a module is and whether it may run: the figures of `weir inspect`. Nothing of the module runs, and every name that it
  * chose is made harmless before it is shown.
  */
-import { createHash } from 'node:crypto';
+import { sha256Of } from '../digest.js';
 import { printable } from '../errors.js';
 import { judge, misfit, type Reason } from '../filter/admit.js';
 import type { Manifest } from '../filter/manifest.js';
@@ -62,7 +62,7 @@ export function inspect(name: string, bytes: Uint8Array, manifest?: Manifest): I
     module: name,
     version: manifest?.version ?? null,
     bytes: bytes.length,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha256: sha256Of(bytes),
     verdict: reasons.length === 0 ? 'admitted' : 'refused',
     reasons,
     functions: module?.bodies.length ?? null,

@@ -1,10 +1,10 @@
 /**
  * The filters that are installed: folders with a `filter.wasm` and a `filter.json`, found by name.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sha256Of } from '../digest.js';
 import { systemCode, WeirError } from '../errors.js';
 import { MODULE_BYTES_MAX } from '../limits.js';
 import { mismatch, needRegularFile, refusal } from '../validate.js';
@@ -21,7 +21,7 @@ export interface InstalledFilter {
 
 /** `name@version+hash`, the hash being the first 12 hex digits of the module's SHA-256: as messages and people name a version. */
 export function versionLabel({ manifest, module }: InstalledFilter): string {
-  const hash = createHash('sha256').update(module).digest('hex').slice(0, 12);
+  const hash = sha256Of(module).slice(0, 12);
   return `${manifest.name}@${manifest.version}+${hash}`;
 }
 

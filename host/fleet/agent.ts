@@ -10,14 +10,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { oneLine, systemCode, WeirError } from '../errors.js';
 import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../fleetlimits.js';
-import type { Installed } from '../versions.js';
-import { ANNOUNCE_SUBJECT, auditSubject, REPOSITORY_BUCKET } from '../wire.js';
+import { ANNOUNCE_SUBJECT, auditSubject } from '../wire.js';
 import { agentStatus, type Trouble } from './agentstatus.js';
-import type { AssignedHost } from '../assigner.js';
+import type { AssignedHost, Assigner } from '../assigner.js';
 import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type Act, type AuditBroker, createAudit } from './audit.js';
+import { storedFile } from './repository.js';
 import { createTrust, type Fetch } from './trust.js';
 
 export interface AgentBroker extends AuditBroker {
@@ -41,21 +41,9 @@ export interface AgentOptions {
   readonly print: (line: string) => void;
 }
 
-/** What happens to a filter, as the agent cares. */
-export interface Happening {
-  readonly kind: 'returned' | 'out';
-  readonly reason: string;
-}
-
-export interface Agent {
-  /** What was assigned last and can run, without a network. */
-  installed(): readonly Installed[];
-  /** A host runs, with what is installed. */
+/** What was assigned last and can run is there without a network. */
+export interface Agent extends Omit<Assigner, 'attach'> {
   attach(host: AssignedHost, broker: AgentBroker): void;
-  detach(): void;
-  happened(instance: string, happening: Happening): void;
-  /** For the status of the host. */
-  status(): object;
   /** Looks now. */
   look(): Promise<void>;
 }
@@ -69,7 +57,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const trust = createTrust(join(folder, 'trust'), readAnchor(options.root));
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
-  const { apply } = createApply({ own, attempts, note, now, print });
+  const apply = createApply({ own, attempts, note, now, print });
   let selection = NOTHING;
   let host: AssignedHost | undefined;
   let broker: AgentBroker | undefined;
@@ -248,7 +236,6 @@ function readAnchor(path: string): Buffer {
 function fetchFrom(broker: AgentBroker | undefined): Fetch {
   return async (path) => {
     if (!broker) throw new WeirError('BROKER_UNREACHABLE', 'fleet: not connected');
-    const found = await broker.value(`KV_${REPOSITORY_BUCKET}`, `$KV.${REPOSITORY_BUCKET}.${path}`);
-    return found?.bytes;
+    return (await storedFile(broker, path))?.bytes;
   };
 }

@@ -31,10 +31,7 @@ export interface ApplyOptions {
  */
 export type Applied = 'done' | 'choose again' | 'later';
 
-export interface Apply {
-  apply(host: AssignedHost, selection: Selection): Promise<Applied>;
-  refuse(instance: string, release: Release, reason: string): void;
-}
+export type Apply = (host: AssignedHost, selection: Selection) => Promise<Applied>;
 
 export function createApply({ own, attempts, note, now, print }: ApplyOptions): Apply {
   function refuse(instance: string, release: Release, reason: string): void {
@@ -105,40 +102,37 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     host.restart();
   }
 
-  return {
-    refuse,
-    async apply(host, { assignment, wanted, refused }) {
-      for (const [instance, { release, reason }] of refused) refuse(instance, release, reason);
-      const changed: [string, Wanted][] = [];
-      let applied: Applied = 'done';
-      for (const [instance, one] of wanted) {
-        if (isSame(host.running(instance), one.installed)) continue;
-        const fit = await tried(host, instance, one, changed);
-        if (fit) changed.push([instance, fit]);
-        else applied = 'choose again';
-      }
-      // What could not be prepared is chosen again first, so that nothing is restarted twice.
-      if (applied !== 'done') return applied;
-      // What is assigned and cannot run leaves what runs as it is.
-      const hasFailed = (instance: string) => {
-        const { release, before } = assignment?.filters[instance] ?? {};
-        return [release, before].some((one) => one !== undefined && attempts.hasFailed(instance, one));
-      };
-      const gone = host
-        .instances()
-        .filter((instance) => !own.includes(instance) && !wanted.has(instance) && !hasFailed(instance));
-      const needsRestart = ([instance, { installed }]: [string, Wanted]) =>
-        !isWiredAlike(host.running(instance), installed);
-      if (gone.length > 0 || changed.some(needsRestart)) {
-        restart(host, gone, changed);
-        return 'done';
-      }
-      for (const [instance, one] of changed) {
-        const swapped = await swap(host, instance, one);
-        if (swapped !== 'done') applied = swapped;
-      }
-      return applied;
-    },
+  return async (host, { assignment, wanted, refused }) => {
+    for (const [instance, { release, reason }] of refused) refuse(instance, release, reason);
+    const changed: [string, Wanted][] = [];
+    let applied: Applied = 'done';
+    for (const [instance, one] of wanted) {
+      if (isSame(host.running(instance), one.installed)) continue;
+      const fit = await tried(host, instance, one, changed);
+      if (fit) changed.push([instance, fit]);
+      else applied = 'choose again';
+    }
+    // What could not be prepared is chosen again first, so that nothing is restarted twice.
+    if (applied !== 'done') return applied;
+    // What is assigned and cannot run leaves what runs as it is.
+    const hasFailed = (instance: string) => {
+      const { release, before } = assignment?.filters[instance] ?? {};
+      return [release, before].some((one) => one !== undefined && attempts.hasFailed(instance, one));
+    };
+    const gone = host
+      .instances()
+      .filter((instance) => !own.includes(instance) && !wanted.has(instance) && !hasFailed(instance));
+    const needsRestart = ([instance, { installed }]: [string, Wanted]) =>
+      !isWiredAlike(host.running(instance), installed);
+    if (gone.length > 0 || changed.some(needsRestart)) {
+      restart(host, gone, changed);
+      return 'done';
+    }
+    for (const [instance, one] of changed) {
+      const swapped = await swap(host, instance, one);
+      if (swapped !== 'done') applied = swapped;
+    }
+    return applied;
   };
 }
 

@@ -30,8 +30,7 @@ export interface Attempt {
 
 /** What is remembered of attempts, by the filter's name in the assignment. */
 export interface Attempts {
-  /** The last one of a filter, where it failed. */
-  of(instance: string): Attempt | undefined;
+  /** The last one of each filter. */
   all(): Readonly<Record<string, Attempt>>;
   hasFailed(instance: string, release: Release): boolean;
   note(instance: string, attempt: Attempt): void;
@@ -45,7 +44,6 @@ export function openAttempts(folder: string): Attempts {
   const save = () => replaceFile(path, sealed(JSON.stringify(Object.fromEntries(attempts))), true);
   const of = (instance: string) => attempts.get(instance) ?? [];
   return {
-    of: (instance) => of(instance).at(-1),
     all: () =>
       Object.fromEntries([...attempts].map(([instance, tried]) => [instance, tried.at(-1) as Attempt])),
     hasFailed: (instance, { rollout }) => of(instance).some((one) => one.rollout === rollout),

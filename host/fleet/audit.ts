@@ -19,11 +19,11 @@ import {
   truncateSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { sha256Of } from '../digest.js';
 import { replaceFile } from '../durable.js';
 import { Misplaced } from '../jetstream.js';
 import { AUDIT_FILE_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, type Message } from '../wire.js';
-import { sha256Of } from './trustfiles.js';
 
 /** What is written down of an act: who, what, why, and what was before and after. */
 export interface Act {
@@ -204,9 +204,7 @@ export function brokenLink(before: AuditHead | undefined, line: string): string 
 
 export function headOf(line: string | undefined): AuditHead {
   const entry = line === undefined ? undefined : parseEntry(line);
-  return entry && line !== undefined
-    ? { seq: entry.seq, digest: sha256Of(Buffer.from(line)) }
-    : { seq: 0, digest: '' };
+  return entry && line !== undefined ? { seq: entry.seq, digest: sha256Of(line) } : { seq: 0, digest: '' };
 }
 
 /** A line that a kill has cut off was in no status and is on no broker. */

@@ -11,7 +11,7 @@
  * Who unpacks a bundle has checked that it is whole, that each file is one of these, and what is in it but for two things: whether the module may
  * run, and whether it gives those records, which `selftest.ts` finds out beside a host that works.
  */
-import { createHash } from 'node:crypto';
+import { sha256Of } from '../digest.js';
 import { checkSettings, EXPECTED, type SampleSettings, sampleNames, SETTINGS } from '../author/samples.js';
 import { WeirError } from '../errors.js';
 import { type InstalledFilter, versionLabel } from '../filter/library.js';
@@ -80,7 +80,7 @@ export function unpackBundle(bytes: Uint8Array, where = 'bundle'): Bundle {
 
 /** SHA-256 of a bundle's bytes, in hex: what is signed. */
 export function bundleHash(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return sha256Of(bytes);
 }
 
 /** Paths of bundles: name, version and the beginning of the module's hash. A name has no dot, so it can be read in one way only. */

@@ -7,7 +7,7 @@
  */
 import { WeirError } from '../errors.js';
 import { type Change, type KeyRing, signRole } from './edition.js';
-import { type Metadata, type Root, roleIn, signersOf, type Targets } from './metadata.js';
+import { type Metadata, neededRole, type Root, signersOf, type Targets } from './metadata.js';
 import type { State } from './state.js';
 
 /** What a change is made on. */
@@ -40,9 +40,7 @@ export function signChange(base: Base, change: Change, ring: KeyRing): void {
 /** Who has to sign, and who has. */
 export function dutiesOf(base: Base, change: Change): Duty[] {
   return partsOf(base, change).map(({ who, role, delegator, metadata }) => {
-    const known = roleIn(delegator.signed, role);
-    if (!known) throw new WeirError('METADATA_REFUSED', `${role}: there is no such role`);
-    const { ids, threshold } = known;
+    const { ids, threshold } = neededRole(delegator, role);
     return { who, ids, threshold, signed: signersOf(delegator, role, metadata) };
   });
 }

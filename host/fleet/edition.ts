@@ -5,6 +5,7 @@
  * the change was built on. So of two operators at once one wins and the other is told. A number that is taken (by a change that was
  * interrupted, or by one that lost) is left out: versions of targets and snapshots grow, but need not be without holes.
  */
+import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX, TIMESTAMP_BYTES_MAX } from '../fleetlimits.js';
 import type { SigningKey } from './keys.js';
@@ -12,11 +13,11 @@ import {
   bytesOf,
   metaFile,
   type Metadata,
+  neededRole,
   nextSnapshot,
   nextTargets,
   nextTimestamp,
   type Root,
-  roleIn,
   type Snapshot,
   signersOf,
   signWith,
@@ -26,7 +27,6 @@ import {
   type targetFile,
 } from './metadata.js';
 import type { Repository, State } from './state.js';
-import { sha256Of } from './trustfiles.js';
 
 export interface EditionFile {
   readonly path: string;
@@ -93,8 +93,7 @@ export function signRole(
   metadata: Metadata<Root | Targets | Snapshot | Timestamp>,
   ring: KeyRing,
 ): { readonly signed: number; readonly threshold: number } {
-  const known = roleIn(delegator.signed, role);
-  if (!known) throw new WeirError('METADATA_REFUSED', `${role}: there is no such role`);
+  const known = neededRole(delegator, role);
   for (const key of ring.open(known.ids)) signWith(metadata, key);
   return { signed: signersOf(delegator, role, metadata).length, threshold: known.threshold };
 }
@@ -112,8 +111,8 @@ export function needSigned(
 }
 
 /**
- * What is written so that these targets are published. `roots`: new roots, signed, in order; they go first. With neither only the
- * timestamp is renewed, and the snapshot with it where `renews` says so.
+ * What is written so that a change is published, in its order: a new root goes first. An empty change renews the timestamp only, and the
+ * snapshot with it where `renews` says so. Throws SIGNATURES_MISSING where `ring` lacks keys of these two.
  */
 export async function composeEdition(
   repository: Repository,
@@ -182,17 +181,12 @@ export function firstEdition(root: Metadata<Root>, ring: KeyRing, nowMs: number)
  * Writes an edition. Files that are there already, byte for byte, are left: so one that was interrupted is completed by writing
  * it again. Throws REPOSITORY_MOVED when somebody else has published meanwhile; then nothing that anybody reads was changed.
  */
-export async function writeEdition(
-  repository: Repository,
-  edition: Edition,
-  wrote: (path: string) => void = () => {},
-): Promise<void> {
+export async function writeEdition(repository: Repository, edition: Edition): Promise<void> {
   await needBase(repository, edition);
   for (const { path, bytes, revision } of edition) {
     const stored = await repository.get(path, bytes.length);
     const isThere = stored && Buffer.from(stored.bytes).equals(bytes);
     if (!isThere) await repository.put(path, bytes, revision);
-    wrote(path);
   }
 }
 

@@ -7,7 +7,6 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -18,6 +17,7 @@ import {
   verify,
 } from 'node:crypto';
 import * as v from 'valibot';
+import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import { KEY_FILE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN } from '../fleetlimits.js';
 import { check, name, object, readJson, text } from '../validate.js';
@@ -144,5 +144,5 @@ export function signatureIsOf(raw: string, message: Uint8Array, signature: strin
 /** TUF specification 4.2: the SHA-256 of the canonical JSON of the key. */
 export function keyIdOf(raw: string): string {
   const canonical = `{"keytype":"ed25519","keyval":{"public":"${raw}"},"scheme":"ed25519"}`;
-  return createHash('sha256').update(canonical).digest('hex');
+  return sha256Of(canonical);
 }

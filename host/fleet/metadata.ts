@@ -16,9 +16,9 @@ import {
   Targets,
   Timestamp,
 } from '@tufjs/models';
+import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import type { PublicKey, SigningKey } from './keys.js';
-import { sha256Of } from './trustfiles.js';
 
 export { Metadata, type MetaFile, type Root, type Snapshot, type Targets, type Timestamp };
 
@@ -236,6 +236,13 @@ export function roleIn(delegator: Root | Targets, role: string): RoleIn | undefi
   });
   const { paths = [] } = found as { readonly paths?: readonly string[] };
   return { ids: found.keyIDs, threshold: found.threshold, keys: known, paths };
+}
+
+/** The same of a role that has to be there. Throws METADATA_REFUSED. */
+export function neededRole(delegator: Metadata<Root> | Metadata<Targets>, role: string): RoleIn {
+  const found = roleIn(delegator.signed, role);
+  if (found) return found;
+  throw new WeirError('METADATA_REFUSED', `${role}: there is no such role`);
 }
 
 /** How many keys of the role have signed; their ids. */

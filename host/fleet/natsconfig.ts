@@ -29,7 +29,8 @@ import {
   auditSubject,
   inboxPrefix,
   NAME_PATTERN,
-  REPOSITORY_BUCKET,
+  REPOSITORY_STREAM,
+  REPOSITORY_WILDCARD,
   STREAM_NAME,
   ownSubjects,
   statusSubject,
@@ -116,7 +117,7 @@ function servicesOf(appliance: string): readonly string[] {
     ...[events, dead].map((subject) => `$JS.API.DIRECT.GET.${STREAM_NAME}.${subject}`),
     `$JS.API.DIRECT.GET.${AUDIT_STREAM}.${audit}`,
     // A key of the repository: every appliance may read all of them, and what decides is signed.
-    `$JS.API.DIRECT.GET.KV_${REPOSITORY_BUCKET}.$KV.${REPOSITORY_BUCKET}.>`,
+    `$JS.API.DIRECT.GET.${REPOSITORY_STREAM}.${REPOSITORY_WILDCARD}`,
   ];
 }
 

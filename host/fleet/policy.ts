@@ -1,14 +1,14 @@
 /**
  * What a group of appliances collects, why, by whose approval, and what it does not: read from what is signed, for auditors.
  */
+import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import type { DeadLetter } from '../filter/manifest.js';
 import { SECRET_KEY } from '../validate.js';
 import { assignmentPath, type Release } from './assignment.js';
 import { bundleHash, unpackBundle } from './bundle.js';
-import { roleIn, signersOf, type Targets, type Metadata } from './metadata.js';
+import { neededRole, signersOf, type Targets, type Metadata } from './metadata.js';
 import { type Operator, readAssignment, readTarget, roleFor } from './operator.js';
-import { sha256Of } from './trustfiles.js';
 
 /** Whose signatures something has, and how many it takes. */
 export interface Approval {
@@ -118,7 +118,7 @@ function withoutKeys(value: unknown): unknown {
 
 function rootApproval({ state }: Operator): Approval {
   const { root } = state;
-  const { ids, threshold } = needRole(roleIn(root.signed, 'root'), 'root');
+  const { ids, threshold } = neededRole(root, 'root');
   const { version, expires } = root.signed;
   return { role: 'root', version, threshold, keys: ids, signed: signersOf(root, 'root', root), expires };
 }
@@ -127,13 +127,8 @@ function approvalOf(operator: Operator, role: string): Approval {
   const { root, targets } = operator.state;
   const delegator = role === 'targets' ? root : (targets.get('targets') as Metadata<Targets>);
   const metadata = targets.get(role) as Metadata<Targets>;
-  const { ids, threshold } = needRole(roleIn(delegator.signed, role), role);
+  const { ids, threshold } = neededRole(delegator, role);
   const { version, expires } = metadata.signed;
   const signed = signersOf(delegator, role, metadata);
   return { role, version, threshold, keys: ids, signed, expires };
-}
-
-function needRole<T>(found: T | undefined, role: string): T {
-  if (found) return found;
-  throw new WeirError('METADATA_REFUSED', `${role}: there is no such role`);
 }

@@ -7,7 +7,7 @@
  *
  * Nothing here can say that what it is made on is the latest: `weir fleet publish` refuses it where it is not.
  */
-import { createHash } from 'node:crypto';
+import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import { EDITION_NUMBERS_MAX } from '../fleetlimits.js';
 import type { Act } from './audit.js';
@@ -18,7 +18,6 @@ import { delegationsIn, type Metadata, roleIn, type Root, type Targets } from '.
 import { type ProposalFile, readProposalFile, type Voucher } from './proposalfile.js';
 import { checkKeys } from './roles.js';
 import { isSigned, type Known, loadRoots, verify } from './state.js';
-import { sha256Of } from './trustfiles.js';
 import { effectiveTargets, overlaid } from './words.js';
 
 export interface Proposal {
@@ -79,7 +78,7 @@ function statementOf({ act, change: { root, targets = [] }, base }: Proposal): B
     base.root.signed.version,
     versions,
   ];
-  const digest = createHash('sha256').update(JSON.stringify(said)).digest('hex');
+  const digest = sha256Of(JSON.stringify(said));
   return Buffer.from(`weir proposal ${digest}`);
 }
 

@@ -2,10 +2,11 @@
  * The repository of a fleet in a key-value bucket of JetStream.
  */
 import type { Broker } from '../broker.js';
+import type { Value } from '../bucket.js';
 import { WeirError } from '../errors.js';
 import { Misplaced } from '../jetstream.js';
 import { ANNOUNCE_SPREAD_MS_MAX, APPLIANCES_A_SECOND } from '../fleetlimits.js';
-import { ANNOUNCE_SUBJECT, REPOSITORY_BUCKET } from '../wire.js';
+import { ANNOUNCE_SUBJECT, REPOSITORY_BUCKET, REPOSITORY_STREAM } from '../wire.js';
 import type { Repository } from './state.js';
 
 /** Parts of a subject: what a path may be, so that it names one file. */
@@ -14,8 +15,7 @@ const PATH = /^[A-Za-z0-9_=%@+-]+(\.[A-Za-z0-9_=%@+-]+)*(\/[A-Za-z0-9_=%@+-]+(\.
 export function openRepository(broker: Pick<Broker, 'value' | 'publish'>): Repository {
   return {
     async get(path, bytesMax) {
-      if (!PATH.test(path)) return undefined;
-      const found = await broker.value(`KV_${REPOSITORY_BUCKET}`, subjectOf(path));
+      const found = await storedFile(broker, path);
       if (found && found.bytes.length > bytesMax) {
         const problem = `expected up to ${bytesMax} bytes, found ${found.bytes.length}`;
         throw new WeirError('METADATA_REFUSED', `${path}: ${problem}`);
@@ -33,6 +33,11 @@ export function openRepository(broker: Pick<Broker, 'value' | 'publish'>): Repos
       }
     },
   };
+}
+
+/** A file as it lies there, whatever its length; nothing when there is none. */
+export async function storedFile(broker: Pick<Broker, 'value'>, path: string): Promise<Value | undefined> {
+  return PATH.test(path) ? broker.value(REPOSITORY_STREAM, subjectOf(path)) : undefined;
 }
 
 function subjectOf(path: string): string {

@@ -4,6 +4,7 @@
  *
  * Nothing here is older than what this operator has seen before: a mirror of last week must not be what he builds on.
  */
+import { sha256Of } from '../digest.js';
 import { oneLine, WeirError } from '../errors.js';
 import {
   DELEGATIONS_MAX,
@@ -26,7 +27,6 @@ import {
   type Targets,
   type Timestamp,
 } from './metadata.js';
-import { sha256Of } from './trustfiles.js';
 
 /** Where the files of a fleet lie. */
 export interface Repository {

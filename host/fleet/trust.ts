@@ -11,9 +11,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { Metadata, MetadataKind, type TargetFile } from '@tufjs/models';
+import type { TargetFile } from '@tufjs/models';
 import { type Fetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
+import { sha256Of } from '../digest.js';
 import { oneLine, WeirError } from '../errors.js';
 import {
   DELEGATIONS_MAX,
@@ -26,15 +27,14 @@ import {
 } from '../fleetlimits.js';
 import { checkMetadata } from './checks.js';
 import { goneBack, type HighWater, raised } from './highwater.js';
-import { openTrustFiles, sha256Of, type Target, type Trusted } from './trustfiles.js';
+import { readRoot, TOP_LEVEL } from './metadata.js';
+import { openTrustFiles, type Target, type Trusted } from './trustfiles.js';
 
 /** Gets a file of the repository, of up to so many bytes; nothing when there is none. Rejects when it cannot be asked. */
 export type Fetch = (path: string, bytesMax: number) => Promise<Uint8Array | undefined>;
 
 /** New metadata, verified, on its way to be trusted. */
 export interface Update {
-  /** Where the metadata lies, one file a role. */
-  readonly folder: string;
   /** Gets a target, verified; nothing when no role that may has signed one of this path. Throws METADATA_REFUSED. */
   target(path: string): Promise<Buffer | undefined>;
   /** Trusts it from now on, with the targets that were asked for. */
@@ -45,8 +45,6 @@ export interface Trust {
   trusted(): Trusted | undefined;
   /** A target of what is trusted; nothing when none is signed or it was not asked for. Throws METADATA_REFUSED when it is damaged. */
   target(path: string): Buffer | undefined;
-  /** A file of the trusted metadata, by its role; nothing when it is not there, or damaged. */
-  metadata(role: string): Buffer | undefined;
   /**
    * Fetches and verifies what the repository has; nothing when all of that is trusted already and `path` was asked for.
    * Throws METADATA_REFUSED, METADATA_STALE (expired, or older than what was known), or what `fetch` throws; what is trusted stays.
@@ -96,7 +94,6 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
     const asked: string[] = [];
     const targets: Record<string, Target> = {};
     return {
-      folder: staging,
       async target(wanted) {
         const found = await refusing(updater.getTargetInfo(wanted));
         // The roles that were asked on the way have their metadata in the folder now.
@@ -113,14 +110,13 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
         const now = judge(staging, highWater, atMs);
         const mark = raised(highWater, now.highWater);
         const { versions } = now.highWater;
-        files.commit({ versions, asked, targets, expiresMs: now.expiresMs, highWater: mark }, mark);
+        files.commit({ versions, asked, targets, expiresMs: now.expiresMs, highWater: mark });
       },
     };
   }
 
   return {
     trusted: files.trusted,
-    metadata: (role) => files.metadata(`${encodeURIComponent(role)}.json`),
     target(path) {
       const target = files.trusted()?.targets[path];
       const bytes = target && files.target(target);
@@ -132,7 +128,6 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
 }
 
 const METADATA_URL = 'weir://repository/metadata/';
-const TOP_LEVEL = ['root', 'timestamp', 'snapshot', 'targets'];
 const CONFIG = {
   maxRootRotations: ROOT_ROTATIONS_MAX,
   maxDelegations: DELEGATIONS_MAX,
@@ -142,15 +137,11 @@ const CONFIG = {
   targetsMaxLength: TARGETS_BYTES_MAX,
 };
 
-function readRoot(bytes: Uint8Array): Metadata<import('@tufjs/models').Root> {
-  return Metadata.fromJSON(MetadataKind.Root, JSON.parse(Buffer.from(bytes).toString('utf8')));
-}
-
 function checkAnchor(anchor: Uint8Array): void {
   checkMetadata('root of trust', anchor);
   try {
     const root = readRoot(anchor);
-    root.verifyDelegate(MetadataKind.Root, root);
+    root.verifyDelegate('root', root);
   } catch (error) {
     throw new WeirError('METADATA_REFUSED', `root of trust: ${oneLine(error)}`, { cause: error });
   }
@@ -212,7 +203,7 @@ function seenIn(staging: string): HighWater {
 /** Of the keys that may sign timestamp and snapshot, and how many of them have to. */
 function onlineKeysOf(root: Buffer): string {
   const { roles } = readRoot(root).signed;
-  return sha256Of(Buffer.from(JSON.stringify([roles.timestamp?.toJSON(), roles.snapshot?.toJSON()])));
+  return sha256Of(JSON.stringify([roles.timestamp?.toJSON(), roles.snapshot?.toJSON()]));
 }
 
 function isConsistent(root: string): boolean {

@@ -6,7 +6,6 @@
  *     <folder>/staging                   an update that is being made
  *     <folder>/highwater                 see highwater.ts
  */
-import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -19,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { sha256Of } from '../digest.js';
 import { replaceFile, sealed, syncFolder, unsealed } from '../durable.js';
 import { WeirError } from '../errors.js';
 import { type HighWater, NO_HIGH_WATER } from './highwater.js';
@@ -59,7 +59,7 @@ export interface TrustFiles {
   /** Nothing that is older than this is trusted from now on. */
   raise(highWater: HighWater): void;
   /** Trusts what is staged. A kill at any moment leaves the one or the other. */
-  commit(trusted: Trusted, highWater: HighWater): void;
+  commit(trusted: Trusted): void;
 }
 
 export function openTrustFiles(folder: string): TrustFiles {
@@ -101,8 +101,8 @@ export function openTrustFiles(folder: string): TrustFiles {
     keepTarget(wanted, bytes) {
       if (!target(wanted)) replaceFile(join(folder, 'targets', wanted.sha256), bytes, true);
     },
-    raise: (highWater) => replaceFile(join(folder, 'highwater'), sealed(JSON.stringify(highWater)), true),
-    commit(trusted, highWater) {
+    raise: (highWater) => writeHighWater(folder, highWater),
+    commit(trusted) {
       const names = readdirSync(staging);
       const contents = names.map((name): [string, Buffer] => [name, readFileSync(join(staging, name))]);
       // tuf-js wrote them; what makes them safe is ours.
@@ -111,7 +111,7 @@ export function openTrustFiles(folder: string): TrustFiles {
       const next: Index = { ...trusted, files };
       replaceFile(join(staging, 'index.json'), sealed(JSON.stringify(next)), true);
       // First, so that what is older cannot come in between.
-      replaceFile(join(folder, 'highwater'), sealed(JSON.stringify(highWater)), true);
+      writeHighWater(folder, trusted.highWater);
       turnTo(folder, staging);
       index = next;
       const wanted = new Set(Object.values(trusted.targets).map(({ sha256 }) => sha256));
@@ -121,8 +121,8 @@ export function openTrustFiles(folder: string): TrustFiles {
   };
 }
 
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+function writeHighWater(folder: string, highWater: HighWater): void {
+  replaceFile(join(folder, 'highwater'), sealed(JSON.stringify(highWater)), true);
 }
 
 /** The staged folder takes the place of the trusted one, by a rename of a link. */

@@ -77,6 +77,12 @@ async function propose({ world, file }: Context, change: Change, ...keys: Signin
   writeFileSync(file, proposalBytes(fileOf(proposal)));
 }
 
+async function publish(world: World, change: Change): Promise<void> {
+  const ring = ringOf(...world.keys.snapshot, ...world.keys.timestamp);
+  const edition = await composeEdition(world.repository, await world.state(), ring, NOW_MS, change);
+  await writeEdition(world.repository, edition);
+}
+
 async function promotion({ world }: Context): Promise<Change> {
   return { targets: await draftChange(await operatorOf(world), new Map([[PATH, assignment(2, 50)]])) };
 }
@@ -104,9 +110,7 @@ proposals('a second signer sees what changes, signs that, and it is published', 
   const { base, change, act } = await readProposal(file, known(world));
   needAllSigned(base, change);
   assert.equal(act, ACT);
-  const ring = ringOf(...world.keys.snapshot, ...world.keys.timestamp);
-  const edition = await composeEdition(world.repository, await world.state(), ring, NOW_MS, change);
-  await writeEdition(world.repository, edition);
+  await publish(world, change);
   const trust = createTrust(`${file}.trust`, world.anchor);
   const update = await trust.update(world.repository.fetch, NOW_MS, PATH);
   assert.ok((await update?.target(PATH))?.equals(assignment(2, 50)));
@@ -259,12 +263,7 @@ proposals('roles that come and go are told with what goes over to them', async (
     `${PATH}: from targets to edge`,
   ]);
   await propose(context, change, one, two, team);
-  const { change: signed } = await readProposal(file, known(world));
-  const ring = ringOf(...world.keys.snapshot, ...world.keys.timestamp);
-  await writeEdition(
-    world.repository,
-    await composeEdition(world.repository, await world.state(), ring, NOW_MS, signed),
-  );
+  await publish(world, (await readProposal(file, known(world))).change);
   assert.equal((await words(await undelegated(await operatorOf(world), 'edge'))).slice(1), [
     'role edge is taken away; before, it alone could sign assignments/edge.json',
     `edge: key ${team.id.slice(0, 12)} may not sign any more`,
@@ -283,12 +282,7 @@ proposals('a base of which a role was left out', async (context) => {
     threshold: 1,
   });
   await propose(context, change, one, two, team);
-  const { change: signed } = await readProposal(file, known(world));
-  const ring = ringOf(...world.keys.snapshot, ...world.keys.timestamp);
-  await writeEdition(
-    world.repository,
-    await composeEdition(world.repository, await world.state(), ring, NOW_MS, signed),
-  );
+  await publish(world, (await readProposal(file, known(world))).change);
   await propose(context, await promotion(context), one);
   forge(file, ({ base }) => base.targets.pop());
   assert.match(await problemOf(readProposal(file, known(world))), /expected the targets of net, found none/);

@@ -1,9 +1,9 @@
 /**
  * `weir fleet nats-config`: keys for appliances and operators, and the configuration of a nats-server that lets them in.
  */
-import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { sha256Of } from '../../digest.js';
 import { isAddress } from '../../configvalues.js';
 import { replaceFile } from '../../durable.js';
 import { oneLine, systemCode, WeirError } from '../../errors.js';
@@ -158,7 +158,7 @@ function write(path: string, text: string): void {
   try {
     replaceFile(
       path,
-      `# Written by "weir fleet nats-config"; SHA-256 of what follows: ${digest(text)}\n${text}`,
+      `# Written by "weir fleet nats-config"; SHA-256 of what follows: ${sha256Of(text)}\n${text}`,
       true,
     );
   } catch (error) {
@@ -176,14 +176,10 @@ function needOurs(path: string): void {
     throw new WeirError('OUTPUT_UNWRITABLE', `${path}: ${oneLine(error)}`);
   }
   const [mark = '', written] = MARK.exec(text) ?? [];
-  if (written === digest(text.slice(mark.length))) return;
+  if (written === sha256Of(text.slice(mark.length))) return;
   const problem =
     'expected what this command has written (or --yes), found something else, or that it was changed';
   throw new WeirError('FILE_EXISTS', `${path}: ${problem}`);
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }
 
 function summary(config: string, appliances: readonly Key[], operators: readonly Key[]): string {

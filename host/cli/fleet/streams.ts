@@ -3,7 +3,13 @@
  */
 import { connectBroker } from '../../broker.js';
 import { WeirError } from '../../errors.js';
-import { AUDIT_STREAM, REPOSITORY_BUCKET, STATUS_STREAM, STREAM_NAME } from '../../wire.js';
+import {
+  AUDIT_STREAM,
+  REPOSITORY_BUCKET,
+  REPOSITORY_STREAM,
+  STATUS_STREAM,
+  STREAM_NAME,
+} from '../../wire.js';
 import { type Command, parseCommand } from '../command.js';
 import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from '../login.js';
 
@@ -40,7 +46,7 @@ Example: weir fleet streams --server nats://127.0.0.1:4222 --nkey fleet/operator
     });
     try {
       await broker.ensureFleetStreams();
-      const names = [STREAM_NAME, `KV_${REPOSITORY_BUCKET}`, STATUS_STREAM, AUDIT_STREAM].join(', ');
+      const names = [STREAM_NAME, REPOSITORY_STREAM, STATUS_STREAM, AUDIT_STREAM].join(', ');
       process.stdout.write(`the streams are there: ${names}\n`);
       return 0;
     } finally {
