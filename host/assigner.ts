@@ -26,6 +26,8 @@ export interface AssignedHost {
   /** What runs under a name; nothing when there is no such filter. */
   running(instance: string): Installed | undefined;
   instances(): readonly string[];
+  /** Names of the sources of its config. */
+  sources(): readonly string[];
   /** Puts another version in place of a filter; answers a line, or throws a WeirError and nothing is changed. */
   swap(next: Installed): Promise<string>;
   /** Throws a WeirError when these could not run here, in the place of those of their names and beside the others. */

@@ -58,6 +58,9 @@ export const REMEDIES = {
   SIGNATURES_MISSING:
     'publish where all keys are, or write it to a file with --propose, and let the others sign that with "weir fleet sign"',
   PROPOSAL_INVALID: 'nothing of it was signed or published; let it be made anew',
+  PROPOSAL_OUTDATED:
+    'it is published already, or somebody else has published since; look with "weir fleet audit", and propose it anew if need be',
+  FLEET_EXISTS: 'work with the folder of that fleet (--fleet), or make another fleet on another broker',
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',

@@ -267,6 +267,7 @@ function assignedHost(
   return {
     running: (instance) => (engine.slot(instance) ? versions.running(instance) : undefined),
     instances: () => instances,
+    sources: () => own.sources.map(({ name }) => name),
     swap: versions.swapTo,
     check(next) {
       const names = new Set(next.map(({ entry }) => entry.instance));

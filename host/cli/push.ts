@@ -5,11 +5,13 @@ import { WeirError } from '../errors.js';
 import { checkFilter, hasFailed } from '../author/check.js';
 import { authoredFilters, projectIn } from '../author/project.js';
 import type { Assignment, Release } from '../fleet/assignment.js';
+import { type Audience, audienceOf } from '../fleet/audience.js';
 import { bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
 import { bundleFilter } from '../fleet/gather.js';
 import { draftChange, filesOf, readAssignment } from '../fleet/operator.js';
 import { newRollout, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
+import { readStatuses } from '../fleet/statuses.js';
 import { type Command, isoTime, jsonObject, parseCommand, wholeNumber, zoneName } from './command.js';
 import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './fleet/carryout.js';
 import { FLEET_HELP, FLEET_OPTIONS, isSure, operate, print } from './fleet/operate.js';
@@ -65,46 +67,68 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
     const bundles = await bundlesOf(names);
     return operate(values, async (operator) => {
       const motive = motiveOf(operator.folder, reason, values.ticket);
-      let assignment: Assignment | undefined = await readAssignment(operator, group);
-      const files = new Map<string, Uint8Array>();
-      const releases: Release[] = [];
-      for (const { name, label, bytes } of bundles) {
-        const instance = values.as ?? name;
-        const release: Release = {
-          ...settingsOf(values, instance, assignment),
-          ...motive,
-          version: label,
-          bundle: bundlePath(label),
-          percent,
-          rollout: newRollout(),
-          ...(values['not-before'] === undefined ? {} : { not_before: timeOf(values['not-before']) }),
-        };
-        assignment = pushed(assignment, group, instance, release);
-        files.set(release.bundle, bytes);
-        releases.push(release);
-      }
-      const next = assignment as Assignment;
-      // However many are pushed, it is one change.
-      const one = { ...next, serial: ((await readAssignment(operator, group))?.serial ?? 0) + 1 };
-      const versions = releases.map(({ version }) => version);
-      if (!(await isSure(values, `Push ${versions.join(', ')} to ${percent} % of ${group}?`))) return 1;
-      const targets = await draftChange(operator, await filesOf(operator, one, files));
+      const before = await readAssignment(operator, group);
+      const audience = audienceOf(group, await readStatuses(operator.broker));
+      const base = { ...motive, percent, ...notBefore(values['not-before']) };
+      const { next, releases } = composed(values, before, group, bundles, base, audience);
+      const warnings = releases.flatMap(({ from }) => audience.warnings(from));
+      for (const warning of new Set(warnings)) print(warning);
+      const versions = releases.map(({ version }) => version).join(', ');
+      if (!(await isSure(values, `Push ${versions} to ${percent} % of ${group}?`))) return 1;
+      const files = new Map(bundles.map(({ label, bytes }) => [bundlePath(label), bytes]));
+      const targets = await draftChange(operator, await filesOf(operator, next, files));
+      const instances = bundles.map(({ name }) => values.as ?? name);
       const act = {
         action: 'pushed',
         group,
-        filter: names.join(', '),
-        after: versions.join(', '),
+        filter: instances.join(', '),
+        before: versionsIn(before, instances),
+        after: versions,
         percent,
         ...motive,
       };
       await carryOut(values, operator, { targets }, act, {
-        value: { group, serial: one.serial, percent, releases },
+        value: { group, serial: next.serial, percent, releases },
         lines: releases.map(({ version }) => `pushed ${version} to ${percent} % of ${group}`),
       });
       return 0;
     });
   },
 };
+
+/** The assignment with a release of each bundle; however many are pushed, it is one change. */
+function composed(
+  values: PushValues,
+  before: Assignment | undefined,
+  group: string,
+  bundles: readonly Built[],
+  base: Pick<Release, 'percent' | 'reason' | 'by' | 'at'>,
+  { hasRun }: Pick<Audience, 'hasRun'>,
+): { readonly next: Assignment; readonly releases: readonly Release[] } {
+  let assignment = before;
+  const releases: Release[] = [];
+  for (const { name, label } of bundles) {
+    const instance = values.as ?? name;
+    const settings = settingsOf(values, instance, assignment);
+    const release = {
+      ...settings,
+      ...base,
+      version: label,
+      bundle: bundlePath(label),
+      rollout: newRollout(),
+    };
+    assignment = pushed(assignment, group, instance, release, hasRun);
+    releases.push(release);
+  }
+  const serial = (before?.serial ?? 0) + 1;
+  return { next: { ...(assignment as Assignment), serial }, releases };
+}
+
+/** Versions of filters before a change, for the audit; null where there is none at all. */
+function versionsIn(before: Assignment | undefined, instances: readonly string[]): string | null {
+  const versions = instances.map((instance) => before?.filters[instance]?.release.version);
+  return versions.some(Boolean) ? versions.map((version) => version ?? 'nothing').join(', ') : null;
+}
 
 interface Built {
   readonly name: string;
@@ -142,14 +166,18 @@ async function bundlesOf(names: readonly string[]): Promise<Built[]> {
   return built;
 }
 
+interface PushValues {
+  readonly as?: string;
+  readonly from?: string[];
+  readonly timezone?: string;
+  readonly format?: string;
+  readonly 'filter-config'?: string;
+}
+
 type Settings = Pick<Release, 'from' | 'timezone' | 'format' | 'config'>;
 
 /** What is named goes before what it was. */
-function settingsOf(
-  values: { from?: string[]; timezone?: string; format?: string; 'filter-config'?: string },
-  instance: string,
-  assignment: Assignment | undefined,
-): Settings {
+function settingsOf(values: PushValues, instance: string, assignment: Assignment | undefined): Settings {
   const { from, timezone, format, config } = assignment?.filters[instance]?.release ?? {};
   const sources = values.from ?? from;
   if (!sources) throw new WeirError('USAGE', `--from: expected a source for ${instance}, which ${NEW}`);
@@ -170,6 +198,7 @@ function formatOf(text: string): 'cbor' | 'ndjson' {
   throw new WeirError('USAGE', `--format: expected cbor or ndjson, found "${text}"`);
 }
 
-function timeOf(text: string): string {
-  return `${new Date(isoTime('--not-before', text)).toISOString().slice(0, 19)}Z`;
+function notBefore(text: string | undefined): Pick<Release, 'not_before'> {
+  if (text === undefined) return {};
+  return { not_before: `${new Date(isoTime('--not-before', text)).toISOString().slice(0, 19)}Z` };
 }

@@ -110,8 +110,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       note({
         action: 'assigned',
         group,
-        serial: assignment?.serial ?? null,
         before: before === 0 ? null : String(before),
+        after: assignment ? String(assignment.serial) : null,
       });
     selection = next;
   }
@@ -150,7 +150,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   function status(): object {
     const trusted = trust.trusted();
     const running = (instance: string) => host?.running(instance);
-    const rest = { attempts: attempts.all(), head: audit.head(), running, nowMs: now() };
+    const sources = host?.sources() ?? [];
+    const rest = { attempts: attempts.all(), head: audit.head(), running, sources, nowMs: now() };
     return agentStatus({ group, selection, trusted, trouble, ...rest });
   }
 

@@ -24,14 +24,16 @@ export interface AgentState {
   readonly attempts: Readonly<Record<string, Attempt>>;
   readonly head: AuditHead;
   readonly running: (instance: string) => Installed | undefined;
+  readonly sources: readonly string[];
   readonly nowMs: number;
 }
 
 /** The object `fleet` of a status; the README has it field by field. */
 export function agentStatus(state: AgentState): object {
-  const { group, selection, trusted, trouble, attempts, head, running, nowMs } = state;
+  const { group, selection, trusted, trouble, attempts, head, running, sources, nowMs } = state;
   return {
     group,
+    sources,
     serial: selection.assignment?.serial ?? 0,
     stale: staleness(trusted, trouble, nowMs),
     error: trouble ? short(trouble.text) : null,

@@ -7,7 +7,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { AssignedHost } from '../assigner.js';
-import { oneLine, WeirError } from '../errors.js';
+import { type ErrorCode, oneLine, WeirError } from '../errors.js';
 import { versionLabel } from '../filter/library.js';
 import { mismatch } from '../validate.js';
 import { type Installed, prepared } from '../versions.js';
@@ -23,6 +23,18 @@ export interface ApplyOptions {
   readonly note: (act: Act) => void;
   readonly now: () => number;
   readonly print: (line: string) => void;
+}
+
+/** What helps where a release is at fault that was pushed: not the config of this machine. */
+const REMEDIES_OF_A_PUSH: Partial<Record<ErrorCode, string>> = {
+  SOURCE_INVALID: 'push it with --from of a source that this machine has',
+  FILTER_CONFIG: 'push it with another --filter-config',
+};
+
+function whyNot(error: unknown): string {
+  const remedy = error instanceof WeirError ? REMEDIES_OF_A_PUSH[error.code] : undefined;
+  if (!(error instanceof WeirError) || remedy === undefined) return oneLine(error);
+  return oneLine(`${error.code}: ${error.problem}; ${remedy}`);
 }
 
 /**
@@ -64,7 +76,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
       host.check([...beside.map(([, one]) => one.installed), installed]);
       return { ...wanted, installed };
     } catch (error) {
-      refuse(instance, release, oneLine(error));
+      refuse(instance, release, whyNot(error));
       return undefined;
     }
   }
@@ -85,7 +97,7 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
         print(`fleet: ${oneLine(error)}`);
         return 'later';
       }
-      refuse(instance, release, oneLine(error));
+      refuse(instance, release, whyNot(error));
       return 'choose again';
     }
   }

@@ -188,33 +188,41 @@ export function bytesOf(metadata: Metadata<Root | Targets | Snapshot | Timestamp
   return Buffer.from(`${JSON.stringify(metadata.toJSON(), undefined, 1)}\n`);
 }
 
-const KINDS = {
-  root: MetadataKind.Root,
-  snapshot: MetadataKind.Snapshot,
-  timestamp: MetadataKind.Timestamp,
-} as const;
-
+/** These throw METADATA_REFUSED for what is no metadata of the kind. Who has signed it is for others to see. */
 export function readRoot(bytes: Uint8Array): Metadata<Root> {
-  return Metadata.fromJSON(KINDS.root, json(bytes)) as Metadata<Root>;
+  return read(bytes, 'root', (json) => Metadata.fromJSON(MetadataKind.Root, json) as Metadata<Root>);
 }
 
 export function readSnapshot(bytes: Uint8Array): Metadata<Snapshot> {
-  return Metadata.fromJSON(KINDS.snapshot, json(bytes)) as Metadata<Snapshot>;
+  return read(
+    bytes,
+    'snapshot',
+    (json) => Metadata.fromJSON(MetadataKind.Snapshot, json) as Metadata<Snapshot>,
+  );
 }
 
 export function readTimestamp(bytes: Uint8Array): Metadata<Timestamp> {
-  return Metadata.fromJSON(KINDS.timestamp, json(bytes)) as Metadata<Timestamp>;
+  return read(
+    bytes,
+    'timestamp',
+    (json) => Metadata.fromJSON(MetadataKind.Timestamp, json) as Metadata<Timestamp>,
+  );
 }
 
 export function readTargets(bytes: Uint8Array): Metadata<Targets> {
-  return Metadata.fromJSON(MetadataKind.Targets, json(bytes)) as Metadata<Targets>;
+  return read(bytes, 'targets', (json) => Metadata.fromJSON(MetadataKind.Targets, json) as Metadata<Targets>);
 }
 
-function json(bytes: Uint8Array) {
+function read<T>(
+  bytes: Uint8Array,
+  kind: string,
+  parse: (json: Parameters<typeof Metadata.fromJSON>[1]) => T,
+): T {
   try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (error) {
-    throw new WeirError('METADATA_REFUSED', 'expected JSON, found something else', { cause: error });
+    const problem = `expected metadata of the kind ${kind}, found something else`;
+    throw new WeirError('METADATA_REFUSED', problem, { cause: error });
   }
 }
 

@@ -36,6 +36,8 @@ export interface ReleaseView {
   readonly version: string;
   readonly percent: number;
   readonly before: string | null;
+  /** Appliances may begin then; null where they may at once. */
+  readonly not_before: string | null;
   readonly counts: Readonly<Record<Exclude<Standing, 'own'>, number>>;
 }
 
@@ -187,8 +189,8 @@ function releaseView(
   for (const { filters } of appliances)
     for (const { filter: name, standing } of filters)
       if (name === filter && standing !== 'own') counts[standing]++;
-  const { version, percent } = release;
-  return { filter, version, percent, before: before?.version ?? null, counts };
+  const { version, percent, not_before = null } = release;
+  return { filter, version, percent, before: before?.version ?? null, not_before, counts };
 }
 
 /** Appliances of a group that are alive and in the part to which a rollout has come. */

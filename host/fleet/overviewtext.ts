@@ -16,10 +16,12 @@ export function overviewLines({ groups, unreadable, others }: Overview): string[
 
 function groupLines({ group, serial, releases, appliances }: GroupView): string[] {
   const lines = [serial === 0 ? `group ${group}: nothing is assigned` : `group ${group}, serial ${serial}`];
-  for (const { filter, version, percent, before, counts } of releases) {
-    lines.push(`  ${filter}: ${version} for ${percent} %${before === null ? '' : `, before it ${before}`}`);
-    const { release, before: older, none, lags, refused, silent } = counts;
-    const asWanted = `${release} run the release, ${older} the one before, ${none} neither as wanted`;
+  for (const { filter, version, percent, before, not_before, counts } of releases) {
+    const from = not_before === null ? '' : ` from ${not_before} on`;
+    const older = before === null ? '' : `, before it ${before}`;
+    lines.push(`  ${filter}: ${version} for ${percent} %${from}${older}`);
+    const { release, before: beforeIt, none, lags, refused, silent } = counts;
+    const asWanted = `${release} run the release, ${beforeIt} the one before, ${none} neither as wanted`;
     lines.push(`    ${asWanted}; ${lags} lag, ${refused} refused, ${silent} silent`);
   }
   if (appliances.length === 0) return [...lines, '  no appliance has told its status', ''];

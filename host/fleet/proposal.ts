@@ -31,7 +31,7 @@ export interface Proposal {
   readonly vouchers: readonly Voucher[];
 }
 
-/** Reads a proposal and verifies all of it from what is known. Throws PROPOSAL_INVALID, METADATA_REFUSED or REPOSITORY_MOVED. */
+/** Reads a proposal and verifies all of it from what is known. Throws PROPOSAL_INVALID, METADATA_REFUSED or PROPOSAL_OUTDATED. */
 export async function readProposal(path: string, known: Known): Promise<Proposal> {
   const file = readProposalFile(path);
   const base = await verifiedBase(path, file, known);
@@ -97,7 +97,7 @@ async function verifiedBase(path: string, file: ProposalFile, known: Known): Pro
   const root = roots.at(-1) as Metadata<Root>;
   const last = Math.max(...base.roots.map(({ signed }) => signed.version));
   if (root.signed.version !== last) {
-    const code = root.signed.version > last ? 'REPOSITORY_MOVED' : 'PROPOSAL_INVALID';
+    const code = root.signed.version > last ? 'PROPOSAL_OUTDATED' : 'PROPOSAL_INVALID';
     const problem = `expected what follows root ${root.signed.version}, which is known here, found root ${last}`;
     throw new WeirError(code, `${path}: ${problem}`);
   }
@@ -110,7 +110,7 @@ async function verifiedBase(path: string, file: ProposalFile, known: Known): Pro
     const [expected, found] = [known.versions[role] ?? 0, base.targets.get(role)?.signed.version];
     if (found === undefined || found >= expected) continue;
     const problem = `expected to be made on version ${expected} or later, found ${found}`;
-    throw new WeirError('REPOSITORY_MOVED', `${path}: ${role}: ${problem}`);
+    throw new WeirError('PROPOSAL_OUTDATED', `${path}: ${role}: ${problem}`);
   }
   for (const { name } of delegationsIn(targets.signed))
     if (!base.targets.has(name))

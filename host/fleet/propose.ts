@@ -50,7 +50,7 @@ async function rootsOf({ repository, state }: Operator): Promise<Metadata<Root>[
   return roots;
 }
 
-/** Publishes a proposal that enough keys have signed. Throws SIGNATURES_MISSING, or REPOSITORY_MOVED where its base is not the latest. */
+/** Publishes a proposal that enough keys have signed. Throws SIGNATURES_MISSING, or PROPOSAL_OUTDATED where its base is not the latest. */
 export async function publishProposal(operator: Operator, ring: KeyRing, proposal: Proposal): Promise<void> {
   const { act, base, change } = proposal;
   needLatest(operator.state, proposal);
@@ -70,7 +70,7 @@ function needLatest(state: Base, { base, change: { targets = [] } }: Proposal): 
     if (made === found || (made && found?.signed.equals(made.signed as never))) continue;
     const [from, to] = [made, found].map((one) => one?.signed.version ?? 'none');
     throw new WeirError(
-      'REPOSITORY_MOVED',
+      'PROPOSAL_OUTDATED',
       `${role}: expected version ${from}, on which the proposal was made, found ${to}`,
     );
   }
@@ -92,6 +92,6 @@ async function needBundles(operator: Operator, { change: { targets = [] } }: Pro
     for (const { release, before } of Object.values(parseAssignment(bytes, group).filters))
       for (const one of [release, before])
         if (one && !after.has(one.bundle))
-          throw new WeirError('REPOSITORY_MOVED', `group ${group}: expected ${one.bundle}, found it gone`);
+          throw new WeirError('PROPOSAL_OUTDATED', `group ${group}: expected ${one.bundle}, found it gone`);
   }
 }

@@ -18,17 +18,22 @@ export function newRollout(): string {
   return randomBytes(8).toString('hex');
 }
 
-/** A release is pushed. What the whole group runs stays for the rest of it, and to go back to. */
+/**
+ * A release is pushed. What the whole group runs stays for the rest of it, and to go back to. `hasRun`: some appliance has said so; what
+ * nobody ever ran, because it failed everywhere or its time had not come, is nothing to go back to.
+ */
 export function pushed(
   before: Assignment | undefined,
   group: string,
   instance: string,
   release: Release,
+  hasRun: (instance: string, release: Release) => boolean = () => true,
 ): Assignment {
   const current = before?.filters[instance];
   // The same version once more is no way to go back to.
   const isOther = current?.release.version !== release.version;
-  const stable = current && (isOther && current.release.percent === 100 ? current.release : current.before);
+  const isStable = isOther && current?.release.percent === 100 && hasRun(instance, current.release);
+  const stable = isStable ? current.release : current?.before;
   return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
 }
 

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
 import { FLEET_STATUS_BYTES_MAX, STATUSES_GAP_MS } from '../fleetlimits.js';
-import { FILTERS_MAX, STATUS_TEXT_CHARACTERS_MAX } from '../limits.js';
+import { FILTERS_MAX, SOURCES_MAX, STATUS_TEXT_CHARACTERS_MAX } from '../limits.js';
 import { NAME_PATTERN, STATUS_STREAM, STATUS_WILDCARD } from '../wire.js';
 import type { AuditHead } from './audit.js';
 
@@ -31,6 +31,8 @@ export interface AttemptWord {
 /** What a host in a fleet says. */
 export interface FleetWord {
   readonly group: string;
+  /** Names of its sources; nothing of a host that does not tell them. */
+  readonly sources: readonly string[] | undefined;
   readonly serial: number;
   readonly stale: string | undefined;
   readonly error: string | undefined;
@@ -158,7 +160,7 @@ export function readStatus(appliance: string, body: Uint8Array): HostWord {
   };
 }
 
-function fleetIn({ group, serial, stale, error, runs, attempted, audit }: Json): FleetWord {
+function fleetIn({ group, sources, serial, stale, error, runs, attempted, audit }: Json): FleetWord {
   const { seq, digest } = objectIn(audit, 'fleet.audit');
   if (typeof group !== 'string' || !NAME_PATTERN.test(group)) throw invalid('fleet.group: expected a name');
   const rollouts = entriesIn(runs, 'fleet.runs').map(([filter, rollout]): [string, string] => [
@@ -167,6 +169,7 @@ function fleetIn({ group, serial, stale, error, runs, attempted, audit }: Json):
   ]);
   return {
     group,
+    sources: sources === undefined ? undefined : namesIn(sources, 'fleet.sources'),
     serial: countIn(serial, 'fleet.serial'),
     stale: stale === null ? undefined : textIn(stale, 'fleet.stale'),
     error: error === null ? undefined : textIn(error, 'fleet.error'),
@@ -198,6 +201,12 @@ function parsed(body: Uint8Array): unknown {
 function objectIn(value: unknown, where: string): Json {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
   throw invalid(`${where}: expected an object`);
+}
+
+function namesIn(value: unknown, where: string): string[] {
+  const isList = Array.isArray(value) && value.length <= SOURCES_MAX;
+  if (isList && value.every((name) => typeof name === 'string' && NAME_PATTERN.test(name))) return value;
+  throw invalid(`${where}: expected up to ${SOURCES_MAX} names`);
 }
 
 /** What is there by the name of a filter. */

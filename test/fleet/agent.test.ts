@@ -45,11 +45,11 @@ agents(
     assert.equal(
       audit.map(({ action, after }) => [action, after ? String(after).replace(/\+.*/, '') : after]),
       [
-        ['assigned', undefined],
+        ['assigned', '1'],
         ['added', 'stumbling@1.0.0'],
-        ['assigned', undefined],
+        ['assigned', '2'],
         ['swapped', 'stumbling@1.1.0'],
-        ['assigned', undefined],
+        ['assigned', '3'],
         ['swapped', 'stumbling@1.2.0'],
       ],
     );
@@ -134,9 +134,10 @@ agents(
     );
     assert.match(
       own.attempted.stumbling?.reason ?? '',
-      /expected sources of this machine \(log\), found "nowhere"/,
+      /SOURCE_INVALID: .*expected sources of this machine \(log\), found "nowhere".*; push it with --from/,
     );
     assert.match(own.attempted.mine?.reason ?? '', /the config of this machine has one of this name/);
+    assert.equal(Object.keys(filters), ['mine']);
     assert.equal(Object.keys(filters), ['mine']);
   },
 );

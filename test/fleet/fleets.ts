@@ -107,7 +107,9 @@ async function startFleet(
 
 /** A command of the fleet. */
 export async function weirFleet({ server, fleet }: Pick<Fleet, 'server' | 'fleet'>, ...args: string[]) {
-  return said(['fleet', ...args, '--server', server.url, '--fleet', fleet, '--yes']);
+  const asksNothing = args[0] === 'refresh' || (args[0] === 'keys' && args[1] === 'list');
+  const yes = asksNothing ? [] : ['--yes'];
+  return said(['fleet', ...args, '--server', server.url, '--fleet', fleet, ...yes]);
 }
 
 export async function done(context: Pick<Fleet, 'server' | 'fleet'>, ...args: string[]): Promise<string> {

@@ -131,6 +131,7 @@ hostile('each appliance stands as it says, against what is signed', () => {
       version: release.version,
       percent: 50,
       before: before.version,
+      not_before: null,
       counts: { release: 1, before: 1, none: 0, lags: 1, refused: 1, silent: 1 },
     },
   ]);
@@ -165,6 +166,9 @@ hostile(
     const found = overviewOf(new Map([['edge', undefined]]), new Map([['fw', own]]), nowMs);
     assert.is(found.groups[0]?.appliances[0]?.filters[0]?.standing, 'own');
     assert.is(isOver(found), true);
+    const later = { release: releaseOf('1.0.0', { not_before: '2099-01-31T12:00:00Z' }) };
+    const [, line] = overviewLines(view({ f: later }, release));
+    assert.match(line as string, / for 100 % from 2099-01-31T12:00:00Z on$/);
   },
 );
 

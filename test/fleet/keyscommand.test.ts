@@ -149,7 +149,7 @@ keys('two people sign for what a group runs, the second without a broker', async
   assert.match(changes.join('\n'), /group edge: serial 1 -> 2\n/);
   await refused(
     context,
-    /REPOSITORY_MOVED: .*edge: expected to be made on version 2 or later, found 1/,
+    /PROPOSAL_OUTDATED: .*edge: expected to be made on version 2 or later, found 1/,
     'publish',
     at('other.json'),
   );

@@ -31,6 +31,7 @@ const DAY_MS = 86_400_000;
 const HOST: AssignedHost = {
   running: () => undefined,
   instances: () => [],
+  sources: () => [],
   swap: () => Promise.reject(new Error('nothing to swap')),
   check() {},
   restart() {},

@@ -38,6 +38,8 @@ export interface TestFleet {
   readonly path: string;
   /** Runs `weir fleet ...` as its operator. */
   weirFleet(...args: string[]): ReturnType<typeof said>;
+  /** Runs `weir push ...` of a shipped filter as its operator. */
+  weirPush(...args: string[]): ReturnType<typeof said>;
   operator(): Promise<Operator>;
   /** Publishes what a group runs; bundles by their paths. */
   assign(
@@ -81,6 +83,8 @@ export async function startFleet(): Promise<TestFleet> {
       const keys = changes ? ['--yes', '--passphrase-file', passphrase] : [];
       return said(['fleet', ...args, ...login, ...keys], undefined, 60_000);
     },
+    weirPush: (...args) =>
+      said(['push', ...args, ...login, '--yes', '--passphrase-file', passphrase], undefined, 60_000),
     async assign(group, filters, bundles = new Map()) {
       const one = await operator();
       const serial = ((await readAssignment(one, group))?.serial ?? 0) + 1;

@@ -210,11 +210,11 @@ proposals('of another fleet, and on what is older than what is known here', asyn
   assert.match(await problemOf(readProposal(file, known(other))), /^(METADATA_REFUSED|PROPOSAL_INVALID): /);
   const versions = { targets: 3 };
   const problem = await problemOf(readProposal(file, { root: world.anchor, versions }));
-  assert.match(problem, /^REPOSITORY_MOVED: .*targets: expected to be made on version 3 or later, found 2/);
+  assert.match(problem, /^PROPOSAL_OUTDATED: .*targets: expected to be made on version 3 or later, found 2/);
   await world.rotate({ root: [testKey('root-2')] });
   const { root } = await world.state();
   const later = { root: Buffer.from(JSON.stringify(root.toJSON())), versions: {} };
-  assert.match(await problemOf(readProposal(file, later)), /^REPOSITORY_MOVED: .*follows root 2/);
+  assert.match(await problemOf(readProposal(file, later)), /^PROPOSAL_OUTDATED: .*follows root 2/);
   // Who has an older root follows it to the one that counts now.
   const { one: _, ...rest } = context;
   await propose({ ...rest, one }, await promotion(context), one);

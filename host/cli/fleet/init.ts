@@ -72,7 +72,7 @@ async function make(
   broker: Broker,
 ): Promise<boolean> {
   if (await openRepository(broker).get('metadata/1.root.json', ROOT_BYTES_MAX))
-    throw new WeirError('FILE_EXISTS', 'repository: expected an empty one, found that of a fleet');
+    throw new WeirError('FLEET_EXISTS', 'repository: expected an empty one, found that of a fleet');
   if (!(await isSure(values, `Make a new fleet in ${path}?`))) return false;
   const passphrase = await newPassphrase(values, 'passphrase for the new keys');
   createFleetFolder(path, values.operator ?? userInfo().username);

@@ -14,8 +14,8 @@ import { shortId } from '../../fleet/words.js';
 import { type Command, parseCommand } from '../command.js';
 import {
   answer,
-  FLEET_HELP,
-  FLEET_OPTIONS,
+  SIGNER_HELP,
+  SIGNER_OPTIONS,
   fleetPath,
   newPassphrase,
   operate,
@@ -29,9 +29,9 @@ export const list: Command = {
 Each role with how many of its keys have to sign, its keys with the name of those that are in this folder, and version and expiry
 of what it has signed last.
 
-${FLEET_HELP}`,
+${SIGNER_HELP}`,
   async run(args) {
-    const { values } = parseCommand(args, { options: FLEET_OPTIONS });
+    const { values } = parseCommand(args, { options: SIGNER_OPTIONS });
     return operate(values, async ({ state, folder }) => {
       const roles = rolesOf(state, folder);
       const used = new Set(roles.flatMap(({ keys }) => keys.map(({ id }) => id)));

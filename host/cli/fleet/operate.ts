@@ -32,11 +32,16 @@ ${LOGIN_HELP}  --passphrase-file FILE  the passphrase of the keys (default: $WEI
   --json            print JSON
 `;
 
-const { 'passphrase-file': _passphrase, yes: _yes, ...readerOptions } = FLEET_OPTIONS;
+const { yes: _yes, ...signerOptions } = FLEET_OPTIONS;
+const { 'passphrase-file': _passphrase, ...readerOptions } = signerOptions;
+
+/** For commands that ask nothing. */
+export const SIGNER_OPTIONS = signerOptions;
+export const SIGNER_HELP = FLEET_HELP.replace(/^ {2}--yes .*\n/gm, '');
 
 /** For commands that change nothing. */
 export const READER_OPTIONS = readerOptions;
-export const READER_HELP = FLEET_HELP.replace(/^ {2}--(passphrase-file|yes) .*\n/gm, '');
+export const READER_HELP = SIGNER_HELP.replace(/^ {2}--passphrase-file .*\n/gm, '');
 
 export type FleetValues = { readonly [name in keyof typeof FLEET_OPTIONS]?: string | boolean | undefined };
 

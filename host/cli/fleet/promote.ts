@@ -52,8 +52,8 @@ Example: weir fleet promote ssh-auth --group edge --percent 50 --reason "a day w
         ...OPTIONS,
         percent: { type: 'string' },
         auto: { type: 'boolean', default: false },
-        'step-time': { type: 'string', default: '60s' },
-        soak: { type: 'string', default: '30s' },
+        'step-time': { type: 'string' },
+        soak: { type: 'string' },
       },
     });
     const [name, group] = named(positionals, values.group);
@@ -63,9 +63,11 @@ Example: weir fleet promote ssh-auth --group edge --percent 50 --reason "a day w
       throw new WeirError('USAGE', 'expected one of --auto and --propose: each step is published');
     if (values.percent === undefined)
       return promoteAuto(values, group, name, {
-        stepMs: duration('--step-time', values['step-time']),
-        soakMs: duration('--soak', values.soak),
+        stepMs: duration('--step-time', values['step-time'] ?? '60s'),
+        soakMs: duration('--soak', values.soak ?? '30s'),
       });
+    if (values['step-time'] !== undefined || values.soak !== undefined)
+      throw new WeirError('USAGE', '--step-time and --soak: expected --auto beside them');
     const percent = wholeNumber('--percent', values.percent, 1, 100);
     return change(values, group, name, `${percent} %`, 'promoted', (before) =>
       promoted(before, group, name, percent),

@@ -5,7 +5,7 @@ import { delegatedRoles } from '../../fleet/state.js';
 import { timeOf } from '../../fleet/checks.js';
 import { type Operator, publish } from '../../fleet/operator.js';
 import { type Command, parseCommand } from '../command.js';
-import { answer, FLEET_HELP, FLEET_OPTIONS, keyRing, operate, print } from './operate.js';
+import { answer, SIGNER_HELP, SIGNER_OPTIONS, keyRing, operate, print } from './operate.js';
 
 /** People sign what lives long: they are told while there is time. */
 const WARN_MS = 30 * 86_400_000;
@@ -20,11 +20,11 @@ Signs the timestamp anew, which is good for a week, and the snapshot when it nee
 and snapshot only. Let a job run it once a day: appliances run on when it stops, but say that what they have is stale. What
 people have to sign, and expires within 30 days, is told.
 
-${FLEET_HELP}
+${SIGNER_HELP}
 Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/credentials/fleet --server nats://127.0.0.1:4222
 `,
   async run(args) {
-    const { values } = parseCommand(args, { options: FLEET_OPTIONS });
+    const { values } = parseCommand(args, { options: SIGNER_OPTIONS });
     return operate(values, async (operator) => {
       const { state, now, folder } = operator;
       const snapshotMs = timeOf(state.snapshot.signed.expires) ?? 0;
