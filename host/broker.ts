@@ -24,7 +24,7 @@ import {
   type TlsOptions,
 } from 'nats';
 import { type CredentialFiles, readCredentials } from './credentials.js';
-import { lastValue, type Value } from './bucket.js';
+import { lastRevision, lastValue, type Value } from './bucket.js';
 import { oneLine, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
@@ -92,6 +92,8 @@ export interface Broker {
   last(subject: string, answering: Answering): Promise<LastMessage | undefined>;
   /** The last value that a stream holds on a subject; nothing when there is none. The stream must allow direct gets. */
   value(stream: string, subject: string): Promise<Value | undefined>;
+  /** Its place in the stream, also where it was deleted; 0 when there is none. */
+  revision(stream: string, subject: string): Promise<number>;
   /** The place of the first message that the stream still holds. */
   first(): Promise<number>;
   /** Calls `each` for what a stream holds, in its order. Throws STREAM_MISSING, BROKER_REFUSED or BROKER_UNREACHABLE. */
@@ -207,6 +209,13 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     async value(stream, subject) {
       try {
         return await lastValue(await manager(), stream, subject);
+      } catch (error) {
+        throw publishProblem(subject, error);
+      }
+    },
+    async revision(stream, subject) {
+      try {
+        return await lastRevision(await manager(), stream, subject);
       } catch (error) {
         throw publishProblem(subject, error);
       }

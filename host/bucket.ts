@@ -19,9 +19,26 @@ export async function lastValue(
   stream: string,
   subject: string,
 ): Promise<Value | undefined> {
+  const last = await lastMessage(manager, stream, subject);
+  return last && !last.isDeletion ? { bytes: last.bytes, revision: last.revision } : undefined;
+}
+
+/** The place of the last message on a subject, also where that says that the value was deleted; 0 when there is none. */
+export async function lastRevision(
+  manager: JetStreamManager,
+  stream: string,
+  subject: string,
+): Promise<number> {
+  return (await lastMessage(manager, stream, subject))?.revision ?? 0;
+}
+
+/** Headers of a message that deletes the value, as the key-value buckets of NATS have it. */
+export const DELETION = { 'KV-Operation': 'DEL' } as const;
+
+async function lastMessage(manager: JetStreamManager, stream: string, subject: string) {
   try {
     const { data, seq, header } = await directOf(manager).getMessage(stream, { last_by_subj: subject });
-    return header.get('KV-Operation') === '' ? { bytes: data, revision: seq } : undefined;
+    return { bytes: data, revision: seq, isDeletion: header.get('KV-Operation') !== '' };
   } catch (error) {
     if (error instanceof NatsError && isNoMessage(error)) return undefined;
     throw error;

@@ -64,6 +64,9 @@ export const REMEDIES = {
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',
+  REPOSITORY_DAMAGED:
+    'what appliances run stays as it is; "weir fleet restore" writes anew what this folder has a copy of',
+  COPY_MISSING: 'look for the folder of whoever has published last',
   ROLLOUT_REFUSED: 'look with "weir fleet status"',
   ASSIGNMENT_REFUSED: 'what runs stays as it is; "weir push" writes assignments',
   STATUS_INVALID: 'look at that appliance; what it publishes under its name is no status of weir',

@@ -26,6 +26,11 @@ export const PROPOSAL_BYTES_MAX = 16 * MiB;
 export const PROPOSAL_TARGETS_MAX = 8_192;
 export const PROPOSAL_SIGNATURES_MAX = 2 * METADATA_KEYS_MAX;
 export const PROPOSAL_ACT_CHARACTERS_MAX = 4_000;
+/**
+ * How far a timestamp and a snapshot that are made from a copy are ahead of it: others may have signed newer ones since, a few a day, and
+ * appliances take none that is older than what they have seen.
+ */
+export const RESTORED_AHEAD = 10_000;
 /** Numbers of a metadata file that are tried, where changes that were interrupted have left some. */
 export const EDITION_NUMBERS_MAX = 64;
 /** Appliances of one configuration of a broker: with so many it is 4 MiB, and nats-server takes it in a second. */

@@ -23,6 +23,7 @@ For those who run many appliances on one broker.
     audit: async () => (await import('./fleet/audit.js')).audit,
     policy: async () => (await import('./fleet/policy.js')).policy,
     refresh: async () => (await import('./fleet/refresh.js')).refresh,
+    restore: async () => (await import('./fleet/restore.js')).restore,
     'nats-config': async () => (await import('./fleet/natsconfig.js')).natsConfigCommand,
     streams: async () => (await import('./fleet/streams.js')).streams,
   },

@@ -28,6 +28,9 @@ import {
 } from './metadata.js';
 import type { Repository, State } from './state.js';
 
+/** The one file that is replaced, and says what is the latest. */
+export const TIMESTAMP = 'metadata/timestamp.json';
+
 export interface EditionFile {
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -153,8 +156,6 @@ export async function composeEdition(
   files.push({ path: TIMESTAMP, bytes: bytesOf(timestamp), revision: state.timestampRevision });
   return files;
 }
-
-const TIMESTAMP = 'metadata/timestamp.json';
 
 /** The files of a fleet that is new: a root that is signed, and nothing assigned. */
 export function firstEdition(root: Metadata<Root>, ring: KeyRing, nowMs: number): Edition {

@@ -6,6 +6,7 @@
  *     <fleet>/keys/NAME.json   keys, sealed with a passphrase
  *     <fleet>/known.json       the last root and the versions that he has seen
  *     <fleet>/pending.json     what is being published
+ *     <fleet>/copy/            what is published
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { CONFIG_BYTES_MAX } from '../limits.js';
 import { check, object, readJson, text } from '../validate.js';
 import { NAME_PATTERN } from '../wire.js';
 import type { Act } from './audit.js';
+import { type Copy, openCopy } from './copy.js';
 import type { Edition, KeyRing } from './edition.js';
 import { createKeyFile, type KeyFile, keyIdOf, readKeyFile, type SigningKey, unlock } from './keys.js';
 import { readRoot } from './metadata.js';
@@ -44,6 +46,8 @@ export interface FleetFolder extends Keys {
   readonly anchor: Buffer;
   known(): Known;
   remember(state: State): void;
+  /** What was published, as this operator has seen it last. */
+  readonly copy: Copy;
   pending(): Pending | undefined;
   setPending(pending: Pending | undefined): void;
 }
@@ -84,6 +88,7 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
     operator,
     anchor: root,
     ...keysIn(path),
+    copy: openCopy(join(path, 'copy')),
     known() {
       const found = readSealed(knownPath) as { root: string; versions: Record<string, number> } | undefined;
       return found

@@ -151,7 +151,7 @@ export function nextSnapshot(
 
 /** `snapshot`: what the timestamp says of it; the same again where only the time is new. */
 export function nextTimestamp(
-  before: Timestamp | undefined,
+  before: Pick<Timestamp, 'version'> | undefined,
   snapshot: MetaFile,
   nowMs: number,
 ): Metadata<Timestamp> {
@@ -171,6 +171,13 @@ export function metaFile(version: number, bytes: Uint8Array): MetaFile {
 
 export function targetFile(path: string, bytes: Uint8Array): TargetFile {
   return new TargetFile({ path, length: bytes.length, hashes: { sha256: sha256Of(bytes) } });
+}
+
+/** Parts of a subject: what a path in the repository may be, so that it names one file there, and one in a folder. */
+const PATH = /^[A-Za-z0-9_=%@+-]+(\.[A-Za-z0-9_=%@+-]+)*(\/[A-Za-z0-9_=%@+-]+(\.[A-Za-z0-9_=%@+-]+)*)*$/;
+
+export function isFilePath(path: string): boolean {
+  return PATH.test(path);
 }
 
 /** Where a target lies in the repository. */

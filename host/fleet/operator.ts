@@ -23,6 +23,7 @@ import {
 } from './edition.js';
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
+import { keepCopy, orCopy } from './copy.js';
 import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
 import { needWhole } from './roles.js';
@@ -60,14 +61,27 @@ export async function readFleet(
   now: () => number = Date.now,
 ): Promise<Operator> {
   const repository = openRepository(broker);
-  const state = await loadState(repository, folder.known());
+  const state = await loadState(repository, folder.known(), folder.copy).catch((error: unknown) => {
+    throw damaged(error);
+  });
   if (state.halfRotated.length > 0) {
     const roles = state.halfRotated.join(', ');
     print(`fleet: a rotation of keys was interrupted: ${roles} have to be signed anew`);
     if (state.halfRotated.includes('targets')) print('fleet: "weir fleet keys renew targets" does that');
     // What the roots before have allowed can be verified only from there on.
   } else folder.remember(state);
+  for (const path of state.fromCopy)
+    print(`fleet: ${path} is damaged in the repository; "weir fleet restore" writes it anew`);
+  for (const path of await keepCopy(repository, state, folder.copy, folder.anchor))
+    print(`fleet: ${path}: it is signed, but not there as it was, and this folder has no copy`);
   return { folder, broker, repository, state, now };
+}
+
+/** What is published cannot be read; whoever has a copy can write it anew. */
+function damaged(error: unknown): unknown {
+  const codes = ['METADATA_REFUSED', 'METADATA_STALE', 'FLEET_MISSING'];
+  if (!(error instanceof WeirError) || !codes.includes(error.code)) return error;
+  return new WeirError('REPOSITORY_DAMAGED', error.problem, { cause: error });
 }
 
 /** Signs a change with the keys that are here, and publishes it. Throws SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
@@ -120,6 +134,7 @@ async function finish(
     if (error instanceof WeirError && error.code === 'REPOSITORY_MOVED') folder.setPending(undefined);
     throw error;
   }
+  for (const { path, bytes } of edition) folder.copy.put(path, bytes);
   await noteAct(folder, broker, act, ring, now);
   folder.setPending(undefined);
 }
@@ -195,13 +210,12 @@ export async function draftChange(
 
 /** A target as it is published; nothing when none is. */
 export async function readTarget(operator: Operator, path: string): Promise<Uint8Array | undefined> {
-  const { state, repository } = operator;
+  const { state, repository, folder } = operator;
   const target = state.targets.get(roleFor(operator, path))?.signed.targets[path];
   if (!target) return undefined;
-  const stored = await repository.get(storedPath(path, target.hashes.sha256 as string), TARGET_BYTES_MAX);
-  if (!stored || !targetFile(path, stored.bytes).equals(target))
-    throw new WeirError('METADATA_REFUSED', `${path}: expected what was signed, found other bytes`);
-  return stored.bytes;
+  const place = storedPath(path, target.hashes.sha256 as string);
+  const isIt = (bytes: Uint8Array) => targetFile(path, bytes).equals(target);
+  return orCopy(place, repository.get(place, TARGET_BYTES_MAX), folder.copy, isIt);
 }
 
 /** What a group runs; nothing before the first push to it. */

@@ -2,17 +2,17 @@
  * The repository of a fleet in a key-value bucket of JetStream.
  */
 import type { Broker } from '../broker.js';
-import type { Value } from '../bucket.js';
+import { DELETION, type Value } from '../bucket.js';
 import { WeirError } from '../errors.js';
 import { Misplaced } from '../jetstream.js';
 import { ANNOUNCE_SPREAD_MS_MAX, APPLIANCES_A_SECOND } from '../fleetlimits.js';
 import { ANNOUNCE_SUBJECT, REPOSITORY_BUCKET, REPOSITORY_STREAM } from '../wire.js';
+import { isFilePath } from './metadata.js';
 import type { Repository } from './state.js';
 
-/** Parts of a subject: what a path may be, so that it names one file. */
-const PATH = /^[A-Za-z0-9_=%@+-]+(\.[A-Za-z0-9_=%@+-]+)*(\/[A-Za-z0-9_=%@+-]+(\.[A-Za-z0-9_=%@+-]+)*)*$/;
+type RepositoryBroker = Pick<Broker, 'value' | 'revision' | 'publish'>;
 
-export function openRepository(broker: Pick<Broker, 'value' | 'publish'>): Repository {
+export function openRepository(broker: RepositoryBroker): Repository {
   return {
     async get(path, bytesMax) {
       const found = await storedFile(broker, path);
@@ -23,9 +23,16 @@ export function openRepository(broker: Pick<Broker, 'value' | 'publish'>): Repos
       return found;
     },
     async put(path, bytes, revision) {
-      if (!PATH.test(path)) throw new WeirError('METADATA_REFUSED', `${path}: expected the path of a file`);
+      if (!isFilePath(path)) throw new WeirError('METADATA_REFUSED', `${path}: expected the path of a file`);
+      const write = (follows: number) =>
+        broker.publish({ subject: subjectOf(path), headers: {}, body: bytes }, follows);
       try {
-        await broker.publish({ subject: subjectOf(path), headers: {}, body: bytes }, revision);
+        await write(revision).catch(async (error: unknown) => {
+          // Where a file was deleted, a new one follows that.
+          const isNew = error instanceof Misplaced && revision === 0 && !(await storedFile(broker, path));
+          if (!isNew) throw error;
+          await write(await broker.revision(REPOSITORY_STREAM, subjectOf(path)));
+        });
       } catch (error) {
         if (!(error instanceof Misplaced)) throw error;
         const problem = `${path}: expected revision ${revision}, found another one`;
@@ -35,9 +42,16 @@ export function openRepository(broker: Pick<Broker, 'value' | 'publish'>): Repos
   };
 }
 
+/** Takes a file away, whatever it is. */
+export async function removeFile(broker: RepositoryBroker, path: string): Promise<void> {
+  const subject = subjectOf(path);
+  const follows = await broker.revision(REPOSITORY_STREAM, subject);
+  await broker.publish({ subject, headers: DELETION, body: new Uint8Array() }, follows);
+}
+
 /** A file as it lies there, whatever its length; nothing when there is none. */
 export async function storedFile(broker: Pick<Broker, 'value'>, path: string): Promise<Value | undefined> {
-  return PATH.test(path) ? broker.value(REPOSITORY_STREAM, subjectOf(path)) : undefined;
+  return isFilePath(path) ? broker.value(REPOSITORY_STREAM, subjectOf(path)) : undefined;
 }
 
 function subjectOf(path: string): string {

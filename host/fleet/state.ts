@@ -15,6 +15,8 @@ import {
   TIMESTAMP_BYTES_MAX,
 } from '../fleetlimits.js';
 import { checkMetadata } from './checks.js';
+import { type Copy, NO_COPY, orCopy } from './copy.js';
+import { TIMESTAMP } from './edition.js';
 import {
   type Metadata,
   type Root,
@@ -45,6 +47,8 @@ export interface State {
   readonly targets: ReadonlyMap<string, Metadata<Targets>>;
   /** Roles that have other keys by now than those that have signed: a rotation was interrupted, and they have to be signed anew. */
   readonly halfRotated: readonly string[];
+  /** Metadata that is damaged or gone in the repository, and came from the copy. */
+  readonly fromCopy: readonly string[];
 }
 
 /** What an operator has seen: the root, as it is stored, and versions of roles. */
@@ -53,13 +57,14 @@ export interface Known {
   readonly versions: Readonly<Record<string, number>>;
 }
 
-/** Reads and verifies everything. Throws METADATA_REFUSED, METADATA_STALE, FLEET_MISSING, or what the repository throws. */
-export async function loadState(repository: Repository, known: Known): Promise<State> {
+/**
+ * Reads and verifies everything; what is damaged or gone comes from a copy where that has it, and what was verified goes there. Throws
+ * METADATA_REFUSED, METADATA_STALE, FLEET_MISSING, or what the repository throws. */
+export async function loadState(repository: Repository, known: Known, copy = NO_COPY): Promise<State> {
   const roots = await loadRoots(repository, known.root);
   const root = roots.at(-1) as Metadata<Root>;
-  const stored = await repository.get('metadata/timestamp.json', TIMESTAMP_BYTES_MAX);
-  if (!stored)
-    throw new WeirError('FLEET_MISSING', 'repository: expected metadata/timestamp.json, found none');
+  const stored = await repository.get(TIMESTAMP, TIMESTAMP_BYTES_MAX);
+  if (!stored) throw new WeirError('FLEET_MISSING', `repository: expected ${TIMESTAMP}, found none`);
   checkMetadata('timestamp.json', stored.bytes);
   const timestamp = readTimestamp(stored.bytes);
   // A rotation that was interrupted leaves what a root before it allows.
@@ -71,22 +76,20 @@ export async function loadState(repository: Repository, known: Known): Promise<S
   };
   verifyTop('timestamp', timestamp);
   const { version, hashes, length } = timestamp.signed.snapshotMeta;
-  const snapshotBytes = await fetchMeta(
-    repository,
-    'snapshot',
-    { version, hashes, length },
-    SNAPSHOT_BYTES_MAX,
-  );
-  const snapshot = readSnapshot(snapshotBytes);
+  const fromCopy: string[] = [];
+  const fetch: FetchMeta = (role, meta, bytesMax) =>
+    fetchMeta(repository, copy, role, meta, bytesMax, (path) => fromCopy.push(path));
+  const snapshot = readSnapshot(await fetch('snapshot', { version, hashes, length }, SNAPSHOT_BYTES_MAX));
   verifyTop('snapshot', snapshot);
-  const targets = await loadTargets(repository, snapshot, verifyTop);
+  const targets = await loadTargets(fetch, snapshot, verifyTop);
   const versions = { root: root.signed.version, timestamp: timestamp.signed.version, snapshot: version };
   for (const [role, found] of [...Object.entries(versions), ...versionsOf(targets)]) {
     const expected = known.versions[role] ?? 0;
     if (found < expected)
       throw new WeirError('METADATA_STALE', `${role}: expected version ${expected} or later, found ${found}`);
   }
-  return { root, timestamp, timestampRevision: stored.revision, snapshot, targets, halfRotated };
+  copy.put(TIMESTAMP, stored.bytes);
+  return { root, timestamp, timestampRevision: stored.revision, snapshot, targets, halfRotated, fromCopy };
 }
 
 /** Versions of all roles, to be remembered. */
@@ -127,13 +130,13 @@ export async function loadRoots(
 }
 
 async function loadTargets(
-  repository: Repository,
+  fetch: FetchMeta,
   snapshot: Metadata<Snapshot>,
   verifyTop: (role: string, metadata: Signed) => void,
 ): Promise<Map<string, Metadata<Targets>>> {
   const load = async (role: string) => {
     const meta = snapshot.signed.meta[`${role}.json`];
-    return meta && readTargets(await fetchMeta(repository, role, meta, TARGETS_BYTES_MAX));
+    return meta && readTargets(await fetch(role, meta, TARGETS_BYTES_MAX));
   };
   const top = await load('targets');
   if (!top) throw new WeirError('METADATA_REFUSED', 'snapshot.json: expected targets.json in it, found none');
@@ -152,21 +155,33 @@ export function delegatedRoles(targets: Targets): string[] {
   return Object.keys(targets.delegations?.roles ?? {});
 }
 
+interface Meta {
+  readonly version: number;
+  readonly hashes?: Record<string, string> | undefined;
+  readonly length?: number | undefined;
+}
+
+type FetchMeta = (role: string, meta: Meta, bytesMax: number) => Promise<Uint8Array>;
+
 async function fetchMeta(
   repository: Repository,
+  copy: Copy,
   role: string,
-  meta: { version: number; hashes?: Record<string, string> | undefined; length?: number | undefined },
+  { version, hashes }: Meta,
   bytesMax: number,
+  taken: (path: string) => void,
 ): Promise<Uint8Array> {
-  const file = `${meta.version}.${role}.json`;
-  const stored = await repository.get(`metadata/${file}`, bytesMax);
-  if (!stored) throw new WeirError('METADATA_REFUSED', `${file}: expected it, found none`);
-  const { version } = checkMetadata(file, stored.bytes);
-  if (version === meta.version && sha256Of(stored.bytes) === meta.hashes?.sha256) return stored.bytes;
-  throw new WeirError(
-    'METADATA_REFUSED',
-    `${file}: expected what the metadata above it says, found another one`,
-  );
+  const path = `metadata/${version}.${role}.json`;
+  const isIt = (bytes: Uint8Array) => sha256Of(bytes) === hashes?.sha256;
+  const bytes = await orCopy(path, repository.get(path, bytesMax), copy, isIt, taken);
+  const found = checkMetadata(path, bytes);
+  if (found.version !== version)
+    throw new WeirError(
+      'METADATA_REFUSED',
+      `${path}: expected its own version in it, found ${found.version}`,
+    );
+  copy.put(path, bytes);
+  return bytes;
 }
 
 type Delegator = Metadata<Root> | Metadata<Targets>;

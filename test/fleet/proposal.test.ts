@@ -10,6 +10,7 @@ import { type Assignment, assignmentBytes } from '../../host/fleet/assignment.js
 import { dutiesOf, needAllSigned } from '../../host/fleet/change.js';
 import { type Change, composeEdition, writeEdition } from '../../host/fleet/edition.js';
 import type { SigningKey } from '../../host/fleet/keys.js';
+import { NO_COPY } from '../../host/fleet/copy.js';
 import { draftChange, type Operator } from '../../host/fleet/operator.js';
 import { fileOf, readProposal, signProposal } from '../../host/fleet/proposal.js';
 import { proposalBytes } from '../../host/fleet/proposalfile.js';
@@ -68,7 +69,12 @@ proposals.before.each(async (context) => {
 proposals.after.each(({ remove }) => remove());
 
 const operatorOf = async ({ repository, state }: World) =>
-  ({ repository, state: await state(), now: () => NOW_MS }) as unknown as Operator;
+  ({
+    folder: { copy: NO_COPY },
+    repository,
+    state: await state(),
+    now: () => NOW_MS,
+  }) as unknown as Operator;
 const known = (world: World) => ({ root: world.anchor, versions: {} });
 
 /** Writes a change as a proposal, signed with these keys. */

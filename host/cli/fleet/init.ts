@@ -10,9 +10,8 @@ import { firstEdition, signRole } from '../../fleet/edition.js';
 import { createFleetFolder, keysIn, openFleetFolder } from '../../fleet/folder.js';
 import { keyIdOf } from '../../fleet/keys.js';
 import { bytesOf, newRoot, type RoleKeys, TOP_LEVEL, type TopLevel } from '../../fleet/metadata.js';
-import { complete, publishEdition } from '../../fleet/operator.js';
+import { complete, publishEdition, readFleet } from '../../fleet/operator.js';
 import { openRepository } from '../../fleet/repository.js';
-import { loadState } from '../../fleet/state.js';
 import { ROOT_BYTES_MAX } from '../../fleetlimits.js';
 import { type Command, parseCommand } from '../command.js';
 import {
@@ -54,7 +53,7 @@ ${FLEET_HELP}`,
         await complete(folder, broker, print, () => keyRing(values, folder));
       } else if (!(await make(path, values, broker))) return 1;
       const folder = openFleetFolder(path);
-      folder.remember(await loadState(openRepository(broker), folder.known()));
+      await readFleet(folder, broker, print);
       answer(values, { fleet: path, root: join(path, 'root.json') }, [
         `the fleet is there: ${path}, with keys for ${TOP_LEVEL.join(', ')}`,
         `give ${join(path, 'root.json')} to each appliance, and name it in "fleet.root" of its config`,

@@ -4,7 +4,9 @@
 import { delegatedRoles } from '../../fleet/state.js';
 import { timeOf } from '../../fleet/checks.js';
 import { type Operator, publish } from '../../fleet/operator.js';
+import { findDamage } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
+import { damageLines } from './restore.js';
 import { answer, SIGNER_HELP, SIGNER_OPTIONS, keyRing, operate, print } from './operate.js';
 
 /** People sign what lives long: they are told while there is time. */
@@ -18,7 +20,7 @@ export const refresh: Command = {
 
 Signs the timestamp anew, which is good for a week, and the snapshot when it needs that; for that it takes the keys of timestamp
 and snapshot only. Let a job run it once a day: appliances run on when it stops, but say that what they have is stale. What
-people have to sign, and expires within 30 days, is told.
+people have to sign, and expires within 30 days, is told, and so is every file of the repository that is not as it was published.
 
 ${SIGNER_HELP}
 Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/credentials/fleet --server nats://127.0.0.1:4222
@@ -36,6 +38,9 @@ Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/crede
         { action: 'refreshed', by: folder.operator },
       );
       for (const line of expiring(operator)) print(line);
+      const damage = damageLines(await findDamage(operator.broker, folder));
+      for (const line of damage) print(line);
+      if (damage.length > 0) print('fleet: "weir fleet restore" writes anew what this folder has a copy of');
       answer(values, { renewed: renews ? ['timestamp', 'snapshot'] : ['timestamp'] }, [
         `signed anew: timestamp${renews ? ' and snapshot' : ''}`,
       ]);

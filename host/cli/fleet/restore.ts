@@ -1,0 +1,80 @@
+/**
+ * `weir fleet restore`: the repository as it should be, from this operator's copy.
+ */
+import { complete, publishEdition } from '../../fleet/operator.js';
+import { removeFile } from '../../fleet/repository.js';
+import { type Damage, findDamage, restoration } from '../../fleet/restore.js';
+import { type Command, parseCommand } from '../command.js';
+import {
+  answer,
+  FLEET_HELP,
+  FLEET_OPTIONS,
+  fleetBroker,
+  fleetFolder,
+  isSure,
+  keyRing,
+  print,
+} from './operate.js';
+
+export const restore: Command = {
+  summary: 'write the repository anew where it is damaged or gone',
+  help: `Usage: weir fleet restore [OPTIONS]
+
+Compares every file of the repository with the copy that this folder has of what was published, and writes those anew that are damaged or
+gone; on a broker that is new, all of them. All that is written is signed already. Where nothing says any more what is the latest, the copy
+is published anew, which takes the keys of snapshot and timestamp: then what others have published since this folder has seen it is
+lost, and appliances that have it refuse what is older. So let whoever has published last do that.
+
+${FLEET_HELP}
+Exit code: 1 when files are signed that are neither there nor in the copy, else 0.
+`,
+  async run(args) {
+    const { values } = parseCommand(args, { options: FLEET_OPTIONS });
+    const folder = fleetFolder(values);
+    const broker = await fleetBroker(values);
+    try {
+      await broker.ensureFleetStreams();
+      await complete(folder, broker, print, () => keyRing(values, folder));
+      const damage = await findDamage(broker, folder);
+      const { files, wrongRoot, missing, isAnew, state } = damage;
+      const paths = files.map(({ path }) => path);
+      const found = { restored: paths, removed: wrongRoot ?? null, missing, anew: isAnew };
+      for (const line of damageLines(damage)) print(line);
+      const exitCode = missing.length > 0 ? 1 : 0;
+      if (paths.length === 0 && wrongRoot === undefined && !isAnew) {
+        answer(values, found, missing.length > 0 ? [] : ['the repository is as it should be']);
+        return exitCode;
+      }
+      if (!(await isSure(values, questionOf(damage)))) return 1;
+      const ring = await keyRing(values, folder);
+      const edition = await restoration(broker, damage, ring, Date.now());
+      if (wrongRoot !== undefined) await removeFile(broker, wrongRoot);
+      const act = { action: 'restored', files: edition.length, by: folder.operator };
+      await publishEdition(folder, broker, edition, act, ring);
+      folder.remember(state);
+      answer(values, found, [`restored: ${edition.length} files`]);
+      return exitCode;
+    } finally {
+      await broker.close();
+    }
+  },
+};
+
+const LINES_MAX = 20;
+
+export function damageLines({ files, wrongRoot, missing }: Damage): string[] {
+  const lines = [
+    ...files.map(({ path, revision }) => `fleet: ${path}: ${revision === 0 ? 'is not there' : 'is damaged'}`),
+    ...(wrongRoot === undefined ? [] : [`fleet: ${wrongRoot}: is not signed by the root before it`]),
+    ...missing.map((path) => `fleet: ${path}: is not there as it was signed, and this folder has no copy`),
+  ];
+  const more = lines.length - LINES_MAX;
+  return more > 0 ? [...lines.slice(0, LINES_MAX), `fleet: and ${more} more`] : lines;
+}
+
+function questionOf({ files, isAnew, state }: Damage): string {
+  if (!isAnew) return `Write ${files.length} files anew?`;
+  const { version, expires } = state.timestamp.signed;
+  const what = `what this folder has seen last (timestamp ${version}, good until ${expires})`;
+  return `Publish ${what}? What others have published since is lost.`;
+}

@@ -1,0 +1,106 @@
+/**
+ * Writes the repository anew from an operator's copy, where it is damaged, older than what he has seen, or gone.
+ *
+ * Where what is published can be read, with the copy's help, it stays what it is, and only files that are not as they should be are written.
+ * Else the copy is published anew, under a timestamp that is newer than what others may have signed since.
+ */
+import type { Broker } from '../broker.js';
+import { WeirError } from '../errors.js';
+import { RESTORED_AHEAD } from '../fleetlimits.js';
+import { type Copy, keepCopy, pathsOf, repositoryOf } from './copy.js';
+import { composeEdition, type Edition, type EditionFile, type KeyRing, TIMESTAMP } from './edition.js';
+import type { FleetFolder } from './folder.js';
+import { nextSnapshot, nextTimestamp } from './metadata.js';
+import { openRepository, storedFile } from './repository.js';
+import { type Known, loadRoots, loadState, type Repository, type State } from './state.js';
+
+/** What is not as it should be. */
+export interface Damage {
+  /** Files of the copy that are not in the repository as they are here. */
+  readonly files: readonly EditionFile[];
+  /** Path of a root that nobody has signed, which keeps everybody from reading on. */
+  readonly wrongRoot: string | undefined;
+  /** What is published cannot be read: the copy is to be published in its place. */
+  readonly isAnew: boolean;
+  /** Files that are signed, and neither there nor here. */
+  readonly missing: readonly string[];
+  /** What is published, or will be. */
+  readonly state: State;
+}
+
+/** Compares the repository with the copy, which is completed. Throws COPY_MISSING where neither can be read. */
+export async function findDamage(
+  broker: Pick<Broker, 'value' | 'revision' | 'publish'>,
+  { copy, anchor, known }: Pick<FleetFolder, 'known' | 'copy' | 'anchor'>,
+): Promise<Damage> {
+  const whole = openRepository(broker);
+  const wrongRoot = await wrongRootIn(whole, known());
+  const get: Repository['get'] = async (path, bytesMax) =>
+    path === wrongRoot ? undefined : whole.get(path, bytesMax);
+  const repository = { ...whole, get };
+  const published = await readable(loadState(repository, known(), copy));
+  const state = published ?? (await copied(copy, known()));
+  const missing = await keepCopy(repository, state, copy, anchor);
+  const isAnew = published === undefined;
+  const own = [...pathsOf(state)].filter((path) => !isAnew || path !== TIMESTAMP);
+  const files: EditionFile[] = [];
+  for (const path of own) {
+    const bytes = copy.get(path);
+    const stored = await storedFile(broker, path);
+    if (bytes && !(stored && bytes.equals(stored.bytes)))
+      files.push({ path, bytes, revision: stored?.revision ?? 0 });
+  }
+  return { files, wrongRoot, isAnew, missing, state };
+}
+
+/** What has to be written for all to be as it should be. Throws SIGNATURES_MISSING where keys are needed that are not here. */
+export async function restoration(
+  broker: Pick<Broker, 'value' | 'revision' | 'publish'>,
+  { files, isAnew, state }: Damage,
+  ring: KeyRing,
+  nowMs: number,
+): Promise<Edition> {
+  if (!isAnew) return files;
+  const { snapshotMeta, version } = state.timestamp.signed;
+  const { signed } = state.snapshot;
+  const ahead: State = {
+    ...state,
+    timestamp: nextTimestamp({ version: version + RESTORED_AHEAD }, snapshotMeta, nowMs),
+    timestampRevision: (await storedFile(broker, TIMESTAMP))?.revision ?? 0,
+    snapshot: nextSnapshot(signed, {}, signed.version + RESTORED_AHEAD, nowMs),
+  };
+  return [...files, ...(await composeEdition(openRepository(broker), ahead, ring, nowMs, { renews: true }))];
+}
+
+const UNREADABLE = ['METADATA_REFUSED', 'METADATA_STALE', 'FLEET_MISSING'];
+
+/** Nothing where it cannot be read. */
+async function readable<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof WeirError && UNREADABLE.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+async function copied(copy: Copy, known: Known): Promise<State> {
+  try {
+    return await loadState(repositoryOf(copy), known);
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    const problem = `expected a copy of what was published in this folder, found that ${error.problem}`;
+    throw new WeirError('COPY_MISSING', problem, { cause: error });
+  }
+}
+
+/** Path of the root behind the last one that is known, where it does not follow that. */
+async function wrongRootIn(repository: Repository, known: Known): Promise<string | undefined> {
+  let last: string | undefined;
+  const get: Repository['get'] = (path, bytesMax) => {
+    last = path;
+    return repository.get(path, bytesMax);
+  };
+  const roots = await readable(loadRoots({ get }, known.root));
+  return roots ? undefined : last;
+}
