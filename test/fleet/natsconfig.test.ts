@@ -136,6 +136,22 @@ config(
   },
 );
 
+config('the options of the server stay until others are given', async ({ folder }) => {
+  const run = async (...args: string[]) => {
+    const { code, err } = await said(['fleet', 'nats-config', '--out', folder, ...args], folder);
+    assert.is(code, 0, err);
+    return readFileSync(join(folder, 'nats.conf'), 'utf8');
+  };
+  const tls = ['--tls-cert', 'cert.pem', '--tls-key', 'key.pem'];
+  const first = await run('--appliance', 'fw-01', '--listen', '0.0.0.0:4333', '--store', '/srv/js', ...tls);
+  const second = await run('--appliance', 'fw-02');
+  for (const line of [/^listen: "0\.0\.0\.0:4333"$/m, /store_dir: "\/srv\/js"$/m, /^tls \{$/m, /key\.pem"$/m])
+    for (const text of [first, second]) assert.match(text, line);
+  const third = await run('--listen', '127.0.0.1:4334');
+  assert.match(third, /^listen: "127\.0\.0\.1:4334"$/m);
+  assert.match(third, /^tls \{$/m);
+});
+
 config('a file that is not its own is kept', async ({ folder }) => {
   const run = (...args: string[]) =>
     said(['fleet', 'nats-config', '--out', folder, '--appliance', 'fw-01', ...args], folder);

@@ -21,8 +21,8 @@ export const natsConfigCommand: Command = {
 Writes FOLDER/nats.conf for "nats-server -c", with a key for each appliance and each operator, whose secret parts are
 FOLDER/appliances/ID.nk and FOLDER/operators/NAME.nk. Bring each to its owner: "nkey" in "nats" of the config of "weir run", --nkey of
 "weir verify", "weir tap" and the commands of the fleet. Run again, it keeps the keys that are there, so that a new appliance changes nothing
-for the others; to take one out, remove its file, run it again, and let the server read its configuration again
-("nats-server --signal reload").
+for the others, and the options of the server, but for those that are given (to begin anew, remove FOLDER/nats.conf); to take an appliance
+out, remove its file, run it again, and let the server read its configuration again ("nats-server --signal reload").
 
 An appliance may publish its own events, dead letters, status and audit, read the repository and its own last messages, and hear
 announcements. It may read nothing of others, make nothing and delete nothing. Operators may do everything with what is kept.
@@ -50,7 +50,7 @@ Example: weir fleet nats-config --out fleet --appliance fw-01 --appliance fw-02 
         appliance: { type: 'string', multiple: true, default: [] },
         appliances: { type: 'string' },
         operator: { type: 'string', multiple: true, default: [] },
-        listen: { type: 'string', default: DEFAULT_LISTEN },
+        listen: { type: 'string' },
         store: { type: 'string' },
         'tls-cert': { type: 'string' },
         'tls-key': { type: 'string' },
@@ -60,7 +60,7 @@ Example: weir fleet nats-config --out fleet --appliance fw-01 --appliance fw-02 
       },
     });
     if (values.out === undefined) throw new WeirError('USAGE', 'expected --out FOLDER');
-    if (!isAddress(values.listen))
+    if (values.listen !== undefined && !isAddress(values.listen))
       throw new WeirError(
         'USAGE',
         `--listen: expected an address such as ${DEFAULT_LISTEN}, found "${values.listen}"`,
@@ -72,17 +72,21 @@ Example: weir fleet nats-config --out fleet --appliance fw-01 --appliance fw-02 
     checkAll('appliance', [...values.appliance, ...listed]);
     checkAll('operator', values.operator);
     // All that can be refused is, before anything is written.
-    if (!values.yes) needOurs(config);
+    const before = serverIn(config, values.yes);
+    const server: Server = {
+      listen: values.listen ?? before?.listen ?? DEFAULT_LISTEN,
+      storeDir:
+        values.store === undefined ? (before?.storeDir ?? join(folder, 'store')) : resolve(values.store),
+      ...(tls ? { tls } : before?.tls ? { tls: before.tls } : {}),
+    };
     const appliances = keysIn(join(folder, 'appliances'), [...values.appliance, ...listed], []);
     const operators = keysIn(join(folder, 'operators'), values.operator, ['operator']);
     const text = natsConfig({
       appliances: appliances.map(({ name, publicKey }) => ({ id: name, publicKey })),
       operators,
-      listen: values.listen,
-      storeDir: resolve(values.store ?? join(folder, 'store')),
-      ...(tls === undefined ? {} : { tls }),
+      ...server,
     });
-    write(config, text);
+    write(config, `${OPTIONS}${JSON.stringify(server)}\n${text}`);
     if (values.json)
       process.stdout.write(`${JSON.stringify({ schema: 1, config, appliances, operators })}\n`);
     else process.stdout.write(summary(config, appliances, operators));
@@ -166,17 +170,26 @@ function write(path: string, text: string): void {
   }
 }
 
-/** Refuses to replace what somebody else has written. */
-function needOurs(path: string): void {
+/** Options of the server, which stand behind the first line and are kept until others are given. */
+type Server = Pick<NatsConfigOptions, 'listen' | 'storeDir' | 'tls'>;
+const OPTIONS = '# Options: ';
+
+/** The options with which the file was written. Throws FILE_EXISTS for what somebody else has written, unless that is to be replaced. */
+function serverIn(path: string, isReplaced: boolean): Server | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
+    if (systemCode(error) === 'ENOENT') return undefined;
     throw new WeirError('OUTPUT_UNWRITABLE', `${path}: ${oneLine(error)}`);
   }
   const [mark = '', written] = MARK.exec(text) ?? [];
-  if (written === sha256Of(text.slice(mark.length))) return;
+  const rest = text.slice(mark.length);
+  if (written === sha256Of(rest)) {
+    const [line = ''] = rest.split('\n', 1);
+    return line.startsWith(OPTIONS) ? JSON.parse(line.slice(OPTIONS.length)) : undefined;
+  }
+  if (isReplaced) return undefined;
   const problem =
     'expected what this command has written (or --yes), found something else, or that it was changed';
   throw new WeirError('FILE_EXISTS', `${path}: ${problem}`);
