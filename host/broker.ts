@@ -17,6 +17,7 @@ import {
   connect,
   type ConnectionOptions,
   headers as createHeaders,
+  type JetStreamManager,
   type MsgHdrs,
   type NatsConnection,
   NatsError,
@@ -24,7 +25,7 @@ import {
   type TlsOptions,
 } from 'nats';
 import { type CredentialFiles, readCredentials } from './credentials.js';
-import { lastRevision, lastValue, type Value } from './bucket.js';
+import { lastRevision, lastValue, purgeSubject, subjectsOf, type Value } from './bucket.js';
 import { oneLine, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
@@ -94,6 +95,10 @@ export interface Broker {
   value(stream: string, subject: string): Promise<Value | undefined>;
   /** Its place in the stream, also where it was deleted; 0 when there is none. */
   revision(stream: string, subject: string): Promise<number>;
+  /** All subjects on which a stream holds messages. */
+  subjects(stream: string): Promise<string[]>;
+  /** Takes everything on a subject out of a stream, and its room with it. */
+  purge(stream: string, subject: string): Promise<void>;
   /** The place of the first message that the stream still holds. */
   first(): Promise<number>;
   /** Calls `each` for what a stream holds, in its order. Throws STREAM_MISSING, BROKER_REFUSED or BROKER_UNREACHABLE. */
@@ -172,6 +177,14 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   // A copy, because the client changes it.
   const manager = () => connected().jetstreamManager({ ...settings });
 
+  async function asking<T>(what: string, ask: (to: JetStreamManager) => Promise<T>): Promise<T> {
+    try {
+      return await ask(await manager());
+    } catch (error) {
+      throw publishProblem(what, error);
+    }
+  }
+
   function connected(): NatsConnection {
     if (!connection) throw new WeirError('BROKER_UNREACHABLE', `broker: ${shown}: not connected`);
     return connection;
@@ -206,27 +219,11 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
         throw readProblem(subject, stream.name, error);
       }
     },
-    async value(stream, subject) {
-      try {
-        return await lastValue(await manager(), stream, subject);
-      } catch (error) {
-        throw publishProblem(subject, error);
-      }
-    },
-    async revision(stream, subject) {
-      try {
-        return await lastRevision(await manager(), stream, subject);
-      } catch (error) {
-        throw publishProblem(subject, error);
-      }
-    },
-    async first() {
-      try {
-        return await firstPlace(await manager(), stream);
-      } catch (error) {
-        throw publishProblem(stream.name, error);
-      }
-    },
+    value: (stream, subject) => asking(subject, (to) => lastValue(to, stream, subject)),
+    revision: (stream, subject) => asking(subject, (to) => lastRevision(to, stream, subject)),
+    subjects: (stream) => asking(stream, (to) => subjectsOf(to, stream)),
+    purge: (stream, subject) => asking(subject, (to) => purgeSubject(to, stream, subject)),
+    first: () => asking(stream.name, (to) => firstPlace(to, stream)),
     async read(options, each) {
       return readStream(connected(), await manager(), { ...options, reason }, each);
     },

@@ -11,6 +11,8 @@ export interface Value {
   readonly bytes: Uint8Array;
   /** Its place in the stream. */
   readonly revision: number;
+  /** When the broker had it. */
+  readonly storedMs: number;
 }
 
 /** Nothing when there is none, or it was deleted. */
@@ -20,7 +22,9 @@ export async function lastValue(
   subject: string,
 ): Promise<Value | undefined> {
   const last = await lastMessage(manager, stream, subject);
-  return last && !last.isDeletion ? { bytes: last.bytes, revision: last.revision } : undefined;
+  if (!last || last.isDeletion) return undefined;
+  const { bytes, revision, storedMs } = last;
+  return { bytes, revision, storedMs };
 }
 
 /** The place of the last message on a subject, also where that says that the value was deleted; 0 when there is none. */
@@ -32,13 +36,26 @@ export async function lastRevision(
   return (await lastMessage(manager, stream, subject))?.revision ?? 0;
 }
 
-/** Headers of a message that deletes the value, as the key-value buckets of NATS have it. */
-export const DELETION = { 'KV-Operation': 'DEL' } as const;
+/** All subjects on which a stream holds messages. */
+export async function subjectsOf(manager: JetStreamManager, stream: string): Promise<string[]> {
+  const { state } = await manager.streams.info(stream, { subjects_filter: '>' });
+  return Object.keys(state.subjects ?? {});
+}
+
+/** Takes everything on a subject out of a stream, and its room with it. */
+export async function purgeSubject(
+  manager: JetStreamManager,
+  stream: string,
+  subject: string,
+): Promise<void> {
+  await manager.streams.purge(stream, { filter: subject });
+}
 
 async function lastMessage(manager: JetStreamManager, stream: string, subject: string) {
   try {
-    const { data, seq, header } = await directOf(manager).getMessage(stream, { last_by_subj: subject });
-    return { bytes: data, revision: seq, isDeletion: header.get('KV-Operation') !== '' };
+    const { data, seq, header, time } = await directOf(manager).getMessage(stream, { last_by_subj: subject });
+    const isDeletion = header.get('KV-Operation') !== '';
+    return { bytes: data, revision: seq, storedMs: time.getTime(), isDeletion };
   } catch (error) {
     if (error instanceof NatsError && isNoMessage(error)) return undefined;
     throw error;

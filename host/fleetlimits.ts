@@ -31,6 +31,12 @@ export const PROPOSAL_ACT_CHARACTERS_MAX = 4_000;
  * appliances take none that is older than what they have seen.
  */
 export const RESTORED_AHEAD = 10_000;
+/**
+ * What nothing names any more is taken out of the repository when it has been there so long: an appliance that reads meanwhile is done
+ * with it, and so is an operator whose change names it. So many files in one run; the rest in the next.
+ */
+export const PRUNE_MS_MIN = 24 * 3_600_000;
+export const PRUNE_FILES_MAX = 1_000;
 /** Numbers of a metadata file that are tried, where changes that were interrupted have left some. */
 export const EDITION_NUMBERS_MAX = 64;
 /** Appliances of one configuration of a broker: with so many it is 4 MiB, and nats-server takes it in a second. */

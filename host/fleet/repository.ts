@@ -2,7 +2,6 @@
  * The repository of a fleet in a key-value bucket of JetStream.
  */
 import type { Broker } from '../broker.js';
-import { DELETION, type Value } from '../bucket.js';
 import { WeirError } from '../errors.js';
 import { Misplaced } from '../jetstream.js';
 import { ANNOUNCE_SPREAD_MS_MAX, APPLIANCES_A_SECOND } from '../fleetlimits.js';
@@ -42,15 +41,22 @@ export function openRepository(broker: RepositoryBroker): Repository {
   };
 }
 
-/** Takes a file away, whatever it is. */
-export async function removeFile(broker: RepositoryBroker, path: string): Promise<void> {
-  const subject = subjectOf(path);
-  const follows = await broker.revision(REPOSITORY_STREAM, subject);
-  await broker.publish({ subject, headers: DELETION, body: new Uint8Array() }, follows);
+/** Takes a file away, whatever it is, and its room with it. */
+export function removeFile(broker: Pick<Broker, 'purge'>, path: string): Promise<void> {
+  return broker.purge(REPOSITORY_STREAM, subjectOf(path));
+}
+
+/** Paths of all files. */
+export async function filePaths(broker: Pick<Broker, 'subjects'>): Promise<string[]> {
+  const prefix = subjectOf('');
+  return (await broker.subjects(REPOSITORY_STREAM)).map((subject) => subject.slice(prefix.length));
 }
 
 /** A file as it lies there, whatever its length; nothing when there is none. */
-export async function storedFile(broker: Pick<Broker, 'value'>, path: string): Promise<Value | undefined> {
+export async function storedFile<T>(
+  broker: { value(stream: string, subject: string): Promise<T | undefined> },
+  path: string,
+): Promise<T | undefined> {
   return isFilePath(path) ? broker.value(REPOSITORY_STREAM, subjectOf(path)) : undefined;
 }
 

@@ -10,7 +10,10 @@ import type { WeirError } from '../../host/errors.js';
 import { pathsOf } from '../../host/fleet/copy.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { readAssignment } from '../../host/fleet/operator.js';
-import { removeFile, storedFile } from '../../host/fleet/repository.js';
+import { storedPath } from '../../host/fleet/metadata.js';
+import { prune } from '../../host/fleet/prune.js';
+import { PRUNE_MS_MIN } from '../../host/fleetlimits.js';
+import { filePaths, removeFile, storedFile } from '../../host/fleet/repository.js';
 import { createTrust } from '../../host/fleet/trust.js';
 import { brokerAvailable } from '../broker.js';
 import {
@@ -161,6 +164,42 @@ restores('a broker that is new gets all of it', async (context) => {
   for (const take of [taken(context).then(serialOf), freshly(context)]) assert.is(await take, 1);
   await context.next(2);
   assert.is(serialOf(await taken(context)), 2);
+});
+
+restores('what nothing names any more is taken out when it is old, and nothing else is', async (context) => {
+  const { broker, fleet } = context;
+  const sleeper = createTrust(join(context.path, 'sleeper'), readFileSync(join(fleet, 'root.json')));
+  for (const serial of [2, 3]) await context.next(serial);
+  await done(context, 'keys', 'rotate', 'targets');
+  await context.next(4);
+  const load = async () => (await open(context, broker)).state;
+  const dayMs = PRUNE_MS_MIN + 60_000;
+  const before = await filePaths(broker);
+  assert.is(await prune(broker, load, Date.now()), 0);
+  assert.equal(await filePaths(broker), before);
+  const named = await context.paths();
+  const gone = before.filter((path) => !named.includes(path));
+  assert.ok(gone.length > 6, gone.join(' '));
+  assert.is(await prune(broker, load, Date.now() + dayMs), gone.length);
+  assert.equal((await filePaths(broker)).sort(), named.sort());
+  assert.is(serialOf(await taken({ ...context, trust: sleeper })), 4);
+  assert.is(await prune(broker, load, Date.now() + dayMs), 0);
+
+  // Somebody publishes again what is taken out just then.
+  await context.next(3);
+  const old = (await load()).targets.get('targets');
+  await context.next(4);
+  let looks = 0;
+  const other = async () => {
+    const state = await load();
+    if (++looks === 1 || !old) return state;
+    return { ...state, targets: new Map([...state.targets, ['targets', old]]) };
+  };
+  const count = (await filePaths(broker)).length;
+  const pruned = await prune(broker, other, Date.now() + dayMs);
+  assert.is((await filePaths(broker)).length, count - pruned);
+  for (const { path, hashes } of Object.values(old?.signed.targets ?? {}))
+    assert.ok(await storedFile(broker, storedPath(path, hashes.sha256 as string)), path);
 });
 
 restores('what is neither there nor in the copy is told', async (context) => {

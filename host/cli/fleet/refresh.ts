@@ -1,9 +1,10 @@
 /**
  * `weir fleet refresh`: says again what is the latest, before that expires.
  */
-import { delegatedRoles } from '../../fleet/state.js';
+import { delegatedRoles, loadState } from '../../fleet/state.js';
 import { timeOf } from '../../fleet/checks.js';
 import { type Operator, publish } from '../../fleet/operator.js';
+import { prune } from '../../fleet/prune.js';
 import { findDamage } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
 import { damageLines } from './restore.js';
@@ -20,7 +21,8 @@ export const refresh: Command = {
 
 Signs the timestamp anew, which is good for a week, and the snapshot when it needs that; for that it takes the keys of timestamp
 and snapshot only. Let a job run it once a day: appliances run on when it stops, but say that what they have is stale. What
-people have to sign, and expires within 30 days, is told, and so is every file of the repository that is not as it was published.
+people have to sign, and expires within 30 days, is told, and so is every file of the repository that is not as it was
+published. What nothing names any more for a day is taken out of the repository.
 
 ${SIGNER_HELP}
 Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/credentials/fleet --server nats://127.0.0.1:4222
@@ -38,6 +40,9 @@ Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/crede
         { action: 'refreshed', by: folder.operator },
       );
       for (const line of expiring(operator)) print(line);
+      const load = () => loadState(operator.repository, folder.known(), folder.copy);
+      const pruned = await prune(operator.broker, load, now());
+      if (pruned > 0) print(`fleet: took ${pruned} files out of the repository that nothing names any more`);
       const damage = damageLines(await findDamage(operator.broker, folder));
       for (const line of damage) print(line);
       if (damage.length > 0) print('fleet: "weir fleet restore" writes anew what this folder has a copy of');
