@@ -11,7 +11,8 @@ import { type Copy, keepCopy, pathsOf, repositoryOf } from './copy.js';
 import { composeEdition, type Edition, type EditionFile, type KeyRing, TIMESTAMP } from './edition.js';
 import type { FleetFolder } from './folder.js';
 import { nextSnapshot, nextTimestamp } from './metadata.js';
-import { openRepository, storedFile } from './repository.js';
+import { publishEdition } from './operator.js';
+import { openRepository, removeFile, storedFile } from './repository.js';
 import { type Known, loadRoots, loadState, type Repository, type State } from './state.js';
 
 /** What is not as it should be. */
@@ -53,14 +54,25 @@ export async function findDamage(
   return { files, wrongRoot, isAnew, missing, state };
 }
 
-/** What has to be written for all to be as it should be. Throws SIGNATURES_MISSING where keys are needed that are not here. */
-export async function restoration(
-  broker: Pick<Broker, 'value' | 'revision' | 'publish'>,
-  { files, isAnew, state }: Damage,
+/** Writes it as it should be; answers how many files. Throws SIGNATURES_MISSING where keys are needed that are not here, and REPOSITORY_MOVED. */
+export async function repair(
+  folder: FleetFolder,
+  broker: Broker,
+  damage: Damage,
   ring: KeyRing,
   nowMs: number,
-): Promise<Edition> {
-  if (!isAnew) return files;
+): Promise<number> {
+  const { files, isAnew, wrongRoot, state } = damage;
+  const edition = isAnew ? [...files, ...(await publishedAnew(broker, state, ring, nowMs))] : files;
+  if (wrongRoot !== undefined) await removeFile(broker, wrongRoot);
+  const act = { action: 'restored', files: edition.length, by: folder.operator };
+  await publishEdition(folder, broker, edition, act, ring);
+  folder.remember(state);
+  return edition.length;
+}
+
+/** What says that the copy is the latest. */
+async function publishedAnew(broker: Broker, state: State, ring: KeyRing, nowMs: number): Promise<Edition> {
   const { snapshotMeta, version } = state.timestamp.signed;
   const { signed } = state.snapshot;
   const ahead: State = {
@@ -69,7 +81,7 @@ export async function restoration(
     timestampRevision: (await storedFile(broker, TIMESTAMP))?.revision ?? 0,
     snapshot: nextSnapshot(signed, {}, signed.version + RESTORED_AHEAD, nowMs),
   };
-  return [...files, ...(await composeEdition(openRepository(broker), ahead, ring, nowMs, { renews: true }))];
+  return composeEdition(openRepository(broker), ahead, ring, nowMs, { renews: true });
 }
 
 const UNREADABLE = ['METADATA_REFUSED', 'METADATA_STALE', 'FLEET_MISSING'];

@@ -8,25 +8,30 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
 import { pathsOf } from '../../host/fleet/copy.js';
+import type { KeyRing } from '../../host/fleet/edition.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
-import { readAssignment } from '../../host/fleet/operator.js';
+import { publish, readAssignment } from '../../host/fleet/operator.js';
 import { storedPath } from '../../host/fleet/metadata.js';
 import { prune } from '../../host/fleet/prune.js';
 import { PRUNE_MS_MIN } from '../../host/fleetlimits.js';
 import { filePaths, removeFile, storedFile } from '../../host/fleet/repository.js';
+import { type Damage, findDamage, repair } from '../../host/fleet/restore.js';
+import { withKeys } from '../../host/fleet/roles.js';
 import { createTrust } from '../../host/fleet/trust.js';
 import { brokerAvailable } from '../broker.js';
+import { errorOf } from '../connecting.js';
 import {
   done,
   type Fleet,
+  fleetInMemory,
   initialisedFleet,
   open,
-  PASSPHRASE,
   push,
   refused,
   taken,
   weirFleet,
 } from './fleets.js';
+import { ringOf, testKey } from './world.js';
 
 interface Context extends Fleet {
   /** Publishes serial `n` of the group. */
@@ -35,19 +40,39 @@ interface Context extends Fleet {
   paths(): Promise<string[]>;
   write(path: string, bytes: Uint8Array | string): Promise<void>;
   read(path: string): Promise<string>;
+  /** As `weir fleet restore` does. */
+  restore(): Promise<Damage>;
+  /** Another key for a role. */
+  rotate(role: 'targets' | 'snapshot'): Promise<void>;
 }
 
-const restores = suite<Context>('weir fleet restore');
+const restores = suite<Context>('a repository that is damaged');
 restores.before.each(async (context) => {
-  const fleet = await initialisedFleet();
+  const { fleet, ring: first } = await fleetInMemory();
   const { broker } = fleet;
+  const others = { targets: testKey('other targets'), snapshot: testKey('other snapshot') };
+  const ring: KeyRing = {
+    open: (ids) => [...first.open(ids), ...ringOf(...Object.values(others)).open(ids)],
+  };
+  const folder = () => openFleetFolder(fleet.fleet);
+  const operator = () => open(fleet, broker, ring);
   Object.assign(context, fleet, {
-    next: async (serial: number) =>
-      push(await open(fleet, broker), openFleetFolder(fleet.fleet).ring(PASSPHRASE), serial),
-    paths: async () => [...pathsOf((await open(fleet, broker)).state)],
+    next: async (serial: number) => push(await operator(), ring, serial),
+    paths: async () => [...pathsOf((await operator()).state)],
     write: (path: string, bytes: Uint8Array | string) =>
       broker.publish({ subject: `$KV.WEIR_REPO.${path}`, headers: {}, body: Buffer.from(bytes) }),
     read: async (path: string) => Buffer.from((await storedFile(broker, path))?.bytes ?? []).toString(),
+    async restore() {
+      await broker.ensureFleetStreams();
+      const damage = await findDamage(broker, folder());
+      await repair(folder(), broker, damage, ring, Date.now());
+      return damage;
+    },
+    async rotate(role: 'targets' | 'snapshot') {
+      const one = await operator();
+      const change = await withKeys(one, role, { keys: [others[role]], threshold: 1 });
+      await publish(one, ring, change, { action: 'keys rotated' });
+    },
   });
   await context.next(1);
 });
@@ -73,7 +98,7 @@ restores(
   async (context) => {
     const { broker } = context;
     await context.next(2);
-    await done(context, 'keys', 'rotate', 'snapshot');
+    await context.rotate('snapshot');
     const paths = (await context.paths()).filter((path) => path !== 'metadata/timestamp.json');
     assert.is(paths.length, 5, paths.join(' '));
     const whole = new Map<string, string>();
@@ -84,25 +109,24 @@ restores(
       await assertRefused(freshly(context), path);
       assert.is((await readAssignment(await open(context, broker), 'edge'))?.serial, 2, path);
     }
-    const renewed = await weirFleet(context, 'refresh');
-    assert.is(renewed.code, 0, renewed.err);
-    for (const path of whole.keys()) assert.match(renewed.err, `${path}: is damaged\n`);
-    const { restored } = JSON.parse(await done(context, 'restore', '--json'));
-    assert.equal(restored.sort(), [...whole.keys()].sort());
+    const { files } = await context.restore();
+    assert.equal(pathsIn(files), [...whole.keys()].sort());
     for (const [path, before] of whole) assert.is(await context.read(path), before, path);
     assert.is(await freshly(context), 2);
 
     for (const path of paths) await removeFile(broker, path);
     await assertRefused(freshly(context), 'all of it');
-    const gone = JSON.parse(await done(context, 'restore', '--json'));
+    const gone = await context.restore();
     assert.equal(
-      [gone.restored.sort(), gone.removed, gone.missing, gone.anew],
-      [[...paths].sort(), null, [], false],
+      [pathsIn(gone.files), gone.wrongRoot, gone.missing, gone.isAnew],
+      [[...paths].sort(), undefined, [], false],
     );
     assert.is(await freshly(context), 2);
-    assert.is(await done(context, 'restore'), 'the repository is as it should be\n');
+    assert.equal((await context.restore()).files, []);
   },
 );
+
+const pathsIn = (files: Damage['files']) => files.map(({ path }) => path).sort();
 
 async function assertRefused(work: Promise<unknown>, what: string): Promise<void> {
   const error = await work.then(
@@ -119,20 +143,16 @@ restores(
     await context.next(2);
     assert.is(serialOf(await taken(context)), 2);
     const cases: readonly [string, RegExp][] = [
-      [
-        '{"signed":{"version":1,"expires":"2099-01-31T12:00:00Z"}}',
-        /REPOSITORY_DAMAGED: .*kind timestamp.*weir fleet restore/,
-      ],
-      ['', /REPOSITORY_DAMAGED: timestamp\.json: expected an object/],
-      [old.replace(/"version": \d+/, '"version": 99999'), /REPOSITORY_DAMAGED: timestamp\.json: /],
-      [old, /REPOSITORY_DAMAGED: timestamp: expected version \d+ or later, found 2/],
+      ['{"signed":{"version":1,"expires":"2099-01-31T12:00:00Z"}}', /.*kind timestamp.*weir fleet restore/],
+      ['', /timestamp\.json: expected an object/],
+      [old.replace(/"version": \d+/, '"version": 99999'), /timestamp\.json: /],
+      [old, /timestamp: expected version \d+ or later, found 2/],
     ];
     let serial = 2;
     for (const [text, reason] of cases) {
       await context.write('metadata/timestamp.json', text);
-      await refused(context, reason, 'refresh');
-      const { anew } = JSON.parse(await done(context, 'restore', '--json'));
-      assert.is(anew, true);
+      assert.match(String(await errorOf(context.next(9))), reason);
+      assert.is((await context.restore()).isAnew, true);
       // An appliance that has seen more than that goes on, and so does the next push.
       for (const take of [taken(context).then(serialOf), freshly(context)]) assert.is(await take, serial);
       await context.next(++serial);
@@ -143,24 +163,24 @@ restores(
 
 restores('a root that nobody has signed is taken away', async (context) => {
   await context.write('metadata/2.root.json', await context.read('metadata/1.root.json'));
-  await refused(context, /REPOSITORY_DAMAGED: 2\.root\.json: /, 'refresh');
-  const { removed, restored } = JSON.parse(await done(context, 'restore', '--json'));
-  assert.equal([removed, restored], ['metadata/2.root.json', []]);
+  assert.match(String(await errorOf(context.next(9))), /2\.root\.json: /);
+  const { wrongRoot, files } = await context.restore();
+  assert.equal([wrongRoot, files], ['metadata/2.root.json', []]);
   assert.is(await freshly(context), 1);
   // What was taken away leaves its place to another one.
-  await done(context, 'keys', 'rotate', 'targets');
+  await context.rotate('targets');
   assert.is(await freshly(context), 1);
 });
 
 restores('a broker that is new gets all of it', async (context) => {
-  await done(context, 'keys', 'rotate', 'targets');
+  await context.rotate('targets');
   assert.is(serialOf(await taken(context)), 1);
   const connection = await connect({ servers: [context.server.url] });
   const manager = await connection.jetstreamManager();
   for (const name of ['KV_WEIR_REPO', 'WEIR_STATUS', 'WEIR_AUDIT']) await manager.streams.delete(name);
   await connection.close();
-  const { restored, anew } = JSON.parse(await done(context, 'restore', '--json'));
-  assert.ok(anew && restored.includes('metadata/2.root.json'));
+  const { files, isAnew } = await context.restore();
+  assert.ok(isAnew && pathsIn(files).includes('metadata/2.root.json'));
   for (const take of [taken(context).then(serialOf), freshly(context)]) assert.is(await take, 1);
   await context.next(2);
   assert.is(serialOf(await taken(context)), 2);
@@ -170,7 +190,7 @@ restores('what nothing names any more is taken out when it is old, and nothing e
   const { broker, fleet } = context;
   const sleeper = createTrust(join(context.path, 'sleeper'), readFileSync(join(fleet, 'root.json')));
   for (const serial of [2, 3]) await context.next(serial);
-  await done(context, 'keys', 'rotate', 'targets');
+  await context.rotate('targets');
   await context.next(4);
   const load = async () => (await open(context, broker)).state;
   const dayMs = PRUNE_MS_MIN + 60_000;
@@ -207,12 +227,40 @@ restores('what is neither there nor in the copy is told', async (context) => {
   const target = (await context.paths()).find((path) => path.startsWith('targets/')) as string;
   rmSync(join(fleet, 'copy'), { recursive: true });
   await removeFile(broker, target);
-  const { code, err, out } = await weirFleet(context, 'restore');
-  assert.equal([code, out], [1, '']);
-  assert.match(err, `${target}: is not there as it was signed, and this folder has no copy\n`);
+  assert.equal((await context.restore()).missing, [target]);
   rmSync(join(fleet, 'copy'), { recursive: true });
   await removeFile(broker, 'metadata/timestamp.json');
-  await refused(context, /COPY_MISSING: expected a copy of what was published/, 'restore');
+  assert.is((await errorOf(context.restore())).code, 'COPY_MISSING');
 });
 
-if (brokerAvailable()) restores.run();
+const command = suite('weir fleet restore');
+
+command('what an operator sees', async () => {
+  const context = await initialisedFleet();
+  try {
+    const { broker, fleet } = context;
+    const path = 'metadata/1.targets.json';
+    await broker.publish({ subject: `$KV.WEIR_REPO.${path}`, headers: {}, body: Buffer.from('{}') });
+    const renewed = await weirFleet(context, 'refresh');
+    assert.is(renewed.code, 0, renewed.err);
+    assert.match(renewed.err, `${path} is damaged in the repository; "weir fleet restore" writes it anew\n`);
+    assert.match(renewed.err, `fleet: ${path}: is damaged\n`);
+    assert.is(await done(context, 'restore'), 'restored: 1 files\n');
+    await removeFile(broker, 'metadata/timestamp.json');
+    await refused(context, /REPOSITORY_DAMAGED: repository: expected metadata\/timestamp\.json/, 'refresh');
+    const found = JSON.parse(await done(context, 'restore', '--json'));
+    assert.equal(found, { restored: [], removed: null, missing: [], anew: true });
+    assert.is(await done(context, 'restore'), 'the repository is as it should be\n');
+    const target = 'metadata/1.root.json';
+    await removeFile(broker, target);
+    rmSync(join(fleet, 'copy', target));
+    assert.is(await done(context, 'restore'), 'restored: 1 files\n', 'the root of trust is here anyway');
+  } finally {
+    await context.stop();
+  }
+});
+
+if (brokerAvailable()) {
+  restores.run();
+  command.run();
+}

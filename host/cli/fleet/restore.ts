@@ -1,9 +1,8 @@
 /**
  * `weir fleet restore`: the repository as it should be, from this operator's copy.
  */
-import { complete, publishEdition } from '../../fleet/operator.js';
-import { removeFile } from '../../fleet/repository.js';
-import { type Damage, findDamage, restoration } from '../../fleet/restore.js';
+import { complete } from '../../fleet/operator.js';
+import { type Damage, findDamage, repair } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
 import {
   answer,
@@ -36,7 +35,7 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
       await broker.ensureFleetStreams();
       await complete(folder, broker, print, () => keyRing(values, folder));
       const damage = await findDamage(broker, folder);
-      const { files, wrongRoot, missing, isAnew, state } = damage;
+      const { files, wrongRoot, missing, isAnew } = damage;
       const paths = files.map(({ path }) => path);
       const found = { restored: paths, removed: wrongRoot ?? null, missing, anew: isAnew };
       for (const line of damageLines(damage)) print(line);
@@ -47,12 +46,8 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
       }
       if (!(await isSure(values, questionOf(damage)))) return 1;
       const ring = await keyRing(values, folder);
-      const edition = await restoration(broker, damage, ring, Date.now());
-      if (wrongRoot !== undefined) await removeFile(broker, wrongRoot);
-      const act = { action: 'restored', files: edition.length, by: folder.operator };
-      await publishEdition(folder, broker, edition, act, ring);
-      folder.remember(state);
-      answer(values, found, [`restored: ${edition.length} files`]);
+      const count = await repair(folder, broker, damage, ring, Date.now());
+      answer(values, found, [`restored: ${count} files`]);
       return exitCode;
     } finally {
       await broker.close();
