@@ -177,11 +177,15 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   // A copy, because the client changes it.
   const manager = () => connected().jetstreamManager({ ...settings });
 
-  async function asking<T>(what: string, ask: (to: JetStreamManager) => Promise<T>): Promise<T> {
+  async function asking<T>(
+    from: string,
+    what: string,
+    ask: (to: JetStreamManager) => Promise<T>,
+  ): Promise<T> {
     try {
       return await ask(await manager());
     } catch (error) {
-      throw publishProblem(what, error);
+      throw readProblem(what, from, error);
     }
   }
 
@@ -212,18 +216,13 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
         throw misplaced(error, subject, follows ?? 0) ?? publishProblem(subject, error);
       }
     },
-    async last(subject, answering) {
-      try {
-        return await lastMessage(await manager(), stream, subject, answering);
-      } catch (error) {
-        throw readProblem(subject, stream.name, error);
-      }
-    },
-    value: (stream, subject) => asking(subject, (to) => lastValue(to, stream, subject)),
-    revision: (stream, subject) => asking(subject, (to) => lastRevision(to, stream, subject)),
-    subjects: (stream) => asking(stream, (to) => subjectsOf(to, stream)),
-    purge: (stream, subject) => asking(subject, (to) => purgeSubject(to, stream, subject)),
-    first: () => asking(stream.name, (to) => firstPlace(to, stream)),
+    last: (subject, answering) =>
+      asking(stream.name, subject, (to) => lastMessage(to, stream, subject, answering)),
+    value: (stream, subject) => asking(stream, subject, (to) => lastValue(to, stream, subject)),
+    revision: (stream, subject) => asking(stream, subject, (to) => lastRevision(to, stream, subject)),
+    subjects: (stream) => asking(stream, stream, (to) => subjectsOf(to, stream)),
+    purge: (stream, subject) => asking(stream, subject, (to) => purgeSubject(to, stream, subject)),
+    first: () => asking(stream.name, stream.name, (to) => firstPlace(to, stream)),
     async read(options, each) {
       return readStream(connected(), await manager(), { ...options, reason }, each);
     },
@@ -357,7 +356,7 @@ function publishProblem(subject: string, error: unknown): Error {
 /** Between accounts nobody says that nobody answers, so that a stream that is missing shows only so. */
 function readProblem(subject: string, stream: string, error: unknown): Error {
   if (!(error instanceof NatsError && error.code === 'TIMEOUT')) return publishProblem(subject, error);
-  return new Error(`${subject}: no answer in time from stream ${stream} (is it there, with allow_direct?)`);
+  return new WeirError('STREAM_SILENT', `${subject}: no answer in time from stream ${stream}`);
 }
 
 function subscriptionTo(subject: string, each: MessageHandler, trouble: (line: string) => void) {

@@ -38,6 +38,8 @@ export const REMEDIES = {
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   FLEET_STREAM: 'correct it with the tools of NATS, or remove it and let this command make it anew',
   STREAM_MISSING: 'name another one with --stream; "weir run" makes WEIR where there is none',
+  STREAM_SILENT:
+    'check that it is there, with allow_direct; "weir fleet streams" makes those of a fleet, and "weir fleet restore" fills a repository that was lost',
   STREAM_MOVED: 'let one host only run under the name of this appliance',
   STREAM_BEHIND:
     'let its replicas catch up; the README says which sync_interval and how many replicas keep what is acknowledged',

@@ -179,6 +179,7 @@ restores('a broker that is new gets all of it', async (context) => {
   const manager = await connection.jetstreamManager();
   for (const name of ['KV_WEIR_REPO', 'WEIR_STATUS', 'WEIR_AUDIT']) await manager.streams.delete(name);
   await connection.close();
+  assert.is((await errorOf(context.next(2))).code, 'STREAM_SILENT');
   const { files, isAnew } = await context.restore();
   assert.ok(isAnew && pathsIn(files).includes('metadata/2.root.json'));
   for (const take of [taken(context).then(serialOf), freshly(context)]) assert.is(await take, 1);
