@@ -15,7 +15,7 @@ export const REMEDIES = {
     'name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir',
   FILTERS_MISSING: 'run "weir new NAME" to write one, or go to the folder that has "filters"',
   MANIFEST_INVALID: 'correct filter.json; that of "weir new NAME" shows the shape',
-  MODULE_REFUSED: 'rebuild the filter with "weir build" of this version',
+  MODULE_REFUSED: 'take out what is not for filters, or rebuild it with "weir build" of this version',
   MODULE_UNREADABLE: 'check the path and its permissions',
   ABI_MISMATCH: 'rebuild the filter against the runtime of this host',
   MEMORY_MANIFEST: 'raise the region in filter.json, or make the filter smaller',

@@ -15,6 +15,7 @@ import {
   SCRATCH_AT,
   STATE_AT,
 } from './abi';
+import { decimal } from './decimal';
 
 let isStatic: bool = false;
 let top: usize = 0;
@@ -67,8 +68,15 @@ export function allocateState(
 ): usize {
   if (!stateTop) stateTop = regionStart(STATE_AT);
   const start = (stateTop + 15) & ~15;
-  if (isStatic || start + bytes > regionStart(STATE_AT) + regionBytes(STATE_AT)) {
-    abort('memory.state of filter.json is too small for ' + name);
+  if (isStatic) abort('a filter allocates only while it starts');
+  const end = start + bytes - regionStart(STATE_AT);
+  if (end > regionBytes(STATE_AT)) {
+    abort(
+      'memory.state of filter.json: expected at least ' +
+        decimal(<i32>end) +
+        ' bytes for what is made up to ' +
+        name,
+    );
   }
   stateTop = start + bytes;
   register(kind, name, first, second, third, <u32>(start - regionStart(STATE_AT)), <u32>bytes);
@@ -106,8 +114,13 @@ export function register(
 function reserve(bytes: usize): usize {
   if (!top) top = (regionStart(SCRATCH_AT) + 15) & ~15;
   const start = top;
-  if (bytes > regionStart(SCRATCH_AT) + regionBytes(SCRATCH_AT) - start) {
-    abort('memory.scratch of filter.json is too small for what is allocated at the start');
+  const end = start + bytes - regionStart(SCRATCH_AT);
+  if (end > regionBytes(SCRATCH_AT)) {
+    abort(
+      'memory.scratch of filter.json: expected at least ' +
+        decimal(<i32>end) +
+        ' bytes for what is made at the start',
+    );
   }
   top = (start + bytes + 15) & ~15;
   return start;

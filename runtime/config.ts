@@ -10,6 +10,7 @@
 import { CONFIG_AT, regionBytes, regionStart } from './abi';
 import { allocate } from './arena';
 import { sketchHash } from './bytes';
+import { decimal } from './decimal';
 import {
   ARRAY,
   MISSING,
@@ -244,10 +245,4 @@ function stringEnd(start: usize, end: usize): usize {
   let at = start + 1;
   while (at < end && load<u8>(at) !== QUOTE) at += load<u8>(at) === BACKSLASH ? 2 : 1;
   return min(at + 1, end);
-}
-
-/** The language's own `toString` brings tables of 1.5 KiB for radixes that nobody asks for. */
-export function decimal(value: i32): string {
-  const last = String.fromCharCode(0x30 + (value % 10));
-  return value < 10 ? last : decimal(value / 10) + last;
 }

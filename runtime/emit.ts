@@ -60,7 +60,9 @@ let limit: usize = 0;
 let streamIndex: u32 = 0;
 let pairs: u32 = 0;
 let isCut: bool = false;
-let isOver: bool = false;
+/** Nothing more goes into the record; so it is where none is open. */
+let isOver: bool = true;
+let isOpen: bool = false;
 let emittedInEvent: bool = false;
 let isEventCut: bool = false;
 let isPartial: bool = false;
@@ -75,8 +77,14 @@ export class Key {
 }
 
 export function key(name: string): Key {
-  const text = literal(name);
-  return keyOf(text);
+  if (!name.length || name === 'ts' || name === 'truncated' || name === 'partial') {
+    abort(
+      'key: expected a name other than ts, truncated and partial, which the library writes, found "' +
+        name +
+        '"',
+    );
+  }
+  return keyOf(literal(name));
 }
 
 /** A key from bytes that are known only once the config is read. */
@@ -90,9 +98,9 @@ export function keyOf(name: Text): Key {
   return made;
 }
 
-const TS: Key = key('ts');
-const TRUNCATED_KEY: Key = key('truncated');
-const PARTIAL_KEY: Key = key('partial');
+const TS: Key = keyOf(literal('ts'));
+const TRUNCATED_KEY: Key = keyOf(literal('truncated'));
+const PARTIAL_KEY: Key = keyOf(literal('partial'));
 
 /** A named output of the filter; the names are those of `streams` in filter.json. */
 @unmanaged
@@ -106,6 +114,8 @@ export class Stream {
 
   /** Begins a record with its event time, in milliseconds since 1970; with NO_TIME, the time received. */
   open(ts: i64): Stream {
+    needClosed();
+    isOpen = true;
     recordStart = at;
     streamIndex = this.index;
     pairs = MARKS;
@@ -141,6 +151,8 @@ export class Stream {
   /** Ends the record: it is in the output, or, where it did not fit, left out and counted. */
   close(): void {
     if (isOver) {
+      needOpen();
+      isOpen = false;
       at = recordStart;
       count(OVERFLOWED, 1);
       return;
@@ -158,6 +170,8 @@ export class Stream {
     store<u32>(at, 0);
     at = (at + 3) & ~3;
     emittedInEvent = true;
+    isOpen = false;
+    isOver = true;
     store<u32>(MAP + EMITTED_AT, <u32>(at - regionStart(OUTPUT_AT)));
   }
 }
@@ -171,6 +185,16 @@ export function resetOutput(partial: bool): void {
   store<u32>(MAP + EMITTED_AT, 0);
 }
 
+/** What is opened is closed before the next record, and before the event or the row is over. */
+export function needClosed(): void {
+  if (isOpen) abort('a record was opened, and not closed: expected open, fields, close');
+}
+
+/** Called where nothing more goes in, which costs the others nothing. */
+function needOpen(): void {
+  if (!isOpen) abort('a field, or close, without a record that is open: expected open, fields, close');
+}
+
 /** The most that one event may emit. */
 export function eventOutputBytes(): usize {
   return (regionBytes(OUTPUT_AT) >> 1) & ~15;
@@ -178,6 +202,7 @@ export function eventOutputBytes(): usize {
 
 /** Begins an event, or answers false: the host must take what is there first. */
 export function beginEventOutput(): bool {
+  needClosed();
   if (at + eventOutputBytes() > regionStart(OUTPUT_AT) + regionBytes(OUTPUT_AT)) return false;
   limit = at + eventOutputBytes();
   emittedInEvent = false;
@@ -207,6 +232,7 @@ export function rewindOutput(to: usize): void {
 /** Writes the key, when `bytes` more still fit; after a refusal the whole record is dropped. */
 export function begin(name: Key, bytes: usize): bool {
   if (isOver || pairs >= PAIRS_MAX || at + name.bytes + bytes + CLOSE_BYTES > limit) {
+    needOpen();
     isOver = true;
     return false;
   }

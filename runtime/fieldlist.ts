@@ -2,7 +2,8 @@
  * A list of JSON fields, each with the key under which it goes into a record, and how it is shown there: as it is, or
  * as the `redact` of the config says.
  */
-import { Config, decimal } from './config';
+import { Config } from './config';
+import { decimal } from './decimal';
 import { Key, keyOf, Stream } from './emit';
 import { Json } from './json';
 import { putField } from './jsonemit';

@@ -24,7 +24,7 @@ import {
 import { resetScratch } from './arena';
 import { afterLastByte, bits } from './bytes';
 import { settleDue } from './due';
-import { beginEventOutput, markTruncated, resetOutput } from './emit';
+import { beginEventOutput, markTruncated, needClosed, resetOutput } from './emit';
 import { settleDiscarded, settleEvent } from './ledger';
 import { Prefilter } from './prefilter';
 import { literal, Text } from './text';
@@ -70,14 +70,18 @@ export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
   if (stopped < end) return AGAIN;
   if (bytes && flags & FLAG_TRUNCATED) count(TRUNCATED, 1);
   // Windows that the last event made due: there may be no room left for all of their rows.
-  return settleDue(i64.MIN_VALUE) ? DONE : AGAIN;
+  const isDone = settleDue(i64.MIN_VALUE);
+  needClosed();
+  return isDone ? DONE : AGAIN;
 }
 
 export function runTick(nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);
   resetOutput((flags & FLAG_PARTIAL) !== 0);
   store<u32>(MAP + CONSUMED_AT, 0);
-  return settleDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs) ? DONE : AGAIN;
+  const isDone = settleDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs);
+  needClosed();
+  return isDone ? DONE : AGAIN;
 }
 
 /** Handles events from `from` on; returns the end, or the start of the event that finds no room for output. */

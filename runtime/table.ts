@@ -30,6 +30,10 @@ const COUNTERS_AT: usize = 16;
 /** A part of a key: tag (u8), length (u16), bytes. */
 const PART_BYTES: usize = 3;
 
+function outside(): void {
+  abort('table: expected a row that row() or find() has answered, and one of its counters, found another');
+}
+
 @unmanaged
 export class Table {
   /** True when the last `row` was made by it. */
@@ -39,6 +43,7 @@ export class Table {
   private rows: usize = 0;
   private slots: u32 = 0;
   private capacity: u32 = 0;
+  private counters: u32 = 0;
   private keyBytes: usize = 0;
   private keyAt: usize = 0;
   private rowBytes: usize = 0;
@@ -58,6 +63,7 @@ export class Table {
   constructor(name: string, capacity: u32, keyBytes: u32, counters: u32, meaning: u32 = 0) {
     this.capacity = capacity;
     this.slots = 1 << (33 - clz((capacity - 1) | 1));
+    this.counters = counters;
     this.keyBytes = keyBytes;
     this.keyAt = COUNTERS_AT + 8 * counters;
     this.rowBytes = (this.keyAt + keyBytes + 7) & ~7;
@@ -144,6 +150,7 @@ export class Table {
 
   /** Address of a counter; for a sketch that takes the place of the counters from there on. */
   counterAt(row: usize, counter: u32): usize {
+    if (counter >= this.counters || row < this.rows) outside();
     return row + COUNTERS_AT + ((<usize>counter) << 3);
   }
 

@@ -103,7 +103,7 @@ test('a module that cannot be a filter is refused with the reason', () => {
   const small = smallModule();
   assert.is(
     started(small),
-    'MANIFEST_INVALID: filter small: streams: expected none as in the module, found out',
+    'MANIFEST_INVALID: filter small: streams: expected those that filter.ts makes (none), found out',
     'the small module is a filter but for its streams',
   );
   assert.is(started(smallModule({ abi: 2 })), 'ABI_MISMATCH: filter small: expected ABI 1, found 2');

@@ -132,13 +132,31 @@ function typeOf({ types, functions }: WasmModule, index: number): FunctionType {
   return types[functions[index] as number] as FunctionType;
 }
 
+/** What AssemblyScript imports for what authors may write, and what a filter has instead. */
+const OUTSIDE: readonly (readonly [RegExp, string])[] = [
+  [
+    /^env\.seed$/,
+    'Math.random(): a filter gives the same for the same events; "Sample" takes a part of them by a hash',
+  ],
+  [
+    /^env\.(Date|performance)\.now$/,
+    'the clock: receivedAt() is the time at which the host received the event',
+  ],
+  [
+    /^env\.(console\.|trace$)/,
+    'for printing: a filter tells something by a record of a stream, as "weir dev" shows it',
+  ],
+];
+
 function judgeImports(module: WasmModule, add: Add): void {
   const { imports, memories } = module;
   const seen = new Set<string>();
   for (const found of imports) {
     const name = `${found.module}.${found.name}`;
     if (!isWanted(found)) {
-      add('import', `expected to import only env.memory and env.abort, found ${found.kind} ${name}`);
+      const means = OUTSIDE.find(([pattern]) => pattern.test(name))?.[1];
+      const told = `${found.kind} ${name}${means === undefined ? '' : `, which is ${means}`}`;
+      add('import', `expected to import only env.memory and env.abort, found ${told}`);
     } else if (seen.has(name)) add('import', `expected to import ${name} once, found it again`);
     else if (found.kind === 'function') {
       const type = functionTypeText(typeOf(module, found.index));

@@ -37,8 +37,9 @@ export function boot(
 ): { readonly exports: Exports; readonly map: number } {
   const { manifest } = options;
   const { name } = manifest;
-  const abort = (message: unknown) => {
-    throw new FilterFault(name, 'abort', readMessage(memory, Number(message)));
+  const abort = (message: unknown, file: unknown, line: unknown) => {
+    const where = authorsLine(readMessage(memory, Number(file)), Number(line));
+    throw new FilterFault(name, 'abort', `${readMessage(memory, Number(message))}${where}`);
   };
   const exports = instantiate(manifest, module, { env: { memory, abort } });
   exports.weir_fuel.value = BigInt(FUEL_START);
@@ -137,6 +138,11 @@ function start(name: string, exports: Exports): void {
       refused === 'config' ? 'FILTER_CONFIG' : refused === 'memory' ? 'MEMORY_MANIFEST' : 'FILTER_FAULT';
     throw new WeirError(code, problem, { cause });
   }
+}
+
+/** Where the author has said so; a line of the library tells him nothing. */
+function authorsLine(file: string, line: number): string {
+  return /(^|\/)filter\.ts$/.test(file) && Number.isInteger(line) && line > 0 ? ` (filter.ts:${line})` : '';
 }
 
 /** The UTF-16 text of an AssemblyScript string, whose length in bytes stands before it; hostile, so bounded. */

@@ -259,6 +259,6 @@ function checkStreams({ name, streams }: Manifest, found: readonly string[]): vo
   if (found.length === wanted.length && found.every((stream, at) => stream === wanted[at])) return;
   throw new WeirError(
     'MANIFEST_INVALID',
-    `filter ${name}: streams: expected ${found.join(', ') || 'none'} as in the module, found ${wanted.join(', ')}`,
+    `filter ${name}: streams: expected those that filter.ts makes (${found.join(', ') || 'none'}), found ${wanted.join(', ')}`,
   );
 }

@@ -1,0 +1,59 @@
+/**
+ * The library used as it must not be: the author is told what he did, and where, instead of records that are wrong.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildTestFilter, type TestFilter } from './testfilter.js';
+
+const misuse = suite<{ filter: TestFilter }>('misuse of the library');
+misuse.before(async (context) => {
+  context.filter = await buildTestFilter('misused');
+});
+misuse.after(({ filter }) => filter.remove());
+
+const OPENED = /a record was opened, and not closed: expected open, fields, close, at event 1: b/;
+const NONE = /a field, or close, without a record that is open: expected open, fields, close, at event 1: b/;
+const MISTAKES: Readonly<Record<string, RegExp>> = {
+  counter:
+    /table: expected a row that row\(\) or find\(\) has answered, and one of its counters, found another, at/,
+  row: /table: expected a row that row\(\) or find\(\) has answered/,
+  twice: OPENED,
+  open: OPENED,
+  text: NONE,
+  int: NONE,
+  close: NONE,
+  closed: NONE,
+  assert: /the line begins with a \(filter\.ts:\d+\), at event 1: b/,
+  throw: /no such line \(filter\.ts:\d+\), at event 1: b/,
+};
+
+for (const [mistake, problem] of Object.entries(MISTAKES))
+  misuse(`${mistake}: it stops at the event, and says why`, ({ filter }) => {
+    assert.throws(() => filter.run(['b'], { config: { mistake, name: '' } }), problem);
+  });
+
+misuse('a record that is open at the end of a batch is told there, not at the next event', ({ filter }) => {
+  assert.throws(() => filter.run(['b', 'c'], { config: { mistake: 'open', name: '' } }), OPENED);
+});
+
+misuse('names that the library writes itself are refused at the start', ({ filter }) => {
+  for (const name of ['ts', 'truncated', 'partial'])
+    assert.throws(
+      () => filter.run([], { config: { mistake: 'none', name } }),
+      `key: expected a name other than ts, truncated and partial, which the library writes, found "${name}" (`,
+    );
+});
+
+misuse('used as it is meant, it bears all of that', ({ filter }) => {
+  const { records } = filter.run(['a', 'b', 'a'], { config: { mistake: 'none', name: 'other' } });
+  assert.equal(
+    records.map(({ line, count }) => [line, count]),
+    [
+      ['a', 1],
+      ['b', 1],
+      ['a', 2],
+    ],
+  );
+});
+
+misuse.run();
