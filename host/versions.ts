@@ -148,7 +148,7 @@ export function createVersions(options: VersionsOptions): Versions {
       const flushes =
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||
         current.entry.timezone !== next.entry.timezone;
-      const isProven = slot.isProven();
+      const isProven = !slot.isOnProbation();
       const missing = engine.swap(instance, filter, now(), flushes);
       const line = `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
       tell(instance, line);

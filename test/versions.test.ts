@@ -32,7 +32,7 @@ function versionsOf() {
       engine.asked++;
       return engine.isRecovering;
     },
-    slot: () => ({ isOut: () => false, isProven: () => engine.isProven }),
+    slot: () => ({ isOut: () => false, isOnProbation: () => !engine.isProven }),
     swap(_instance: string, _next: unknown, _nowMs: number, flushes: boolean) {
       engine.flushes.push(flushes);
       return [];

@@ -24,7 +24,7 @@ import {
   make,
   isMadeAgain,
 } from './journal.js';
-import type { Probation, Recovering } from './slot.js';
+import type { Kept, Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
@@ -90,8 +90,8 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
 
 /** What the filter has emitted is unusable, so it must not go on: the version before does, or none. */
 export function* giveUp(slot: Recovering, error: unknown): Generator<void> {
-  const probation = slot.probation();
-  if (probation) return yield* goBack(slot, probation, error);
+  const kept = slot.kept();
+  if (kept) return yield* goBack(slot, kept, error);
   if (replaceByPrevious(slot, error, slot.nowMs())) return;
   flush(slot, slot.nowMs());
   slot.takeOut(error);
@@ -138,9 +138,9 @@ function* condemn(
 ): Generator<void, 'left out' | 'again' | 'out'> {
   const isSlow = error instanceof FilterFault && error.kind === 'time';
   const isOver = slot.budget().countFault() || isSlow;
-  const probation = slot.probation();
-  if (probation) {
-    yield* goBack(slot, probation, error);
+  const kept = slot.kept();
+  if (kept) {
+    yield* goBack(slot, kept, error);
     return 'again';
   }
   if (isOver) {
@@ -155,8 +155,8 @@ function* condemn(
 }
 
 /** The version before goes on from where it was replaced: it sees again what the other one has published since. */
-function* goBack(slot: Recovering, probation: Probation, error: unknown): Generator<void> {
-  const [from, to] = [slot.filter(), probation.previous];
+function* goBack(slot: Recovering, kept: Kept, error: unknown): Generator<void> {
+  const [from, to] = [slot.filter(), kept.filter];
   to.save();
   for (const entry of slot.journal.entries) {
     try {
@@ -171,7 +171,7 @@ function* goBack(slot: Recovering, probation: Probation, error: unknown): Genera
       tellLost(slot, entry);
     }
   }
-  slot.replace(to, probation.isPreviousProven);
+  slot.replace(to, kept.isProven);
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
 }
