@@ -89,7 +89,7 @@ export const ADMIT_MS_MAX = 10_000;
 export const ADMIT_WORKER_MEBIBYTES = 64;
 /** What a command says to a running host, and hears from it; at once, and for how long. */
 export const CONTROL_BYTES_MAX = 64 * KiB;
-export const CONTROL_CONNECTIONS_MAX = 4;
+export const CONTROL_CONNECTIONS_MAX = 16;
 export const CONTROL_MS_MAX = 30_000;
 /** What Linux takes as the path of a socket (unix(7)). */
 export const SOCKET_PATH_BYTES_MAX = 107;
@@ -98,6 +98,8 @@ export const RECOVERY_LOOK_MS = 50;
 /** A new version of a filter is on probation for so long, or for so many batches. */
 export const PROBATION_MS = 30_000;
 export const PROBATION_BATCHES = 1_000;
+/** Who waits for its end hears of it by then: it is looked for once a second, and a fault shortly before may take a recovery. */
+export const CONTROL_WAIT_MS_MAX = CONTROL_MS_MAX + PROBATION_MS + 30_000;
 /** Dead letters of a filter in one window of the ledger; more are counted only. A line in one is cut at so many bytes. */
 export const DEAD_LETTERS_MAX = 1_000;
 export const DEAD_LINE_BYTES_MAX = 4 * KiB;
