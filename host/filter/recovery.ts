@@ -79,6 +79,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         const left = [...parts, part].flatMap((one) => [...fitting(slot.filter(), one)].reverse());
         parts.splice(0, parts.length, ...left);
       } else if (part.kind === 'batch') eventsLeft -= 1;
+      else if (part.kind === 'close') yield* tellOpen(slot, part.nowMs);
     }
   } catch (unexpected) {
     lose(slot, failed, eventsLeft);
@@ -187,6 +188,12 @@ function replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): boo
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
   return true;
+}
+
+/** No other call follows the one that was to close all windows: what is open is told as partial, if the filter can. */
+function* tellOpen(slot: Recovering, nowMs: number): Generator<void> {
+  yield;
+  if (attempt(slot, { kind: 'flush', nowMs }) !== undefined) yield* rewind(slot);
 }
 
 /** Lets the filter tell its open windows before it goes, if it can. */
