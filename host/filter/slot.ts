@@ -176,7 +176,7 @@ export function createSlot(options: SlotOptions): Slot {
     clock.nowMs = call.nowMs;
     const entry = madeEntry(filter, call, sink);
     journal.add(entry);
-    batchSize.follow(entry, filter.manifest.fuel);
+    batchSize.follow(entry, filter.manifest);
     if (call.kind === 'batch') cursors.add(call.cursor);
     options.made?.(call, entry.fuel);
   }
