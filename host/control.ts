@@ -1,7 +1,8 @@
 /**
  * How commands of the same machine speak to a running host: a socket in the data folder, for its user alone.
  *
- * One question a connection, one line of JSON each way, with limits of size, number and time. Whoever may write the data folder may
+ * One question a connection, one line of JSON each way, with limits of size, number and time; who waits for a probation keeps
+ * his connection. Whoever may write the data folder may
  * already decide what runs at the next start, so the socket gives nobody more than he has.
  *
  *     <data>/control.sock
@@ -14,12 +15,13 @@ import {
   CONTROL_BYTES_MAX,
   CONTROL_CONNECTIONS_MAX,
   CONTROL_MS_MAX,
+  CONTROL_WAIT_MS_MAX,
   SOCKET_PATH_BYTES_MAX,
 } from './limits.js';
 
-/** Another version for a filter of the config; paths are absolute. */
+/** Another version for a filter of the config, with an answer at once or behind its probation; paths are absolute. */
 export interface ControlRequest {
-  readonly do: 'swap';
+  readonly do: 'swap' | 'swap and wait';
   readonly filter: string;
   readonly module: string;
   readonly manifest: string;
@@ -74,7 +76,7 @@ async function answerOne(
 ): Promise<void> {
   let answer: ControlAnswer;
   try {
-    answer = { ok: true, lines: await handle(parseRequest(await readLine(socket))) };
+    answer = { ok: true, lines: await handle(parseRequest(await readLine(socket, CONTROL_MS_MAX))) };
   } catch (error) {
     answer = { ok: false, lines: [oneLine(error)] };
   }
@@ -85,10 +87,10 @@ async function answerOne(
 }
 
 /** The first line that arrives. Throws when it is too long, takes too long, or does not come. */
-function readLine(socket: Socket): Promise<string> {
+function readLine(socket: Socket, msMax: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const timer = setTimeout(() => fail('took too long'), CONTROL_MS_MAX);
+    const timer = setTimeout(() => fail('took too long'), msMax);
     /** Whatever else comes is not read. */
     const close = () => {
       clearTimeout(timer);
@@ -116,8 +118,9 @@ function readLine(socket: Socket): Promise<string> {
 function parseRequest(line: string): ControlRequest {
   const request = JSON.parse(line) as Partial<Record<string, unknown>> | null;
   const { do: what, filter, module, manifest } = request ?? {};
-  if (what === 'swap' && [filter, module, manifest].every((text) => typeof text === 'string'))
-    return { do: 'swap', filter, module, manifest } as ControlRequest;
+  const isKnown = what === 'swap' || what === 'swap and wait';
+  if (isKnown && [filter, module, manifest].every((text) => typeof text === 'string'))
+    return { do: what, filter, module, manifest } as ControlRequest;
   throw new WeirError('USAGE', 'control: expected a swap, found something else');
 }
 
@@ -127,10 +130,11 @@ export async function askHost(dataFolder: string, request: ControlRequest): Prom
   try {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     socket.write(`${JSON.stringify(request)}\n`);
-    return JSON.parse(await readLine(socket)) as ControlAnswer;
+    const msMax = request.do === 'swap' ? CONTROL_MS_MAX : CONTROL_WAIT_MS_MAX;
+    return JSON.parse(await readLine(socket, msMax)) as ControlAnswer;
   } catch (error) {
-    if (error instanceof WeirError) throw error;
-    throw new WeirError('HOST_UNREACHABLE', `no host answers in ${dataFolder}: ${oneLine(error)}`);
+    const why = error instanceof WeirError ? error.problem : oneLine(error);
+    throw new WeirError('HOST_UNREACHABLE', `no host answers in ${dataFolder}: ${why}`);
   } finally {
     socket.destroy();
   }

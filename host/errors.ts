@@ -22,6 +22,7 @@ export const REMEDIES = {
   MEMORY_BUDGET: 'raise limits.memory, or run fewer or smaller filters',
   FILTER_CONFIG: 'correct this key of the filter\'s "config"',
   SWAP_REFUSED: 'nothing was changed; correct this and try again',
+  PROBATION_FAILED: 'correct the version and swap it in again; the log of the host has what happened',
   HOST_UNREACHABLE: 'start it with "weir run", or name its data folder with --data',
   FILTER_FAULT: 'correct the filter; "weir replay" of the same input shows the fault',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',

@@ -49,7 +49,8 @@ export const MODULE_REASONS_MAX = 16;
 /**
  * Fuel of a filter for one batch or tick, in instructions, where its manifest does not say: a loop of plain work that never ends is
  * over in 3 to 8 ms. It has to do for a window that closes, with 600 rows whose keys an attacker chose, up to 19,000 a row. A batch
- * that needs more is cut into smaller ones, down to one event.
+ * that needs more is cut into smaller ones, down to one event; a batch of several may never use more than this, so that it holds nobody up
+ * for longer.
  */
 export const FUEL_DEFAULT = 12_000_000;
 /**
@@ -89,7 +90,7 @@ export const ADMIT_MS_MAX = 10_000;
 export const ADMIT_WORKER_MEBIBYTES = 64;
 /** What a command says to a running host, and hears from it; at once, and for how long. */
 export const CONTROL_BYTES_MAX = 64 * KiB;
-export const CONTROL_CONNECTIONS_MAX = 4;
+export const CONTROL_CONNECTIONS_MAX = 16;
 export const CONTROL_MS_MAX = 30_000;
 /** What Linux takes as the path of a socket (unix(7)). */
 export const SOCKET_PATH_BYTES_MAX = 107;
@@ -98,6 +99,8 @@ export const RECOVERY_LOOK_MS = 50;
 /** A new version of a filter is on probation for so long, or for so many batches. */
 export const PROBATION_MS = 30_000;
 export const PROBATION_BATCHES = 1_000;
+/** Who waits for its end hears of it by then: it is looked for once a second, and a fault shortly before may take a recovery. */
+export const CONTROL_WAIT_MS_MAX = CONTROL_MS_MAX + PROBATION_MS + 30_000;
 /** Dead letters of a filter in one window of the ledger; more are counted only. A line in one is cut at so many bytes. */
 export const DEAD_LETTERS_MAX = 1_000;
 export const DEAD_LINE_BYTES_MAX = 4 * KiB;

@@ -11,7 +11,14 @@ import type { Config } from './config.js';
 import type { ControlRequest } from './control.js';
 import { createEngine, type Engine, type EngineFilter } from './engine.js';
 import { oneLine } from './errors.js';
-import { BATCH_BYTES_DEFAULT, DRAIN_MS_MAX, STOP_MS_MAX, TICK_MS } from './limits.js';
+import {
+  BATCH_BYTES_DEFAULT,
+  DRAIN_MS_MAX,
+  PROBATION_BATCHES,
+  PROBATION_MS,
+  STOP_MS_MAX,
+  TICK_MS,
+} from './limits.js';
 import type { OpenBroker } from './ownbroker.js';
 import { createPace } from './pace.js';
 import type { Publisher } from './publish.js';
@@ -75,11 +82,10 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
     steadyMs: () => performance.now(),
     onFilterEvent: (instance, event) => {
       const text = filterEventText(event);
-      if (event.kind === 'fault') faults.tell(instance, text);
-      else tell(instance, text);
-      if (event.kind === 'approved') versions.approved(instance);
-      if (event.kind === 'returned') versions.returned(instance);
-      if (event.kind !== 'fault') changed.add(instance);
+      if (event.kind === 'fault') return faults.tell(instance, text);
+      tell(instance, text);
+      versions.happened(instance, event.kind, text);
+      changed.add(instance);
       if (event.kind === 'returned' || event.kind === 'out')
         assigner?.happened(instance, { kind: event.kind, reason: oneLine(event.error) });
       if (event.kind !== 'out') return;
@@ -187,16 +193,15 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       const failed = (error: unknown) => [`${oneLine(error)}; nothing was changed`];
       for (const line of await reload().catch(failed)) print(`reload: ${line}`);
     },
-    async handle(request) {
-      try {
-        const line = await versions.swapFiles(request.filter, request.module, request.manifest);
-        print(`filter ${request.filter}: swap: ${line}`);
-        return [line];
-      } catch (error) {
+    async handle({ do: what, filter, module, manifest }) {
+      const line = await versions.swapFiles(filter, module, manifest).catch((error: unknown) => {
         // Also here: who tried to change what runs is of interest to more than himself.
         print(`swap refused: ${oneLine(error)}`);
         throw error;
-      }
+      });
+      print(`filter ${filter}: swap: ${line}`);
+      if (!engine.slot(filter)?.isOnProbation()) return [line];
+      return [line, what === 'swap' ? ON_PROBATION : await versions.passed(filter)];
     },
     async run() {
       for (const one of parts.installed) if (store.toStart(one.entry.instance) !== one) await upgrade(one);
@@ -218,6 +223,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
   };
 }
 
+const ON_PROBATION = `on probation for ${PROBATION_MS / 1000} s or ${PROBATION_BATCHES} batches: at its first fault the version before takes over again`;
 const NOT_DRAINED =
   'stopped with messages that the broker has not acknowledged: they wait on the disk for the next start';
 

@@ -158,6 +158,7 @@ function doRowAgain(filter: Running, row: Row): boolean {
     }
     case 'tick':
     case 'close':
+    case 'flush':
       return slot.earlier.makeAgain(row as Call, row.fuel);
     default:
       countRow(filter, row);

@@ -21,6 +21,7 @@ import { loadManifest } from './filter/manifest.js';
 import { admitBeside, warm } from './filter/prepare.js';
 import { instanceZones, instanceZonesBeside, type Transition } from './timezone.js';
 import { RECOVERY_LOOK_MS } from './limits.js';
+import { createProbations } from './probations.js';
 import { mismatch } from './validate.js';
 
 /** Versions that are remembered to name them when they come back. */
@@ -91,10 +92,10 @@ export interface Versions {
    * was done, that could not be done, or that needs a restart, which is what is otherwise than in the config that the host started with.
    */
   reload(config: Config, started: Config): Promise<readonly string[]>;
-  /** The version that runs has passed its probation. */
-  approved(instance: string): void;
-  /** The version before took over again. */
-  returned(instance: string): void;
+  /** Waits until the version that runs has passed its probation, and answers a line. Throws PROBATION_FAILED when it has not. */
+  passed(instance: string): Promise<string>;
+  /** The version that runs has passed its probation, the one before took over again, or none runs any more, as the text says. */
+  happened(instance: string, kind: 'approved' | 'returned' | 'out', text: string): void;
   /** What runs. */
   running(instance: string): Installed;
 }
@@ -105,6 +106,7 @@ export function createVersions(options: VersionsOptions): Versions {
   /** What may come back, the latest last. */
   const earlier = new Map<string, Earlier[]>();
   const busy = new Set<string>();
+  const probations = createProbations();
 
   function runningOf(instance: string): Installed {
     const current = running.get(instance);
@@ -148,10 +150,11 @@ export function createVersions(options: VersionsOptions): Versions {
       const flushes =
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||
         current.entry.timezone !== next.entry.timezone;
-      const isProven = slot.isProven();
+      const isProven = !slot.isOnProbation();
       const missing = engine.swap(instance, filter, now(), flushes);
       const line = `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
       tell(instance, line);
+      probations.end(instance, `${versionLabel(next.loaded)} has taken its place`);
       running.set(instance, next);
       earlier.set(instance, [...provenOf(instance), { version: current, isProven }].slice(-EARLIER_MAX));
       return line;
@@ -185,12 +188,16 @@ export function createVersions(options: VersionsOptions): Versions {
       return lines;
     },
     running: runningOf,
-    approved(instance) {
-      earlier.set(instance, provenOf(instance));
+    async passed(instance) {
+      const version = versionLabel(runningOf(instance).loaded);
+      await probations.passed(instance, version);
+      return `${version} has passed its probation`;
     },
-    returned(instance) {
-      const previous = earlier.get(instance)?.pop();
+    happened(instance, kind, text) {
+      if (kind === 'approved') earlier.set(instance, provenOf(instance));
+      const previous = kind === 'returned' ? earlier.get(instance)?.pop() : undefined;
       if (previous) running.set(instance, previous.version);
+      probations.end(instance, kind === 'approved' ? undefined : text);
     },
   };
 }

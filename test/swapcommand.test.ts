@@ -138,11 +138,11 @@ commands(
     assert.is(swapped.code, 0, swapped.err);
     assert.match(
       swapped.out,
-      /^stumbling@1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0\+[\da-f]{12}; state taken over\n$/,
+      /^stumbling@1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0\+[\da-f]{12}; state taken over\non probation for 30 s or 1000 batches: at its first fault .*\n$/,
     );
     append(context, 'nothing');
     const again = await said(['swap', 'stumbling', 'next/filter.wasm', '--data', 'data'], context.folder);
-    assert.match(again.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already\n$/);
+    assert.match(again.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already\non probation for /);
     // The same with a config in which it breaks down: SIGHUP reads it.
     cpSync(join(context.folder, 'next'), join(context.folder, 'filters/stumbling'), { recursive: true });
     writeConfig(context, { stumbles: 1 });
@@ -160,6 +160,43 @@ commands(
     );
   },
 );
+
+commands('who waits for the probation of a version hears whether it lasts', async (context) => {
+  const { folder } = context;
+  // So little at a time that 1,000 batches are soon through.
+  const memory = { static: '32KiB', state: '128KiB', scratch: '64KiB', input: '4KiB', output: '4KiB' };
+  setManifest(context, 'next', { memory });
+  const host = await startHost(context);
+  const wait = (module: string, more: readonly string[] = []) =>
+    said(['swap', 'stumbling', module, '--data', 'data', '--wait', ...more], folder, 4 * WAIT_MS);
+  const hasSwapped = (version: string) =>
+    until(() => host.err().includes(` -> stumbling@${version}+`), WAIT_MS, `${version} runs`);
+  const passing = wait('next');
+  await hasSwapped('2.0.0');
+  append(context, ...Array.from({ length: 120_000 }, () => 'nothing'));
+  const passed = await passing;
+  assert.is(passed.code, 0, passed.err);
+  assert.match(
+    passed.out,
+    /^stumbling@1.* -> stumbling@2.*; state taken over\nstumbling@2\S+ has passed its probation\n$/,
+  );
+  setManifest(context, 'next', { version: '3.0.0' });
+  const failing = wait('next');
+  await hasSwapped('3.0.0');
+  append(context, 'nothing', 'trap');
+  const failed = await failing;
+  assert.equal([failed.code, failed.out], [1, '']);
+  assert.match(
+    failed.err,
+    /^weir: PROBATION_FAILED: filter stumbling: expected stumbling@3\S+ to pass its probation, found otherwise: stumbling@3\S+ was at fault, stumbling@2\S+ runs again: FILTER_FAULT: /,
+  );
+  const left = wait('next');
+  await until(() => (host.err().match(/-> stumbling@3/g) ?? []).length === 2, WAIT_MS, 'it runs once more');
+  assert.is(await stopped(host), 0, host.err());
+  const { code, err } = await left;
+  assert.is(code, 1);
+  assert.match(err, /^weir: HOST_UNREACHABLE: no host answers in data: /);
+});
 
 commands('what cannot be swapped is refused by name, and the running filter goes on', async (context) => {
   const host = await startHost(context);

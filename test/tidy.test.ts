@@ -56,7 +56,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'pace.ts',
   ],
   ['running.ts', 'resume.ts', 'engine.ts'],
-  ['status.ts', 'versions.ts', 'head.ts', 'store.ts'],
+  ['status.ts', 'probations.ts', 'versions.ts', 'head.ts', 'store.ts'],
   ['ownbroker.ts', 'assigner.ts', 'loop.ts'],
   ['index.ts'],
   ['author/', 'verify/'],

@@ -9,6 +9,7 @@ import type { Config, FilterConfig } from '../host/config.js';
 import type { Engine } from '../host/engine.js';
 import { createVersions, type Installed, loadEntry, type Versions } from '../host/versions.js';
 import { oneLine } from '../host/errors.js';
+import { CONTROL_CONNECTIONS_MAX } from '../host/limits.js';
 import { SHIPPED_FILTERS } from '../host/filter/library.js';
 import { temporaryFolder, until } from './help.js';
 
@@ -32,7 +33,7 @@ function versionsOf() {
       engine.asked++;
       return engine.isRecovering;
     },
-    slot: () => ({ isOut: () => false, isProven: () => engine.isProven }),
+    slot: () => ({ isOut: () => false, isOnProbation: () => !engine.isProven }),
     swap(_instance: string, _next: unknown, _nowMs: number, flushes: boolean) {
       engine.flushes.push(flushes);
       return [];
@@ -75,7 +76,7 @@ versions('a version that came back meanwhile is what the next one is compared wi
   const before = engine.asked;
   const swapped = reload(found, 'Europe/Berlin', { other: true });
   await until(() => engine.asked > before, 10_000, 'the swap waits');
-  found.returned('f');
+  found.happened('f', 'returned', 'at fault');
   engine.isRecovering = false;
   assert.match((await swapped)[0] as string, /its config is another one/);
   assert.equal(engine.flushes, [true, true]);
@@ -88,16 +89,43 @@ versions('what comes back is the version before, or the last one that was known 
   engine.isProven = false;
   await line('Europe/Paris');
   await line('Europe/Rome');
-  found.returned('f');
+  found.happened('f', 'returned', 'at fault');
   assert.is(await line('Europe/Paris'), undefined, 'it runs');
-  found.returned('f');
+  found.happened('f', 'returned', 'at fault');
   assert.is(await line('UTC'), undefined, 'the first one runs');
   await line('Europe/Berlin');
   await line('Europe/Paris');
-  found.approved('f');
-  found.returned('f');
+  found.happened('f', 'approved', 'has passed');
+  found.happened('f', 'returned', 'at fault');
   assert.match((await line('Europe/Berlin')) as string, /its config is another one/);
 });
+
+versions(
+  'who waits for the end of a probation hears how it ended, and of one that takes its place',
+  async () => {
+    const { versions: found } = versionsOf();
+    const passing = found.passed('f');
+    found.happened('f', 'approved', 'has passed');
+    assert.match(await passing, /^tripwire@\S+ has passed its probation$/);
+    const failed = (promise: Promise<string>) => promise.catch((error: unknown) => oneLine(error));
+    for (const kind of ['returned', 'out'] as const) {
+      const failing = failed(found.passed('f'));
+      found.happened('g', 'approved', 'has passed');
+      found.happened('f', kind, 'it was at fault');
+      assert.match(
+        await failing,
+        /^PROBATION_FAILED: filter f: expected tripwire@\S+ to pass its probation, .*: it was at fault;/,
+      );
+    }
+    const replaced = failed(found.passed('f'));
+    await reload(found, 'Europe/Berlin');
+    assert.match(await replaced, /^PROBATION_FAILED: .* has taken its place;/);
+    const waiting = Array.from({ length: CONTROL_CONNECTIONS_MAX }, () => found.passed('f'));
+    assert.match(await failed(found.passed('f')), /^USAGE: filter f: expected up to 16 that wait/);
+    found.happened('f', 'approved', 'has passed');
+    await Promise.all(waiting);
+  },
+);
 
 versions('what needs a restart is named until it is undone', async () => {
   const { versions: found } = versionsOf();

@@ -18,21 +18,24 @@ batches. MODULE is a filter.wasm with its filter.json beside it, or the folder o
 the running one, and hands the state over by name; what is declared otherwise is told before, in records with
 "partial": true. No event is lost, none is seen twice. When anything is wrong, the running filter is left as it is.
 
-The new version is on probation for ${PROBATION_MS / 1000} s or ${PROBATION_BATCHES} batches: at its first fault the one before takes over again. The
+The new version is on probation for ${PROBATION_MS / 1000} s or ${PROBATION_BATCHES} batches: at its first fault the one before takes over again. With
+--wait the command ends when that is over, and says nothing until then. The
 swap lasts until the host stops, or reads its config and its filters anew: at a SIGHUP, or when the config is written. To keep
-it, put the files where the host finds its filters. What becomes of it afterwards is in the log of the host and on weir.status.APPLIANCE.
+it, put the files where the host finds its filters. What becomes of it is in the log of the host and on weir.status.APPLIANCE.
 
   --data FOLDER     data folder of the host (default: that of "weir run")
   --manifest FILE   the manifest (default: filter.json beside MODULE)
+  --wait            wait until the version has passed its probation
 
-The exit code is 1 when the swap was refused; 0 when it was made, or that version runs already.
+The exit code is 1 when the swap was refused; 0 when it was made, or that version runs already. With --wait it is 0 when the
+version has passed its probation, and 1 when it has not, with the reason.
 
 Example: weir swap ssh-auth dist/filters/ssh-auth
 `,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
       allowPositionals: true,
-      options: { data: { type: 'string' }, manifest: { type: 'string' } },
+      options: { data: { type: 'string' }, manifest: { type: 'string' }, wait: { type: 'boolean' } },
     });
     const [filter, where, ...more] = positionals;
     if (filter === undefined || where === undefined || more.length > 0)
@@ -41,7 +44,7 @@ Example: weir swap ssh-auth dist/filters/ssh-auth
     const module = resolve(isFolder ? join(where, 'filter.wasm') : where);
     const manifest = resolve(values.manifest ?? join(dirname(module), 'filter.json'));
     const { ok, lines } = await askHost(values.data ?? defaultDataFolder(), {
-      do: 'swap',
+      do: values.wait ? 'swap and wait' : 'swap',
       filter,
       module,
       manifest,

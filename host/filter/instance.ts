@@ -19,6 +19,7 @@ import {
 import { AGAIN, DONE, FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
 import { admit } from './admit.js';
 import { type BootOptions, boot, placesOf } from './boot.js';
+import { batchFuel } from './batchsize.js';
 import { createCounters } from './counters.js';
 import { FilterFault } from './fault.js';
 import { versionLabel } from './library.js';
@@ -152,7 +153,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
 
   /** All or nothing: when it throws, no record was handed over and nothing was counted. */
   function callAndHandOver(bytes: number, sink: RecordSink, call: (from: number) => number): void {
-    fuelMax = manifest.fuel + (isOneEvent(input, bytes) ? FUEL_PER_EVENT_BYTE * bytes : 0);
+    fuelMax = fuelFor(manifest, input, bytes);
     fuel.value = BigInt(fuelMax);
     let emitted: number;
     const timer = startTimer();
@@ -248,9 +249,11 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   };
 }
 
-/** A batch of several may use no more than each of them alone, so what is at fault does not depend on batches. */
-function isOneEvent(input: Buffer, bytes: number): boolean {
-  return bytes > 0 && input.indexOf(LF) === bytes - 1;
+/** What a call may use. A batch of several may use no more than each of them alone, so what is at fault does not depend on batches. */
+function fuelFor(manifest: Manifest, input: Buffer, bytes: number): number {
+  if (bytes === 0) return manifest.fuel;
+  const isOneEvent = input.indexOf(LF) === bytes - 1;
+  return isOneEvent ? manifest.fuel + FUEL_PER_EVENT_BYTE * bytes : batchFuel(manifest);
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */

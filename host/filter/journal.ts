@@ -54,7 +54,7 @@ export function batchCall(
 }
 
 export interface TickCall {
-  readonly kind: 'tick' | 'close';
+  readonly kind: 'tick' | 'close' | 'flush';
   readonly nowMs: number;
 }
 
@@ -174,6 +174,7 @@ export function* fitting({ input }: FilterInstance, call: Call): Generator<Call>
 export function make(filter: FilterInstance, call: Call, sink: RecordSink): void {
   if (call.kind === 'batch') filter.run(call.bytes, call.nowMs, call.isTruncated, sink);
   else if (call.kind === 'tick') filter.tick(call.nowMs, sink);
+  else if (call.kind === 'flush') filter.flush(call.nowMs, sink);
   else filter.closeWindows(call.nowMs, sink);
 }
 

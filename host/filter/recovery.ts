@@ -11,7 +11,8 @@
  * event in hand; without one the filter is taken out.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { FilterFault } from './fault.js';
+import { createFaultBudget, type FaultBudget, FilterFault } from './fault.js';
+import type { FilterInstance } from './instance.js';
 import {
   type Call,
   type Entry,
@@ -21,10 +22,10 @@ import {
   type Held,
   halves,
   hold,
-  make,
   isMadeAgain,
+  make,
 } from './journal.js';
-import type { Probation, Recovering } from './slot.js';
+import type { Kept, Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
@@ -66,8 +67,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         yield* rewind(slot);
         if (!fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
       }
-      const isSlow = fault instanceof FilterFault && fault.kind === 'time';
-      const cut = isSlow ? undefined : halves(slot.filter(), part);
+      const cut = isSlow(fault) ? undefined : halves(slot.filter(), part);
       if (cut) {
         parts.push(cut[1], cut[0]);
         continue;
@@ -79,6 +79,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         const left = [...parts, part].flatMap((one) => [...fitting(slot.filter(), one)].reverse());
         parts.splice(0, parts.length, ...left);
       } else if (part.kind === 'batch') eventsLeft -= 1;
+      else if (part.kind === 'close') yield* tellOpen(slot, part.nowMs);
     }
   } catch (unexpected) {
     lose(slot, failed, eventsLeft);
@@ -90,11 +91,16 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
 
 /** What the filter has emitted is unusable, so it must not go on: the version before does, or none. */
 export function* giveUp(slot: Recovering, error: unknown): Generator<void> {
-  const probation = slot.probation();
-  if (probation) return yield* goBack(slot, probation, error);
+  const kept = slot.kept();
+  if (kept) return yield* goBack(slot, kept, error);
   if (replaceByPrevious(slot, error, slot.nowMs())) return;
   flush(slot, slot.nowMs());
   slot.takeOut(error);
+}
+
+/** To find the event would take as much time again and again. */
+function isSlow(fault: unknown): boolean {
+  return fault instanceof FilterFault && fault.kind === 'time';
 }
 
 /** Makes a call; answers what went wrong. */
@@ -136,11 +142,10 @@ function* condemn(
   call: Call,
   error: unknown,
 ): Generator<void, 'left out' | 'again' | 'out'> {
-  const isSlow = error instanceof FilterFault && error.kind === 'time';
-  const isOver = slot.budget().countFault() || isSlow;
-  const probation = slot.probation();
-  if (probation) {
-    yield* goBack(slot, probation, error);
+  const isOver = slot.budget().countFault() || isSlow(error);
+  const kept = slot.kept();
+  if (kept) {
+    yield* goBack(slot, kept, error);
     return 'again';
   }
   if (isOver) {
@@ -155,25 +160,50 @@ function* condemn(
 }
 
 /** The version before goes on from where it was replaced: it sees again what the other one has published since. */
-function* goBack(slot: Recovering, probation: Probation, error: unknown): Generator<void> {
-  const [from, to] = [slot.filter(), probation.previous];
+function* goBack(slot: Recovering, kept: Kept, error: unknown): Generator<void> {
+  const [from, to] = [slot.filter(), kept.filter];
+  const budget = createFaultBudget(to.manifest.faults);
   to.save();
   for (const entry of slot.journal.entries) {
-    try {
-      for (const call of fitting(to, entry.call)) {
-        yield;
-        if (!fill(to, call)) throw new FilterFault(to.manifest.name, 'rules', 'no event');
-        make(to, call, discard);
-      }
-      to.save();
-    } catch {
-      to.restore();
-      tellLost(slot, entry);
-    }
+    budget.countBatch();
+    const left = yield* follow(to, entry.call, budget);
+    tellLost(slot, { ...entry, aggregated: Math.min(entry.aggregated, left) });
   }
-  slot.replace(to, probation.isPreviousProven);
+  slot.replace(to, kept.isProven);
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
+}
+
+/**
+ * Makes a call of another version, in parts where this one takes less at a time or is at fault. Answers how many of its events it
+ * cannot bear; after too many of them it is not searched for more.
+ */
+function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator<void, number> {
+  const parts = [...fitting(to, call)].reverse();
+  let left = 0;
+  let isOver = false;
+  for (let part = parts.pop(); part; part = parts.pop()) {
+    yield;
+    // What the source has no more is not known to be less than all of it.
+    if (!fill(to, part)) return Number.POSITIVE_INFINITY;
+    try {
+      make(to, part, discard);
+      to.save();
+      continue;
+    } catch (error) {
+      to.restore();
+      isOver ||= isSlow(error);
+    }
+    // Not what it has left in its input region.
+    fill(to, part);
+    const cut = isOver ? undefined : halves(to, part);
+    if (cut) parts.push(cut[1], cut[0]);
+    else {
+      left += eventsOf(to, part);
+      isOver ||= budget.countFault();
+    }
+  }
+  return left;
 }
 
 /** The last version before this one that was known to be good, started anew, takes over the state by name. */
@@ -187,6 +217,12 @@ function replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): boo
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
   return true;
+}
+
+/** No other call follows the one that was to close all windows: what is open is told as partial, if the filter can. */
+function* tellOpen(slot: Recovering, nowMs: number): Generator<void> {
+  yield;
+  if (attempt(slot, { kind: 'flush', nowMs }) !== undefined) yield* rewind(slot);
 }
 
 /** Lets the filter tell its open windows before it goes, if it can. */

@@ -5,7 +5,8 @@
  * a fault `recovery.ts` takes over, one step at a time, and the slot takes no other call until it is done.
  *
  * While a version is on probation the one before it stays as it was when it was replaced, and the journal goes back to
- * that moment: so it can take over again, with all events since.
+ * that moment: so it can take over again, with all events since. One that comes back so before it was known to be good is on
+ * probation anew: nothing is kept behind it then, so at its first fault the last good one takes over what it knows.
  */
 import { PROBATION_BATCHES, PROBATION_MS } from '../limits.js';
 import type { Cursor } from '../source/source.js';
@@ -47,16 +48,22 @@ export interface SlotOptions {
   readonly keepsReads?: boolean;
 }
 
-/** A version that can take over again. */
-export interface Probation {
-  /** As it was when it was replaced. */
-  readonly previous: FilterInstance;
-  /** That one is known to be good. */
-  readonly isPreviousProven: boolean;
+/** How long a version has run that is not known to be good. */
+interface Probation {
   readonly sinceMs: number;
   batches: number;
-  /** A snapshot of the version on probation has been made. */
-  isSaved: boolean;
+  /** What can take over again; nothing where the version has come back itself: then the last good one starts anew. */
+  readonly kept?: Kept;
+}
+
+/** The version before. */
+export interface Kept {
+  /** As it was when it was replaced. */
+  readonly filter: FilterInstance;
+  /** It is known to be good. */
+  readonly isProven: boolean;
+  /** A snapshot of the version that has replaced it has been made. */
+  isFollowed: boolean;
 }
 
 export interface Slot {
@@ -66,9 +73,8 @@ export interface Slot {
   nowMs(): number;
   isOut(): boolean;
   isRecovering(): boolean;
+  /** True until a version is known to be good: for all but the first one, also for one that came back before it had passed. */
   isOnProbation(): boolean;
-  /** It is the first version, or has passed its probation. One that came back without having passed it is not. */
-  isProven(): boolean;
   /** Calls the filter, unless it is out. When that begins a recovery, `step` has to be called until it is over. */
   call(call: Call): void;
   /** One step of a recovery, about one call of the filter; true while there is more to do. */
@@ -117,7 +123,8 @@ export interface Recovering {
   /** Makes a call, and notes it. */
   make(call: Call): void;
   budget(): FaultBudget;
-  probation(): Probation | undefined;
+  /** On probation: what takes over at the first fault. */
+  kept(): Kept | undefined;
   /** Puts a version in place of the present one; says whether it is known to be good. */
   replace(filter: FilterInstance, isProven: boolean): void;
   /** Starts the version anew that was known to be good before the present one, once; nothing when there was none. */
@@ -135,7 +142,6 @@ export function createSlot(options: SlotOptions): Slot {
   let filter = options.first;
   let budget = createFaultBudget(filter.manifest.faults);
   let probation: Probation | undefined;
-  let isProven = true;
   /** Starts the version anew that was known to be good before this one. */
   let lastGood: (() => FilterInstance) | undefined;
   let recovery: Generator<void> | undefined;
@@ -152,8 +158,9 @@ export function createSlot(options: SlotOptions): Slot {
 
   function save(): void {
     filter.save();
-    if (probation) probation.isSaved = true;
-    journal.mark(probation !== undefined);
+    const kept = probation?.kept;
+    if (kept) kept.isFollowed = true;
+    journal.mark(kept !== undefined);
     // What a recovery has in hand it may have to read again.
     if (!recovery && !options.keepsReads) for (const cursor of cursors) cursor.settle();
   }
@@ -161,14 +168,15 @@ export function createSlot(options: SlotOptions): Slot {
   /** Before its first snapshot a version on probation began with what the one before had, which is still there. */
   function restore(): void {
     filter.restore();
-    if (probation && !probation.isSaved) takeOver(probation.previous, filter);
+    const kept = probation?.kept;
+    if (kept && !kept.isFollowed) takeOver(kept.filter, filter);
   }
 
   function note(call: Call): void {
     clock.nowMs = call.nowMs;
     const entry = madeEntry(filter, call, sink);
     journal.add(entry);
-    batchSize.follow(entry, filter.manifest.fuel);
+    batchSize.follow(entry, filter.manifest);
     if (call.kind === 'batch') cursors.add(call.cursor);
     options.made?.(call, entry.fuel);
   }
@@ -176,18 +184,17 @@ export function createSlot(options: SlotOptions): Slot {
   function lookAtProbation(call: Call): void {
     if (!probation || !isPassed(probation, call)) return;
     lastGood = goodBehind(probation) ?? lastGood;
-    isProven = true;
     probation = undefined;
+    budget = createFaultBudget(filter.manifest.faults);
     save();
     tell({ kind: 'approved', filter });
   }
 
-  function replace(next: FilterInstance, isNextProven: boolean, trial?: Probation): void {
+  function replace(next: FilterInstance, isProven: boolean, kept?: Kept): void {
     sum.goOnWith(next);
     filter = next;
-    isProven = isNextProven;
-    budget = createFaultBudget(next.manifest.faults);
-    probation = trial;
+    budget = createFaultBudget(isProven ? next.manifest.faults : 0);
+    probation = isProven ? undefined : { sinceMs: clock.nowMs, batches: 0, ...(kept ? { kept } : {}) };
     batchSize.reset();
     journal.clear();
   }
@@ -220,7 +227,7 @@ export function createSlot(options: SlotOptions): Slot {
     sum,
     make: note,
     budget: () => budget,
-    probation: () => probation,
+    kept: () => probation?.kept,
     replace,
     startLastGood() {
       const start = lastGood;
@@ -237,7 +244,6 @@ export function createSlot(options: SlotOptions): Slot {
     ...view,
     isRecovering: () => recovery !== undefined,
     isOnProbation: () => probation !== undefined,
-    isProven: () => isProven,
     ledger: sum.ledger,
     eventsIn: sum.eventsIn,
     call(call) {
@@ -281,8 +287,7 @@ export function createSlot(options: SlotOptions): Slot {
       }
       takeOver(previous, next);
       if (probation) lastGood = goodBehind(probation) ?? lastGood;
-      const trial = { previous, isPreviousProven: isProven, sinceMs: atMs, batches: 0, isSaved: false };
-      replace(next, false, trial);
+      replace(next, false, { filter: previous, isProven: probation === undefined, isFollowed: false });
       return missing;
     },
     spoil,
@@ -291,8 +296,8 @@ export function createSlot(options: SlotOptions): Slot {
 }
 
 /** However many versions follow each other untried: the last one that was known to be good is not forgotten. */
-function goodBehind({ previous, isPreviousProven }: Probation): (() => FilterInstance) | undefined {
-  return isPreviousProven ? previous.startAgain : undefined;
+function goodBehind({ kept }: Probation): (() => FilterInstance) | undefined {
+  return kept?.isProven ? kept.filter.startAgain : undefined;
 }
 
 /** Counts a call of a version on probation; true when that was the last one. */

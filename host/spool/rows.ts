@@ -26,7 +26,7 @@ export interface BatchRow {
 }
 
 export interface TickRow {
-  readonly kind: 'tick' | 'close';
+  readonly kind: 'tick' | 'close' | 'flush';
   readonly nowMs: number;
   /** Absent where it stands for several of which none but the last told anything. */
   readonly fuel?: number;

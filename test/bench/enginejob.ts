@@ -13,6 +13,7 @@ export interface EngineRun {
   readonly records: number;
   readonly events: number;
   readonly seconds: number;
+  readonly longestTurnMs: number;
   /** What happened to the filters, by their names. */
   readonly told: Readonly<Record<string, FilterEvent['kind'][]>>;
 }
@@ -38,11 +39,18 @@ export async function engineRun(
     },
     onFilterEvent: (instance, { kind }) => told[instance]?.push(kind),
   });
+  let longestTurnMs = 0;
+  function turn(): boolean {
+    const startMs = performance.now();
+    const isBusy = engine.turn(NOW_MS);
+    longestTurnMs = Math.max(longestTurnMs, performance.now() - startMs);
+    return isBusy;
+  }
   const start = process.hrtime.bigint();
-  while (engine.turn(NOW_MS)) between(engine);
+  while (turn()) between(engine);
   engine.closeWindows(NOW_MS);
   engine.cut();
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   await source.close();
-  return { records, events: engine.totals().events, seconds, told };
+  return { records, events: engine.totals().events, seconds, longestTurnMs, told };
 }

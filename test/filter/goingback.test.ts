@@ -9,7 +9,7 @@ import { createEngine, type FilterEvent } from '../../host/engine.js';
 import type { FilterInstance } from '../../host/filter/instance.js';
 import { unpack } from '../../host/pack.js';
 import type { WireRecord } from '../../host/wire.js';
-import { assemble, batch, CONSUMED, LEDGER, load, NOW_MS, OUTPUT } from './hostile.js';
+import { assemble, batch, CONSUMED, EMITTED, LEDGER, load, NOW_MS, OUTPUT } from './hostile.js';
 
 const back = suite('going back');
 
@@ -18,12 +18,14 @@ function engineOf(filter: FilterInstance) {
   const cursor = memoryCursor();
   const events: FilterEvent[] = [];
   const ledgers: WireRecord[] = [];
+  const records: WireRecord[] = [];
   const engine = createEngine({
     appliance: 'a',
     batchBytes: 4_096,
     filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map([['s', cursor]]) }],
     send({ subject, headers, body }) {
-      if (subject.endsWith('.ledger')) unpack(headers, body, (record) => ledgers.push(record));
+      const target = subject.endsWith('.ledger') ? ledgers : subject.startsWith('weir.ev.') ? records : [];
+      unpack(headers, body, (record) => target.push(record));
     },
     onFilterEvent: (_instance, event) => events.push(event),
   });
@@ -32,6 +34,11 @@ function engineOf(filter: FilterInstance) {
     run(lines: string, nowMs = NOW_MS) {
       cursor.put(Buffer.from(lines));
       while (engine.turn(nowMs));
+    },
+    closed() {
+      engine.closeWindows(NOW_MS);
+      engine.cut();
+      return records;
     },
     end() {
       engine.closeLedgers(NOW_MS + 120_000);
@@ -86,6 +93,34 @@ back('one that counts less when it goes back changes nothing that was told', () 
     10,
   );
   for (const record of ledgers) assert.ok((record.in as number) >= 0);
+});
+
+/** A tick that traps with one of these flags, and else emits the record `{"partial": true}` where that is asked for. */
+function ticks(...bad: readonly number[]): string {
+  const traps = bad.map(
+    (flags) => `(if (i32.eq (local.get $flags) (i32.const ${flags})) (then unreachable))`,
+  );
+  return `(func (export "weir_tick") (param $now i64) (param $flags i32) (result i32)
+    (i32.store (i32.const ${OUTPUT}) (i32.const 10)) (i32.store (i32.const ${OUTPUT + 4}) (i32.const 0))
+    (i64.store (i32.const ${OUTPUT + 8}) (i64.const 0x${Buffer.from('\xa1gpartia', 'latin1').reverse().toString('hex')}))
+    (i32.store16 (i32.const ${OUTPUT + 16}) (i32.const 0xf56c))
+    (i32.store (i32.const ${CONSUMED}) (i32.const 0))
+    (i32.store (i32.const ${EMITTED}) (select (i32.const 18) (i32.const 0) (i32.and (local.get $flags) (i32.const 2))))
+    ${traps.join(' ')} (i32.const 0))`;
+}
+
+back('what a last call could not close is told as partial', () => {
+  const told = engineOf(load(assemble({ tick: ticks(1) })));
+  told.run('b\n');
+  assert.equal(told.closed(), [{ partial: true }]);
+  assert.equal(told.kinds(), ['fault']);
+});
+
+back('one that can tell nothing at the end is at fault once, and bears it', () => {
+  const told = engineOf(load(assemble({ tick: ticks(1, 3) })));
+  told.run('b\n');
+  assert.equal(told.closed(), []);
+  assert.equal(told.kinds(), ['fault']);
 });
 
 back.run();

@@ -10,9 +10,10 @@ import { seeded } from '../../host/author/junk.js';
 import { memoryCursor } from '../../host/author/drive.js';
 import { createEngine, type Engine, type FilterEvent } from '../../host/engine.js';
 import { oneLine } from '../../host/errors.js';
-import { startFilter } from '../../host/filter/instance.js';
+import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
 import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
 import type { Manifest } from '../../host/filter/manifest.js';
+import { FUEL_DEFAULT } from '../../host/limits.js';
 import { unpack } from '../../host/pack.js';
 import { createFileSource } from '../../host/source/file.js';
 import { createInbox } from '../../host/source/inbox.js';
@@ -51,6 +52,7 @@ interface Options {
   readonly batchBytes?: number;
   readonly changes?: Partial<Manifest>;
   readonly callMsMax?: number;
+  readonly wrap?: (filter: FilterInstance) => FilterInstance;
 }
 
 interface Told {
@@ -62,7 +64,7 @@ interface Told {
 function engineOf(
   { manifest, module }: InstalledFilter,
   cursors: Readonly<Record<string, Cursor>>,
-  { batchBytes = 65_536, changes = {}, callMsMax }: Options = {},
+  { batchBytes = 65_536, changes = {}, callMsMax, wrap = (same) => same }: Options = {},
 ): Told {
   const records: WireRecord[] = [];
   const dead: WireRecord[] = [];
@@ -78,7 +80,9 @@ function engineOf(
   const engine = createEngine({
     appliance: 'a',
     batchBytes,
-    filters: [{ instance: 'f', filter, format: 'cbor', cursors: new Map(Object.entries(cursors)) }],
+    filters: [
+      { instance: 'f', filter: wrap(filter), format: 'cbor', cursors: new Map(Object.entries(cursors)) },
+    ],
     send({ subject, headers, body }: Message) {
       const isDead = subject === 'weir.dead.a.f';
       unpack(headers, body, (record) => {
@@ -222,7 +226,36 @@ recovery(
       oneLine((found.events[0] as { error: unknown }).error),
       /took \d+ ms of processor time for one call/,
     );
-    assert.equal([found.ledger.in, found.ledger.lost], [0, { s: 1_000 }]);
+    assert.equal([found.ledger.in, found.ledger.lost], [600, { s: 400 }]);
+  },
+);
+
+recovery(
+  'what a manifest allows beyond 12 million is for an event alone: a batch is held up no longer',
+  (context) => {
+    const calls: { readonly isAlone: boolean; readonly fuel: number }[] = [];
+    const noting = (filter: FilterInstance): FilterInstance => ({
+      ...filter,
+      run(bytes, ...rest) {
+        const before = filter.fuelUsed();
+        try {
+          filter.run(bytes, ...rest);
+        } finally {
+          const isAlone = filter.input.indexOf(10) === bytes - 1;
+          calls.push({ isAlone, fuel: filter.fuelUsed() - before });
+        }
+      },
+    });
+    const lines = linesOf(1_000, (at) => (at === 600 ? 'spin' : undefined));
+    const fuel = 10 * FUEL_DEFAULT;
+    const found = runLines(context.loaded, lines, { changes: { fuel }, wrap: noting });
+    const most = (isAlone: boolean) =>
+      Math.max(...calls.filter((call) => call.isAlone === isAlone).map((call) => call.fuel));
+    // What goes below zero is the last stretch.
+    assert.ok(most(false) < FUEL_DEFAULT + 1_000, `${most(false)} in a batch`);
+    assert.ok(most(true) >= fuel, `${most(true)} for an event`);
+    assert.is(found.dead.length, 1);
+    assert.equal([found.ledger.in, found.ledger.dead, found.ledger.lost], [999, { s: 1 }, {}]);
   },
 );
 

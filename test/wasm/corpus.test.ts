@@ -10,7 +10,7 @@ import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
-import { BATCH_BYTES_DEFAULT, FUEL_MAX } from '../../host/limits.js';
+import { BATCH_BYTES_FIRST, FUEL_MAX } from '../../host/limits.js';
 import { corpusFiles } from '../corpus.js';
 import { unmetered } from './unmetered.js';
 
@@ -63,10 +63,10 @@ interface Outcome {
 /** Runs a filter over every file, and closes its windows after each. */
 function outcomes(
   { filter: name, config = {} }: Subject,
-  { compile = admit, batchBytes = BATCH_BYTES_DEFAULT, stale = '' }: Way = {},
+  { compile = admit, batchBytes = BATCH_BYTES_FIRST, stale = '' }: Way = {},
 ): Outcome[] {
   const { manifest, module } = loadFilter(name);
-  // Batches are what they are here, however much they take.
+  // Batches are not cut here, so they are those that any filter can take at once.
   const filter = startFilter({
     manifest: { ...manifest, fuel: FUEL_MAX },
     module,
