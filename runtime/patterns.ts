@@ -7,19 +7,18 @@
  *
  * Let the shortest literal have m bytes. Every occurrence of a literal covers, with a whole window (2 to 4 bytes), one
  * of the places that lie `stride` = m - window + 1 bytes apart. So only the windows at these places are looked up, by
- * one hash, in a table of bits that says which windows occur in literals, eight places with one branch (the idea of Wu
- * and Manber, "A Fast Algorithm for Multi-Pattern Searching", with a bit in place of their shifts and a fixed stride,
- * so that no look-up waits for the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5
- * every other, with 11 every eighth.
+ * one hash, in a table that says which windows occur in literals (the idea of Wu and Manber, "A Fast Algorithm for
+ * Multi-Pattern Searching", with a yes or no in place of their shifts and a fixed stride, so that no look-up waits for
+ * the one before it). The shortest literal sets the pace: with 3 bytes every place, with 5 every other, with 11 every
+ * eighth.
  *
- * Where a window is known, another table tells, by two more hashes, its offsets in literals (a Bloom filter), and each
- * gives one place where a literal may start. The first bytes
- * of that place lead, by a second hash, to the literals that begin so, in sorted order; a binary search
- * finds the greatest one that is not above the text. Only it and its own prefixes can occur there. So a byte of input
- * costs at most one such question: 10 comparisons of at most the length of a literal, whatever the input is.
+ * Where a window is known, a literal may start at any of the `stride` bytes up to there. The same table says whether
+ * one begins with the first bytes of that place, and they lead to the literals that begin so, in sorted order; a binary
+ * search finds the greatest one that is not above the text. Only it and its own prefixes can occur there. So a byte of
+ * input costs at most one such question: 10 comparisons of at most the length of a literal, whatever the input is.
  *
- *     known:   a bit for each hash: a literal has such a window
- *     windows: u8 a hash, bit o, set in both slots of a window: it occurs at offset o of a literal
+ *     known:   words that begin at any byte, named by the high bits of a hash. A hash is known when its word has none
+ *              of its bits: it takes them out of a word of ones. Of 170 others one has no bits there, either
  *     heads:   first bytes u64 | first rank, end rank u16; 16 bytes a slot, open addressing
  *     entry:   start, length, index in the list, longest other entry that is a prefix of it (rank + 1), lowest
  *              index among it and its prefixes; u32 each, in sorted order
@@ -45,10 +44,8 @@ const PREFIX_AT: usize = 12;
 const LOWEST_AT: usize = 16;
 /** Of `known`: half of a first-level cache, so that the text has room there, too. */
 const KNOWN_BYTE_BITS: u32 = 14;
-const KNOWN_BYTES: usize = 1 << 14;
-/** Of `windows`. */
-const SLOT_BITS: u32 = 13;
-const SLOTS: usize = 1 << 13;
+/** With the rest of the last word. */
+const KNOWN_BYTES: usize = (1 << 14) + 3;
 /** Newlines are counted chunk by chunk, while the bytes are near. */
 const CHUNK_BYTES: usize = 4096;
 const NEWLINE: u8 = 10;
@@ -65,7 +62,6 @@ export class Patterns {
   private entries: usize = 0;
   private size: u32 = 0;
   private known: usize = 0;
-  private windows: usize = 0;
   /** Shifted, so that bytes behind the window fall off the product. */
   private windowHash: u32 = 0;
   private stride: usize = 0;
@@ -102,11 +98,8 @@ export class Patterns {
     for (let at = from; at < end; at += CHUNK_BYTES) {
       const stop = min(at + CHUNK_BYTES, end);
       for (place = this.nextPlace(place, stop); place < stop; place = this.nextPlace(place, stop)) {
-        for (let offsets = this.offsetsAt(place); offsets; ) {
-          const offset = greatest(offsets);
-          offsets ^= 1 << offset;
-          const start = place - offset;
-          if (start < from || !this.entryAt(start, end)) continue;
+        for (let start = max(place + 1 - this.stride, from); start <= place; start++) {
+          if (!this.isHeadAt(start) || !this.entryAt(start, end)) continue;
           // It may start in the chunk before, with no newline from there on.
           this.newlines += countByte(at, start, NEWLINE);
           return start;
@@ -126,11 +119,8 @@ export class Patterns {
       place < text.end && lowest;
       place = this.nextPlace(place + this.stride, text.end)
     ) {
-      for (let offsets = this.offsetsAt(place); offsets; ) {
-        const offset = greatest(offsets);
-        offsets ^= 1 << offset;
-        const start = place - offset;
-        const entry = start < text.start ? 0 : this.entryAt(start, text.end);
+      for (let start = max(place + 1 - this.stride, text.start); start <= place; start++) {
+        const entry = this.isHeadAt(start) ? this.entryAt(start, text.end) : 0;
         if (entry) lowest = min(lowest, load<u32>(entry, LOWEST_AT));
       }
     }
@@ -144,11 +134,8 @@ export class Patterns {
       place < text.end;
       place = this.nextPlace(place + this.stride, text.end)
     ) {
-      for (let offsets = this.offsetsAt(place); offsets; ) {
-        const offset = greatest(offsets);
-        offsets ^= 1 << offset;
-        const start = place - offset;
-        let entry = start < text.start ? 0 : this.entryAt(start, text.end);
+      for (let start = max(place + 1 - this.stride, text.start); start <= place; start++) {
+        let entry = this.isHeadAt(start) ? this.entryAt(start, text.end) : 0;
         for (; entry; entry = this.prefixOf(entry)) {
           visit(load<u32>(entry, INDEX_AT), <u32>(start - text.start));
         }
@@ -156,30 +143,36 @@ export class Patterns {
     }
   }
 
-  /** The first place from `place` on, in steps of the stride, whose window is known, or one from `stop` on. */
+  /**
+   * The first place from `place` on, in steps of the stride, whose window is known, or one from `stop` on. Each look-up has
+   * a branch of its own, because the engine would keep all eight answers in memory until it had put them together.
+   */
   private nextPlace(place: usize, stop: usize): usize {
     const known = this.known;
     const hash = this.windowHash;
     const stride = this.stride;
     const eight = stride << 3;
-    for (; place + eight <= stop; place += eight) {
-      let at = place;
-      let found = isKnown(load<u32>(at) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      found |= isKnown(load<u32>((at += stride)) * hash, known);
-      if (found & 1) break;
+    if (place + eight <= stop) {
+      const last = stop - eight;
+      do {
+        if (isKnown(load<u32>(place) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        place += stride;
+      } while (place <= last);
     }
-    while (place < stop && !(isKnown(load<u32>(place) * hash, known) & 1)) place += stride;
+    while (place < stop && !isKnown(load<u32>(place) * hash, known)) place += stride;
     return place;
   }
 
-  private offsetsAt(place: usize): u32 {
-    return offsetsOf(load<u32>(place) * this.windowHash, this.windows);
+  /** A literal may start with what stands there. */
+  private isHeadAt(start: usize): bool {
+    return isKnown(hashOfHead(load<u64>(start) & this.headMask), this.known);
   }
 
   /** The longest entry that stands at `start` and ends at or before `end`, or 0. */
@@ -223,7 +216,7 @@ export class Patterns {
   }
 
   private headSlotOf(head: u64): u32 {
-    return <u32>((head * HASH) >> 40) & (this.headSlots - 1);
+    return hashOfHead(head) & (this.headSlots - 1);
   }
 
   private slotBehind(slot: usize): usize {
@@ -262,23 +255,19 @@ export class Patterns {
   }
 
   private enterWindows(): void {
-    this.known = allocate(KNOWN_BYTES + 3);
-    this.windows = allocate(SLOTS);
+    this.known = allocate(KNOWN_BYTES);
+    memory.fill(this.known, 0xff, KNOWN_BYTES);
     this.windowHash = WINDOW_HASH << ((<u32>(WINDOW_BYTES_MAX - this.windowBytes)) << 3);
     for (let i: u32 = 0; i < this.size; i++) {
       const start = load<u32>(this.rank(i));
-      for (let offset: usize = 0; offset < this.stride; offset++) {
-        const product = load<u32>(start + offset) * this.windowHash;
-        const word = this.known + <usize>(product >> (32 - KNOWN_BYTE_BITS));
-        store<u32>(word, load<u32>(word) | (1 << product));
-        this.enterOffset(firstSlot(product), offset);
-        this.enterOffset(secondSlot(product), offset);
-      }
+      for (let offset: usize = 0; offset < this.stride; offset++)
+        this.makeKnown(load<u32>(start + offset) * this.windowHash);
     }
   }
 
-  private enterOffset(slot: usize, offset: usize): void {
-    store<u8>(this.windows + slot, load<u8>(this.windows + slot) | (1 << (<u8>offset)));
+  private makeKnown(hash: u32): void {
+    const word = this.known + <usize>(hash >> (32 - KNOWN_BYTE_BITS));
+    store<u32>(word, load<u32>(word) & ~hash);
   }
 
   private enterHeads(bytes: usize): void {
@@ -287,6 +276,7 @@ export class Patterns {
     this.heads = allocate(HEAD_BYTES * <usize>this.headSlots);
     for (let i: u32 = 0; i < this.size; i++) {
       const head = load<u64>(load<u32>(this.rank(i))) & this.headMask;
+      this.makeKnown(hashOfHead(head));
       let slot = this.heads + HEAD_BYTES * <usize>this.headSlotOf(head);
       while (load<u16>(slot, 10) && load<u64>(slot) !== head) slot = this.slotBehind(slot);
       if (!load<u16>(slot, 10)) {
@@ -298,27 +288,13 @@ export class Patterns {
   }
 }
 
-/** In its lowest bit whether a window with this product is known. The word begins at any byte: a shift takes 5 bits. */
-function isKnown(product: u32, known: usize): u32 {
-  return load<u32>(known + <usize>(product >> (32 - KNOWN_BYTE_BITS))) >> product;
+function isKnown(hash: u32, known: usize): bool {
+  return !(hash & load<u32>(known + <usize>(hash >> (32 - KNOWN_BYTE_BITS))));
 }
 
-/** The offsets that both slots of a window name, from the product that hashes it. */
-function offsetsOf(product: u32, windows: usize): u32 {
-  return load<u8>(windows + firstSlot(product)) & load<u8>(windows + secondSlot(product));
-}
-
-function firstSlot(product: u32): usize {
-  return <usize>(product >> (32 - SLOT_BITS));
-}
-
-function secondSlot(product: u32): usize {
-  return <usize>(product >> (32 - 2 * SLOT_BITS)) & (SLOTS - 1);
-}
-
-/** The greatest bit that is set. */
-function greatest(offsets: u32): u32 {
-  return 31 - clz(offsets);
+/** Not 0 for a head of zeros, which would seem to be known: logs have runs of them where a machine lost its power. */
+function hashOfHead(head: u64): u32 {
+  return ~(<u32>((head * HASH) >> 32));
 }
 
 /** Length of what the entry and a text begin with alike, of which `known` bytes are known to be. */
