@@ -226,7 +226,10 @@ commands('what cannot be swapped is refused by name, and the running filter goes
       /^weir: SWAP_REFUSED: filter stumbling: expected a version of stumbling, found "other"/,
     ],
     [['stumbling', 'huge'], /^weir: (MEMORY_BUDGET|MANIFEST_INVALID): /],
-    [['stumbling', 'liar'], /^weir: MEMORY_MANIFEST: .*memory\.state of filter\.json is too small/],
+    [
+      ['stumbling', 'liar'],
+      /^weir: MEMORY_MANIFEST: .*memory\.state of filter\.json: expected at least \d+ bytes/,
+    ],
     [['stumbling', 'abi'], /^weir: MANIFEST_INVALID: .*abi: expected 1, the ABI of this host, found 2/],
   ] as const) {
     const { code, err } = await said(['swap', ...args, '--data', 'data'], folder);

@@ -43,7 +43,8 @@ many(
     const [bad, good] = [ids.slice(0, AT_FAULT), ids.slice(AT_FAULT)];
     for (const id of bad) fleet.append(id, 'trap', 'nothing');
     for (const id of good) fleet.append(id, 'nothing', 'nothing');
-    await allRun(bad, '1.1.0');
+    // 1.1.0 has not passed its own probation yet, and cannot bear the event either: the last good one is back.
+    await allRun(bad, '1.0.0');
     for (const id of bad) {
       const status = await fleet.has(
         id,
