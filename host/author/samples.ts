@@ -2,8 +2,16 @@
  * Samples of a filter: `samples/X` is input, `samples/X.expected` the records that it gives, as `weir replay` prints
  * them, and `samples/X.json`, where there is one, the settings: config, now and timezone.
  */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import * as v from 'valibot';
 import { systemCode, WeirError } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
@@ -86,6 +94,22 @@ export function holdAgainst({ path }: Sample, found: string, mode: GoldenMode): 
       ...(differences.length > 0 ? differences : ['only the ends of lines differ']),
     ],
   };
+}
+
+/** Says at once that a file cannot be written, rather than after the work whose result it is to hold. */
+export function needWritable(path: string): void {
+  const folder = path.endsWith(sep) ? path : dirname(path);
+  const unwritable = (what: string) => new WeirError('OUTPUT_UNWRITABLE', `${path}: ${what}`);
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (!found?.isDirectory())
+    throw unwritable(`expected the folder ${folder}, found ${found ? 'a file' : 'none'}`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw unwritable('expected a path of a file, found a folder');
+  try {
+    accessSync(existsSync(path) ? path : folder, constants.W_OK);
+  } catch (error) {
+    throw unwritable(`expected to write it, found ${systemCode(error)}`);
+  }
 }
 
 /** Writes a file for the author. Throws OUTPUT_UNWRITABLE. */
