@@ -8,13 +8,15 @@ import { type DriveOptions, driveFilter } from './drive.js';
 import { lineDiff } from './linediff.js';
 import { findFilter, type Project, type Tell } from './project.js';
 import { counted } from './report.js';
+import { settingsFor } from './samples.js';
 import { repeatOnSave } from './watching.js';
 
 export interface DevelopOptions {
   readonly project: Project;
   readonly name: string;
   readonly input: string;
-  readonly settings: DriveOptions;
+  /** Settings that go before those beside a sample. */
+  readonly given: DriveOptions;
   /** Records and what changed in them. */
   readonly show: Tell;
   /** Mistakes, and what happens. */
@@ -22,11 +24,12 @@ export interface DevelopOptions {
 }
 
 /** Runs until Ctrl-C. A filter that does not compile or fails is told of, and the next save tries again. */
-export async function develop({ project, name, input, settings, show, tell }: DevelopOptions): Promise<void> {
+export async function develop({ project, name, input, given, show, tell }: DevelopOptions): Promise<void> {
   let before: string | undefined;
   async function run(): Promise<void> {
     try {
       const filter = await findFilter(project, name, tell);
+      const settings = settingsFor(name, [input], given, (line) => tell(`${line}\n`));
       const driven = driveFilter(filter, settings).feed(read(input)).end();
       const text = driven.text();
       if (before === undefined) show(text);

@@ -11,12 +11,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import * as v from 'valibot';
 import { systemCode, WeirError } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
 import { isTimezone } from '../timezone.js';
 import { check, object, plainObject, readJson, text } from '../validate.js';
+import type { DriveOptions } from './drive.js';
 import { lineDiff } from './linediff.js';
 
 export interface Sample {
@@ -70,6 +71,27 @@ export function sampleNames(files: readonly string[]): string[] {
 /** Checks the settings of a sample. Throws SAMPLE_INVALID; `where` names their file. */
 export function checkSettings(settings: unknown, where: string): SampleSettings {
   return check('SAMPLE_INVALID', where, Settings, settings);
+}
+
+/**
+ * The settings of a run over `inputs`: what is given, and for the rest, where the input is one sample of the filter
+ * (`NAME/samples/X`), what lies beside it. `tell` hears which settings those are.
+ */
+export function settingsFor(
+  filter: string,
+  inputs: readonly string[],
+  given: DriveOptions,
+  tell: (line: string) => void,
+): DriveOptions {
+  const [input = '', ...others] = inputs;
+  const folder = dirname(resolve(input));
+  const path = `${input}${SETTINGS}`;
+  const isSample = basename(folder) === 'samples' && basename(dirname(folder)) === filter;
+  if (!isSample || others.length > 0 || !existsSync(path)) return given;
+  const beside: DriveOptions = readSettings(path);
+  const used = Object.keys(beside).filter((name) => !(name in given));
+  if (used.length > 0) tell(`${used.join(', ')} as in ${path}`);
+  return { ...beside, ...given };
 }
 
 /** Compares the records of a sample with the expected ones, or writes them. */

@@ -2,6 +2,7 @@
  * What a command is, and how it reads its arguments.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { DriveOptions } from '../author/drive.js';
 import { systemCode, WeirError } from '../errors.js';
 import { isTimezone } from '../timezone.js';
 
@@ -114,6 +115,22 @@ export function timeOrAge(option: string, text: string, nowMs: number): number {
     'USAGE',
     `${option}: expected a time such as 2026-01-31T12:00:00Z or an age such as 24h, found "${text}"`,
   );
+}
+
+/** What the options of a run say of its settings; only what is given. */
+export function givenSettings(values: SettingsValues): DriveOptions {
+  const { 'config-json': config, now, timezone } = values;
+  return {
+    ...(config === undefined ? {} : { config: jsonObject('--config-json', config) }),
+    ...(now === undefined ? {} : { now: isoTime('--now', now) }),
+    ...(timezone === undefined ? {} : { timezone: zoneName('--timezone', timezone) }),
+  };
+}
+
+interface SettingsValues {
+  readonly 'config-json'?: string | undefined;
+  readonly now?: string | undefined;
+  readonly timezone?: string | undefined;
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

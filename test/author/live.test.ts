@@ -40,6 +40,37 @@ author('replay reads standard input where - stands, and sums up for people', asy
   );
 });
 
+author(
+  'dev and replay take the settings beside a sample, and options go before them',
+  async ({ project }) => {
+    const settings = { now: '1970-01-01T00:00:07Z', timezone: 'Europe/Berlin' };
+    project.write({
+      ...filterFiles('echo'),
+      'filters/echo/samples/a.log': 'one\n',
+      'filters/echo/samples/a.log.json': JSON.stringify(settings),
+      'a.log': 'one\n',
+      'a.log.json': JSON.stringify(settings),
+    });
+    await project.build('echo');
+    const beside = 'now, timezone as in filters/echo/samples/a.log.json\n';
+    const time = (out: string) => JSON.parse(out.split('\n')[0] as string).ts;
+    const sample = await project.said('replay echo filters/echo/samples/a.log');
+    assert.equal([time(sample.out), sample.err], [7000, `weir: ${beside}`]);
+    const given = '--now 1970-01-01T00:00:09Z --timezone UTC';
+    const explicit = await project.said(`replay echo filters/echo/samples/a.log ${given}`);
+    assert.equal([time(explicit.out), explicit.err], [9000, '']);
+    const other = await project.said('replay echo a.log');
+    assert.ok(time(other.out) > 9000);
+    assert.is(other.err, '');
+
+    const args = ['dev', 'echo', '--input', 'filters/echo/samples/a.log', '--timezone', 'UTC'];
+    const dev = weir(args, project.folder);
+    await until(() => dev.err().includes('waiting for the next save'), COMPILE_MS_MAX, 'a round');
+    assert.is(time(dev.out()), 7000);
+    assert.ok(dev.err().startsWith('now as in filters/echo/samples/a.log.json\n'), dev.err());
+  },
+);
+
 author('dev shows what a save has changed, and mistakes in their place', async ({ project }) => {
   project.write({ ...filterFiles('echo'), 'input/in.log': 'one\ntwo\n' });
   const dev = weir(
