@@ -25,7 +25,8 @@ export const REMEDIES = {
   HOST_UNREACHABLE: 'start it with "weir run", or name its data folder with --data',
   FILTER_FAULT: 'correct the filter; "weir replay" of the same input shows the fault',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
-  INPUT_UNREADABLE: 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
+  INPUT_UNREADABLE:
+    'name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
   SOURCE_INVALID: 'correct the source in the config',
   PORT_UNAVAILABLE: 'stop what uses the address, or configure another one',
   ADDRESS_MISSING: 'configure an address that this host has, or 0.0.0.0 or [::] for all of them',

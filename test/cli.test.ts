@@ -2,7 +2,7 @@
  * The commands as a user types them.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -61,7 +61,7 @@ replay ssh-auth LOG missing.log LOG
 replay ssh-auth LOG missing*.log
   1 SOURCE_UNREADABLE: missing*.log: no such file; check the path and the permissions of the user that runs weir
 replay ssh-auth LOG /proc
-  1 SOURCE_UNREADABLE: source replay: /proc: not a regular file; check the path and the permissions of the user that runs weir
+  1 INPUT_UNREADABLE: /proc: expected a regular file, found a folder; name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"
 run here
   2 USAGE: Unexpected argument 'here'; see --help
 run --now 2026-01-31T12:00:00Z
@@ -161,9 +161,10 @@ capture weir.> --events 5 -o LOG
 capture --source auth --events 5 -o new
   1 CONFIG_UNREADABLE: weir.json: expected a readable file, found ENOENT: no such file or directory, open 'weir.json'; check the path and its permissions`;
 
-cli('a compressed file and a pipe are refused with what to do, whatever their name', async ({ folder }) => {
+cli('what is no file of lines is refused with what to do, whatever its name', async ({ folder }) => {
   const told = (name: string) => said(['replay', 'ssh-auth', name], folder);
-  const remedy = 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"';
+  const remedy =
+    'name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"';
   writeFileSync(join(folder, 'old.log'), gzipSync('a line\n'));
   writeFileSync(join(folder, 'short.log'), Buffer.from([0x1f]));
   writeFileSync(join(folder, 'new.zst'), Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0]));
@@ -172,6 +173,8 @@ cli('a compressed file and a pipe are refused with what to do, whatever their na
     ['old.log', 'lines, found data compressed with gzip'],
     ['new.zst', 'lines, found data compressed with zstd'],
     ['pipe', 'a regular file, found a pipe'],
+    ['/dev/null', 'a regular file, found a device or socket'],
+    ['.', 'a regular file, found a folder'],
   ] as const) {
     const { code, out, err } = await told(name);
     assert.equal(
@@ -180,6 +183,17 @@ cli('a compressed file and a pipe are refused with what to do, whatever their na
     );
   }
   assert.is((await told('short.log')).code, 0);
+});
+
+cli('replay refuses a file that is named twice, also by a link', async ({ folder }) => {
+  writeFileSync(join(folder, 'a.log'), 'a line\n');
+  symlinkSync('a.log', join(folder, 'soft.log'));
+  linkSync(join(folder, 'a.log'), join(folder, 'hard.log'));
+  for (const again of ['a.log', './a.log', 'soft.log', 'hard.log']) {
+    const { code, out, err } = await said(['replay', 'ssh-auth', 'a.log', '-', again], folder);
+    const problem = `expected each FILE once, found a.log and ${again}, which are the same file`;
+    assert.equal([code, out, err], [2, '', `weir: USAGE: ${problem}; see --help\n`]);
+  }
 });
 
 cli('errors are one line and say what to do', async ({ folder }) => {

@@ -2,7 +2,7 @@
  * A filter over files and standard input, one after the other, with the engine that runs on the appliance and no
  * broker. What is counted and timed is reading, filtering and packing, not what is done with the records.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { createEngine } from '../engine.js';
 import { WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
@@ -110,12 +110,13 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
 
 /** Opens neighbouring files as one source, and standard input as another. */
 async function openInputs({ inputs, notice }: RerunOptions): Promise<Source[]> {
-  for (const file of inputs) {
+  const files = inputs.filter((input) => input !== STDIN);
+  for (const file of files) {
     // A shell hands over a pattern as it is when no file matches.
-    if (file !== STDIN && expand(file, 1).paths.length === 0)
-      throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
-    if (file !== STDIN) refuseOther(file);
+    if (expand(file, 1).paths.length === 0) throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
+    refuseOther(file);
   }
+  refuseTwice(files);
   if (inputs.indexOf(STDIN) !== inputs.lastIndexOf(STDIN))
     throw new WeirError('USAGE', 'expected - for standard input once, found it again');
   const at = inputs.indexOf(STDIN);
@@ -135,12 +136,34 @@ async function openInputs({ inputs, notice }: RerunOptions): Promise<Source[]> {
 /** Refuses what another program has to read or unpack. A pipe is not opened: its bytes can be read once only. */
 function refuseOther(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isFIFO())
-    throw new WeirError('INPUT_UNREADABLE', `${path}: expected a regular file, found a pipe`);
-  if (!stat?.isFile()) return;
+  if (!stat) return;
+  if (!stat.isFile())
+    throw new WeirError('INPUT_UNREADABLE', `${path}: expected a regular file, found ${kindOf(stat)}`);
   const packed = packedAs(path);
   if (packed !== undefined)
     throw new WeirError('INPUT_UNREADABLE', `${path}: expected lines, found data compressed with ${packed}`);
+}
+
+function kindOf(stat: Stats): string {
+  if (stat.isDirectory()) return 'a folder';
+  return stat.isFIFO() ? 'a pipe' : 'a device or socket';
+}
+
+/** Refuses a file that is named again, also by a link: the source takes it for one, and reads it once. */
+function refuseTwice(files: readonly string[]): void {
+  const names = new Map<string, string>();
+  for (const file of files) {
+    const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
+    if (!stat) continue;
+    const id = `${stat.dev}:${stat.ino}`;
+    const other = names.get(id);
+    if (other !== undefined)
+      throw new WeirError(
+        'USAGE',
+        `expected each FILE once, found ${other} and ${file}, which are the same file`,
+      );
+    names.set(id, file);
+  }
 }
 
 /** The program that has compressed a file, by the bytes with which it begins; what cannot be read is told later. */

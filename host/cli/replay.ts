@@ -15,7 +15,7 @@ export const replay: Command = {
   summary: 'run a filter over files and print its records',
   help: `Usage: weir replay FILTER FILE... [OPTIONS]
 
-Runs FILTER over the FILEs, one after the other, and prints each record as one JSON object a line on standard
+Runs FILTER over the FILEs, one after the other and each once, and prints each record as one JSON object a line on standard
 output, with its stream under "stream"; - is standard input, for compressed files and pipes (see below). The engine is the one that "weir run" uses; no broker
 is needed. At the end all windows are closed; the last line is the ledger: what became of every event. FILTER is one
 of this folder's filters (built first where it is stale) or a shipped one.
