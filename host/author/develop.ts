@@ -2,13 +2,13 @@
  * `weir dev`: a filter over its input, again after each save, and what the change has changed.
  */
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { oneLine, systemCode, WeirError } from '../errors.js';
 import { type DriveOptions, driveFilter } from './drive.js';
 import { lineDiff } from './linediff.js';
-import { findFilter, type Project, type Tell } from './project.js';
+import { chosenFilters, findFilter, type Project, type Tell } from './project.js';
 import { counted } from './report.js';
-import { settingsFor } from './samples.js';
+import { SETTINGS, settingsFor } from './samples.js';
 import { repeatOnSave } from './watching.js';
 
 export interface DevelopOptions {
@@ -28,6 +28,8 @@ export async function develop({ project, name, input, given, show, tell }: Devel
   let before: string | undefined;
   async function run(): Promise<void> {
     try {
+      // What is built of a folder that has gone away would tell nothing new.
+      chosenFilters(project, [name]);
       const filter = await findFilter(project, name, tell);
       const settings = settingsFor(name, [input], given, (line) => tell(`${line}\n`));
       const driven = driveFilter(filter, settings).feed(read(input)).end();
@@ -46,7 +48,7 @@ export async function develop({ project, name, input, given, show, tell }: Devel
     }
     tell('waiting for the next save; Ctrl-C ends\n\n');
   }
-  await repeatOnSave(() => [join(project.sources, name), dirname(input)], run);
+  await repeatOnSave(() => [join(project.sources, name), input, `${input}${SETTINGS}`], run);
 }
 
 function read(path: string): Buffer {

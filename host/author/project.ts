@@ -8,7 +8,7 @@
 import { copyFileSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { WeirError } from '../errors.js';
+import { systemCode, WeirError } from '../errors.js';
 import { compileFilter, compileModule } from '../filter/compile.js';
 import {
   type InstalledFilter,
@@ -56,7 +56,15 @@ export function chosenFilters(project: Project, names: readonly string[]): reado
 export async function buildFilter({ sources, built }: Project, name: string, tell: Tell): Promise<void> {
   loadManifestOf(name, sources);
   await compileFilter(PACKAGE_FOLDER, join(sources, name), join(built, name, 'filter.wasm'), tell);
-  copyFileSync(join(sources, name, 'filter.json'), join(built, name, 'filter.json'));
+  const from = join(sources, name, 'filter.json');
+  try {
+    copyFileSync(from, join(built, name, 'filter.json'));
+  } catch (error) {
+    throw new WeirError(
+      'BUILD_FAILED',
+      `${from}: expected to copy it into ${built}, found ${systemCode(error)}`,
+    );
+  }
 }
 
 /** Reads a filter of the project, built first where it is stale, or a shipped one. */

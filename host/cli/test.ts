@@ -1,13 +1,14 @@
 /**
  * `weir test`: everything that is checked of filters.
  */
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkFilter, type FilterReport, hasFailed } from '../author/check.js';
-import { chosenFilters, projectIn } from '../author/project.js';
+import { chosenFilters, type Project, projectIn } from '../author/project.js';
 import { junitXml, reportText, sumText } from '../author/report.js';
 import { writeOutput } from '../author/samples.js';
 import { repeatOnSave } from '../author/watching.js';
-import { oneLine } from '../errors.js';
+import { errorText } from '../errors.js';
 import { type Command, parseCommand } from './command.js';
 
 export const test: Command = {
@@ -26,7 +27,7 @@ Tests filters/NAME of this folder, or every filter there, and prints a report of
 
   --update       write the expected records of samples instead of comparing them
   --junit FILE   also write the results as JUnit XML
-  --watch        test again after each save; Ctrl-C ends
+  --watch        test again after each save, also of a filter that is written meanwhile; Ctrl-C ends
 
 The exit code is 1 when a check fails.
 `,
@@ -56,15 +57,21 @@ The exit code is 1 when a check fails.
     }
 
     if (!values.watch) return testAll();
-    const folders = () =>
-      chosenFilters(project, positionals).flatMap((name) => {
-        const own = join(project.sources, name);
-        return [own, join(own, 'samples')];
-      });
-    await repeatOnSave(folders, async () => {
-      await testAll().catch((error) => process.stderr.write(`weir: ${oneLine(error)}\n`));
-      process.stdout.write('waiting for the next save; Ctrl-C ends\n\n');
-    });
+    chosenFilters(project, positionals);
+    await repeatOnSave(
+      () => watchedFolders(project, positionals),
+      async () => {
+        await testAll().catch((error) => process.stderr.write(errorText(error)));
+        process.stdout.write('waiting for the next save; Ctrl-C ends\n\n');
+      },
+    );
     return 0;
   },
 };
+
+/** The folders of the filters that are named, or of all, also of those that are to come. */
+function watchedFolders({ sources }: Project, names: readonly string[]): string[] {
+  const all = existsSync(sources) ? readdirSync(sources) : [];
+  const own = (names.length > 0 ? names : all).map((name) => join(sources, name));
+  return [...(names.length > 0 ? [] : [sources]), ...own, ...own.map((folder) => join(folder, 'samples'))];
+}
