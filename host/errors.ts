@@ -50,7 +50,7 @@ export const REMEDIES = {
     'make room there, or set "inboxes" to a folder, best on a tmpfs, in which this user may make files',
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
   FILE_EXISTS: 'choose another name, or remove what is there',
-  OUTPUT_UNWRITABLE: 'choose a path that this user may write',
+  OUTPUT_UNWRITABLE: 'make room there, or choose a path that this user may write',
   SAMPLE_INVALID: 'correct the settings beside the sample; they may have config, now and timezone',
   KEY_UNREADABLE: 'check the path; "weir fleet keys create NAME" makes one',
   PASSPHRASE_WEAK: 'choose a longer one',

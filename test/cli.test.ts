@@ -1,14 +1,14 @@
 /**
  * The commands as a user types them.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { linkSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { installedFilters } from '../host/filter/library.js';
-import { endAll, ROOT, said, WAIT_MS, weir } from './command.js';
+import { endAll, MAIN, ROOT, said, WAIT_MS, weir } from './command.js';
 import { temporaryFolder, until } from './help.js';
 
 const SAMPLE = join(ROOT, 'filters/ssh-auth/samples/guessing.log');
@@ -196,6 +196,15 @@ cli('replay refuses a file that is named twice, also by a link', async ({ folder
   }
 });
 
+cli('what cannot be written is one line', () => {
+  const script = '"$0" "$@" > /dev/full; echo $? >&2';
+  const args = [process.execPath, MAIN, 'replay', 'ssh-auth', SAMPLE];
+  assert.is(
+    spawnSync('sh', ['-c', script, ...args], { encoding: 'utf8' }).stderr,
+    'weir: OUTPUT_UNWRITABLE: standard output: expected to write it, found ENOSPC; make room there, or choose a path that this user may write\n1\n',
+  );
+});
+
 cli('errors are one line and say what to do', async ({ folder }) => {
   const cases = REFUSED.replaceAll('FILTERS', installedFilters().join(', '))
     .slice(1)
@@ -270,11 +279,11 @@ cli('--stats is one line of figures on standard error, --quiet leaves out the re
     assert.is(same[key], stats[key]);
 });
 
-cli('a reader that goes away is no error', async ({ folder }) => {
+cli('a reader that goes away gets no error, but the exit code of SIGPIPE', async ({ folder }) => {
   writeFileSync(join(folder, 'long.log'), readFileSync(SAMPLE, 'utf8').repeat(2_000));
   const { child, exited, err } = weir(['replay', 'ssh-auth', 'long.log'], folder);
   child.stdout?.once('data', () => child.stdout?.destroy());
-  assert.is(await exited, 0);
+  assert.is(await exited, 141);
   assert.is(err(), '');
 });
 
