@@ -44,6 +44,22 @@ weir: BUILD_FAILED: filter broken: expected a module, found the 2 mistakes above
   );
 });
 
+author('a broken filter does not keep the others from being built', async ({ project }) => {
+  project.write({
+    ...filterFiles('a', 'let a = ;\n'),
+    ...filterFiles('b'),
+    ...filterFiles('c'),
+    'filters/c/filter.json': '{}',
+  });
+  const { code, out, err } = await project.said('build');
+  assert.is(code, 1);
+  assert.is(out, 'built b\n');
+  assert.match(
+    err,
+    /BUILD_FAILED: filter a: .*\nweir: MANIFEST_INVALID: .*c\/filter\.json: [\s\S]*\nweir: 2 of 3 not built: a, c\n$/,
+  );
+});
+
 author('a folder without filters is a clear error, for build and test', async ({ project }) => {
   for (const command of ['build', 'test', 'build some', 'test some']) {
     const { code, err } = await project.said(command);
