@@ -101,6 +101,36 @@ author('a filter without samples and tests is told so, and still gets junk', asy
   assert.match(why as string, /^FILTER_FAULT: filter bare: .*three thousand/);
 });
 
+author('one cause is told once, whatever could not be checked because of it', async ({ project }) => {
+  const passes = "import { test } from 'weir/test';\ntest('passes', () => {});\ntest.run();\n";
+  project.write({
+    ...filterFiles('start', ECHO.replace("Stream('lines')", "Stream('other')")),
+    'filters/start/filter.test.mjs': passes,
+    'filters/start/samples/a.log': 'one\n',
+  });
+  const start = await check(project, 'start');
+  assert.equal(
+    start.checks.map(({ name }) => name),
+    ['it starts'],
+  );
+  assert.match(failures(start)[0]?.[1] as string, /^MANIFEST_INVALID: filter start: streams: .*other/);
+  assert.equal(start.notes, [
+    'left out, because it does not start: unit tests, samples, and what holds for every filter',
+  ]);
+
+  project.write({
+    ...filterFiles('fault', filterOf("  if (line.length > 3) abort('too long');")),
+    'filters/fault/samples/a.log': 'longer\n',
+    'filters/fault/samples/b.log': 'one\n',
+    'filters/fault/samples/b.log.expected': '',
+  });
+  const fault = await check(project, 'fault');
+  const told = failures(fault).flat().join('\n').split('too long, at event 1: longer');
+  assert.is(told.length, 2, told.join());
+  assert.ok(fault.notes.includes('samples that fail to run are left out of what holds for every filter'));
+  assert.is(fault.checks.length, 7);
+});
+
 author('records that depend on how events are batched are found', async ({ project }) => {
   project.write({
     ...filterFiles('cut', ECHO.replace('.text(LINE, line)', '.int(LINE, <i64>line.start)')),
