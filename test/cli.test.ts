@@ -130,8 +130,6 @@ verify --server nats://127.0.0.1:9
   1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
 replay ssh-auth - LOG -
   2 USAGE: expected - for standard input once, found it again; see --help
-replay nothing LOG --filter-dir filters
-  1 FILTER_UNKNOWN: filter "nothing": expected one of none; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 new
   2 USAGE: expected one NAME, found 0; see --help
 dev files
@@ -156,6 +154,12 @@ capture weir.> --events 0 -o new
   2 USAGE: --events: expected a whole number from 1 to 1000000, found "0"; see --help
 capture weir.> --events 5 -o new --redact user,,host
   2 USAGE: --redact: expected names between commas, found "user,,host"; see --help
+new any --force
+  2 USAGE: Unknown option '--force', expected no options; see --help
+replay any LOG --filter-dir nowhere
+  2 USAGE: --filter-dir: expected a folder, found none at nowhere; see --help
+replay any LOG --filter-dir .
+  1 FILTER_UNKNOWN: filter "any": expected it in ., found no filter there; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 capture weir.> --events 5 -o LOG
   1 FILE_EXISTS: LOG: expected no such file, found one; choose another name, or remove what is there
 capture --source auth --events 5 -o new

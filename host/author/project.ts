@@ -87,6 +87,11 @@ export async function filterIn(folder: string, name: string, tell: Tell): Promis
   const known = isOwn
     ? [basename(resolve(folder))]
     : [...installedFilters(folder), ...authoredFilters({ sources: folder, built: '' })];
+  if (known.length === 0)
+    throw new WeirError(
+      'FILTER_UNKNOWN',
+      `filter "${name}": expected it in ${folder}, found no filter there`,
+    );
   if (!known.includes(name)) throw unknownFilter(name, known);
   if (existsSync(join(parent, name, 'filter.wasm'))) return loadFilter(name, parent);
   const manifest = loadManifestOf(name, parent);
@@ -98,7 +103,7 @@ function isAuthored(sources: string, name: string): boolean {
 }
 
 function unknownFilter(name: string, known: readonly string[]): WeirError {
-  const expected = [...new Set(known)].sort().join(', ') || 'none';
+  const expected = [...new Set(known)].sort().join(', ');
   return new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${expected}`);
 }
 

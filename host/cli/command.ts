@@ -1,6 +1,7 @@
 /**
  * What a command is, and how it reads its arguments.
  */
+import { statSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { DriveOptions } from '../author/drive.js';
 import { systemCode, WeirError } from '../errors.js';
@@ -74,7 +75,9 @@ export function parseCommand<T extends ParseArgsConfig>(
     const isUnknown = systemCode(error) === 'ERR_PARSE_ARGS_UNKNOWN_OPTION';
     throw new WeirError(
       'USAGE',
-      isUnknown ? `${problem}, expected one of ${known.join(', ') || 'none'}` : problem,
+      isUnknown
+        ? `${problem}, expected ${known.length > 0 ? `one of ${known.join(', ')}` : 'no options'}`
+        : problem,
     );
   }
 }
@@ -87,6 +90,12 @@ export function wholeNumber(option: string, text: string, least: number, most: n
     'USAGE',
     `${option}: expected a whole number from ${least} to ${most}, found "${text}"`,
   );
+}
+
+/** A path of a folder that is there. */
+export function folderPath(option: string, path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  throw new WeirError('USAGE', `${option}: expected a folder, found none at ${path}`);
 }
 
 /** An ISO 8601 time with a zone, as milliseconds since 1970. */

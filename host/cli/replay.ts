@@ -9,7 +9,7 @@ import type { Manifest } from '../filter/manifest.js';
 import { BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BATCH_BYTES_MIN } from '../limits.js';
 import { settingsFor } from '../author/samples.js';
 import { instanceZones } from '../timezone.js';
-import { type Command, givenSettings, parseCommand, wholeNumber } from './command.js';
+import { type Command, folderPath, givenSettings, parseCommand, wholeNumber } from './command.js';
 
 export const replay: Command = {
   summary: 'run a filter over files and print its records',
@@ -75,7 +75,7 @@ Examples:
     const filter =
       directory === undefined
         ? await findFilter(projectIn(process.cwd()), name, tell)
-        : await filterIn(directory, name, tell);
+        : await filterIn(folderPath('--filter-dir', directory), name, tell);
     const result = await rerun({ ...options, filter });
     if (values.summary) process.stderr.write(summaryText(filter.manifest, result));
     if (values.stats) process.stderr.write(`${JSON.stringify(statsOf(filter.manifest, result))}\n`);

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { checkFilter, type FilterReport, hasFailed } from '../author/check.js';
 import { chosenFilters, type Project, projectIn } from '../author/project.js';
 import { junitXml, reportText, sumText } from '../author/report.js';
-import { writeOutput } from '../author/samples.js';
+import { needWritable, writeOutput } from '../author/samples.js';
 import { repeatOnSave } from '../author/watching.js';
 import { errorText } from '../errors.js';
 import { type Command, parseCommand } from './command.js';
@@ -42,6 +42,8 @@ The exit code is 1 when a check fails.
     });
     const folder = process.cwd();
     const project = projectIn(folder);
+    const junit = values.junit === undefined ? undefined : resolve(values.junit);
+    if (junit !== undefined) needWritable(junit);
     const golden = values.update ? 'update' : 'compare';
 
     async function testAll(): Promise<number> {
@@ -52,7 +54,7 @@ The exit code is 1 when a check fails.
         reports.push(report);
       }
       process.stdout.write(`\n${sumText(reports)}`);
-      if (values.junit !== undefined) writeOutput(resolve(values.junit), junitXml(reports));
+      if (junit !== undefined) writeOutput(junit, junitXml(reports));
       return reports.some(hasFailed) ? 1 : 0;
     }
 
