@@ -12,7 +12,10 @@ import { type GoldenMode, holdAgainst, readSamples, type Sample } from './sample
 import { runUnitTests } from './unittests.js';
 
 export interface Check {
+  /** The same whatever comes of it: machines follow it from run to run. */
   readonly name: string;
+  /** How many tests have passed in it, where it is many. */
+  readonly tests?: number;
   /** Lines that say what is wrong; none when it passed. */
   readonly problem: readonly string[];
   readonly ms: number;
@@ -125,7 +128,11 @@ function startProblem(filter: InstalledFilter, samples: readonly Sample[]): stri
   return problem;
 }
 
-async function unitTestCheck(name: string, { project, folder }: CheckOptions, notes: string[]) {
+async function unitTestCheck(
+  name: string,
+  { project, folder }: CheckOptions,
+  notes: string[],
+): Promise<Check[]> {
   const startMs = performance.now();
   const unit = await runUnitTests(project, name, folder);
   if (unit.kind === 'none') {
@@ -133,13 +140,8 @@ async function unitTestCheck(name: string, { project, folder }: CheckOptions, no
     return [];
   }
   const problem = unit.kind === 'failed' ? unit.lines : [];
-  const tests = unit.kind === 'passed' ? `${unit.tests} ` : '';
-  const check = {
-    name: `${tests}unit ${tests === '1 ' ? 'test' : 'tests'}`,
-    problem,
-    ms: performance.now() - startMs,
-  };
-  return [check];
+  const tests = unit.kind === 'passed' ? { tests: unit.tests } : {};
+  return [{ name: 'unit tests', problem, ms: performance.now() - startMs, ...tests }];
 }
 
 /** What fails several checks for the same reason is told with the first of them. */

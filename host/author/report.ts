@@ -7,8 +7,8 @@ import type { Rerun } from './rerun.js';
 
 /** A report of one filter, line by line. */
 export function reportText(report: FilterReport): string {
-  const lines = report.checks.flatMap(({ name, problem }) => [
-    `  ${problem.length > 0 ? 'FAIL' : 'ok  '} ${name}`,
+  const lines = report.checks.flatMap(({ name, tests, problem }) => [
+    `  ${problem.length > 0 ? 'FAIL' : 'ok  '} ${tests === undefined ? name : counted(tests, 'unit test')}`,
     ...problem.map((line) => `         ${line}`),
   ]);
   const notes = report.notes.map((note) => `  note ${note}`);

@@ -245,16 +245,6 @@ more.run();
   },
 );
 
-author('a file for JUnit that cannot be written is told before anything is tested', async ({ project }) => {
-  project.write(filterFiles('echo'));
-  const { code, out, err } = await project.said('test --junit nodir/report.xml');
-  assert.equal([code, out], [1, '']);
-  assert.match(
-    err,
-    /^weir: OUTPUT_UNWRITABLE: .*nodir\/report\.xml: expected the folder .*nodir, found none; .*\n$/,
-  );
-});
-
 author('the report of a test run is XML that holds any text', () => {
   const report: FilterReport = {
     filter: 'a',
