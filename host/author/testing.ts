@@ -13,6 +13,7 @@
  *     test.run();
  */
 import * as uvu from 'uvu';
+import { checkedCalls, checkLoadOptions } from './checked.js';
 import { type DrivenFilter, type DriveOptions, driveFilter } from './drive.js';
 import { readable } from './failures.js';
 import { findFilter, projectIn } from './project.js';
@@ -37,8 +38,10 @@ export function suite<T = Record<string, unknown>>(title?: string, context?: T):
 
 /** Starts a filter of the project, built first where its module is stale, or a shipped one. */
 export async function load(name: string, options: LoadOptions = {}): Promise<DrivenFilter> {
+  checkLoadOptions(options);
   const project = projectIn(options.project ?? process.cwd());
-  return driveFilter(await findFilter(project, name, (text) => process.stderr.write(text)), options);
+  const filter = await findFilter(project, name, (text) => process.stderr.write(text));
+  return checkedCalls(driveFilter(filter, options), Object.keys(filter.manifest.streams), options.now);
 }
 
 function withReadable<T>(tests: uvu.Test<T>): uvu.Test<T> {
