@@ -6,9 +6,9 @@ import { join, relative } from 'node:path';
 import { oneLine, WeirError } from '../errors.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { driveFilter } from './drive.js';
-import { findFilter, type Project } from './project.js';
+import { findFilter, type Project, type Tell } from './project.js';
 import { propertiesOf, repeated } from './properties.js';
-import { type GoldenMode, holdAgainst, readSamples, type Sample } from './samples.js';
+import { type GoldenMode, holdAgainst, readSamples, type Sample, strayNotes } from './samples.js';
 import { runUnitTests } from './unittests.js';
 
 export interface Check {
@@ -48,6 +48,8 @@ export interface CheckOptions {
   /** Where unit tests run. */
   readonly folder: string;
   readonly golden: GoldenMode;
+  /** What happens meanwhile. */
+  readonly tell: Tell;
 }
 
 /** Runs of a sample of which the fastest counts: the first ones are slow while the module is still optimised. */
@@ -79,7 +81,7 @@ async function checkBuilt(
 ): Promise<FilterReport> {
   const { project, golden } = options;
   const { memoryBytes } = filter.manifest;
-  const notes: string[] = [];
+  const notes = strayNotes(join(project.sources, name));
   const checks: Check[] = [];
   const start = timed('it starts', () => startProblem(filter, samples));
   const isStarting = start.problem.length === 0;
@@ -130,11 +132,11 @@ function startProblem(filter: InstalledFilter, samples: readonly Sample[]): stri
 
 async function unitTestCheck(
   name: string,
-  { project, folder }: CheckOptions,
+  { project, folder, tell }: CheckOptions,
   notes: string[],
 ): Promise<Check[]> {
   const startMs = performance.now();
-  const unit = await runUnitTests(project, name, folder);
+  const unit = await runUnitTests(project, name, folder, tell);
   if (unit.kind === 'none') {
     notes.push('no unit tests: write filter.test.mjs beside the filter');
     return [];

@@ -74,7 +74,12 @@ export async function findFilter(project: Project, name: string, tell: Tell): Pr
     return loadFilter(name, project.built);
   }
   const own = installedFilters(project.built);
-  if (own.includes(name)) return loadFilter(name, project.built);
+  if (own.includes(name)) {
+    const folder = join(project.sources, name);
+    if (existsSync(project.sources))
+      tell(`weir: ${name} as it was built once: its source ${folder} is gone\n`);
+    return loadFilter(name, project.built);
+  }
   const shipped = installedFilters();
   if (!shipped.includes(name)) throw unknownFilter(name, [...authoredFilters(project), ...own, ...shipped]);
   return loadFilter(name, SHIPPED_FILTERS);

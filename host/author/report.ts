@@ -41,7 +41,7 @@ export function ratioText(bytesIn: number, bytesOut: number): string {
 }
 
 function figuresText({ figures }: FilterReport, memoryBytes: number): string {
-  if (!figures) return memoryText(memoryBytes);
+  if (!figures?.events) return memoryText(memoryBytes);
   const { events, records, bytesIn, bytesOut, eventFuel, eventNs } = figures;
   const parts = [
     `${counted(events, 'event')} to ${counted(records, 'record')}`,

@@ -2,7 +2,7 @@
  * A filter over files and standard input, one after the other, with the engine that runs on the appliance and no
  * broker. What is counted and timed is reading, filtering and packing, not what is done with the records.
  */
-import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { createEngine } from '../engine.js';
 import { WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
@@ -15,6 +15,7 @@ import { createStdinSource } from '../source/stdin.js';
 import type { Transition } from '../timezone.js';
 import { LEDGER_STREAM } from '../wire.js';
 import { faultOf, recordLine } from './drive.js';
+import { packedAs } from './packed.js';
 
 export interface RerunOptions {
   readonly filter: InstalledFilter;
@@ -43,15 +44,6 @@ export interface Rerun {
 }
 
 const STDIN = '-';
-/** What compressed files begin with (RFC 1952; RFC 8878; the formats of xz and bzip2). No line of a log does. */
-const MAGIC: Readonly<Record<string, string>> = {
-  gzip: '\x1f\x8b',
-  zstd: '\x28\xb5\x2f\xfd',
-  xz: '\xfd7zXZ\0',
-  bzip2: 'BZh91AY&SY',
-};
-const MAGIC_BYTES_MAX = 10;
-
 export async function rerun(options: RerunOptions): Promise<Rerun> {
   const { manifest } = options.filter;
   const filter = startFilter({ ...options.filter, config: options.config, zones: options.zones });
@@ -164,22 +156,6 @@ function refuseTwice(files: readonly string[]): void {
       );
     names.set(id, file);
   }
-}
-
-/** The program that has compressed a file, by the bytes with which it begins; what cannot be read is told later. */
-function packedAs(path: string): string | undefined {
-  const start = Buffer.alloc(MAGIC_BYTES_MAX);
-  try {
-    const file = openSync(path, 'r');
-    try {
-      readSync(file, start, 0, start.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return undefined;
-  }
-  return Object.keys(MAGIC).find((program) => start.toString('latin1').startsWith(MAGIC[program] as string));
 }
 
 /** Resolves when any of the sources may have more. */

@@ -19,6 +19,7 @@ import { isTimezone } from '../timezone.js';
 import { check, object, plainObject, readJson, text } from '../validate.js';
 import type { DriveOptions } from './drive.js';
 import { lineDiff } from './linediff.js';
+import { packedAs } from './packed.js';
 
 export interface Sample {
   readonly name: string;
@@ -57,7 +58,26 @@ export function readSamples(folder: string): Sample[] {
   const files = readdirSync(samples).filter((file) => statSync(join(samples, file)).isFile());
   return sampleNames(files).map((name) => {
     const path = join(samples, name);
+    const packed = packedAs(path);
+    if (packed !== undefined)
+      throw new WeirError(
+        'INPUT_UNREADABLE',
+        `${path}: expected lines, found data compressed with ${packed}`,
+      );
     return { name, path, bytes: readFileSync(path), settings: readSettings(`${path}${SETTINGS}`) };
+  });
+}
+
+/** What is beside the samples of the filter in `folder` and takes part in nothing, a line each. */
+export function strayNotes(folder: string): string[] {
+  const samples = join(folder, 'samples');
+  if (!existsSync(samples)) return [];
+  const entries = readdirSync(samples).filter((name) => !name.startsWith('.'));
+  return entries.flatMap((name) => {
+    const path = join(samples, name);
+    if (statSync(path).isDirectory()) return [`${relative('', path)}: not looked into: samples are files`];
+    const isStray = name.endsWith(EXPECTED) && !entries.includes(name.slice(0, -EXPECTED.length));
+    return isStray ? [`${relative('', path)}: expected records of no sample`] : [];
   });
 }
 

@@ -3,37 +3,61 @@
  * never passes.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { UNIT_TESTS_MS_MAX } from '../limits.js';
+import { UNIT_TESTS_MS_MAX, UNIT_TESTS_TOLD_MS } from '../limits.js';
 import { ownFrame } from './failures.js';
-import type { Project } from './project.js';
+import type { Project, Tell } from './project.js';
 
 export type UnitTests =
   | { readonly kind: 'none' }
   | { readonly kind: 'passed'; readonly tests: number }
   | { readonly kind: 'failed'; readonly lines: readonly string[] };
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const HOOKS = new URL('./hooks.js', import.meta.url).href;
 
-/** Runs the unit tests of a filter of the project. */
+/** Runs the unit tests of a filter of the project, file by file. `tell` hears of one that takes long. */
 export async function runUnitTests(
   { sources, built }: Project,
   name: string,
   folder: string,
+  tell: Tell,
 ): Promise<UnitTests> {
-  const script = ['filter.test.js', 'filter.test.mjs']
-    .map((file) => join(sources, name, file))
-    .find((path) => existsSync(path));
-  if (script !== undefined) return runScript(script, folder);
-  const source = join(sources, name, 'filter.test.ts');
-  if (!existsSync(source)) return { kind: 'none' };
-  const compiled = join(built, name, 'filter.test.js');
-  if (isNewer(compiled, source)) return runScript(compiled, folder);
+  const found: [string, UnitTests][] = [];
+  for (const file of testFiles(join(sources, name))) {
+    const script = scriptOf(join(sources, name, file), join(built, name));
+    const ran = typeof script === 'object' ? script : await runScript(script, folder, tell);
+    found.push([file, ran]);
+  }
+  const failed = found.flatMap(([file, ran]) =>
+    ran.kind === 'failed' ? [...(found.length > 1 ? [`${file}:`] : []), ...ran.lines] : [],
+  );
+  if (found.length === 0) return { kind: 'none' };
+  if (failed.length > 0) return { kind: 'failed', lines: failed };
+  return { kind: 'passed', tests: found.reduce((sum, [, ran]) => sum + ('tests' in ran ? ran.tests : 0), 0) };
+}
+
+/** Files of tests; of those that differ in their ending only, as a source and what is compiled of it, the first. */
+function testFiles(folder: string): string[] {
+  const stems = new Map<string, string>();
+  for (const ending of ['.test.js', '.test.mjs', '.test.ts'])
+    for (const file of readdirSync(folder).filter((each) => each.endsWith(ending))) {
+      const stem = file.slice(0, -ending.length);
+      if (!stems.has(stem)) stems.set(stem, file);
+    }
+  return [...stems.values()].sort();
+}
+
+/** What Node runs of a file of tests, or why it cannot. */
+function scriptOf(path: string, built: string): string | UnitTests {
+  if (!path.endsWith('.ts')) return path;
+  const compiled = join(built, basename(path).replace(/\.ts$/, '.js'));
+  if (isNewer(compiled, path)) return compiled;
   // Node strips types since 22.18.
-  if ('typescript' in process.features && process.features.typescript) return runScript(source, folder);
-  const expected = `expected ${compiled}, newer than ${source}, or Node 22.18`;
+  if ('typescript' in process.features && process.features.typescript) return path;
+  const expected = `expected ${compiled}, newer than ${path}, or Node 22.18`;
   return { kind: 'failed', lines: [`${expected}; compile it with tsc, or write filter.test.mjs`] };
 }
 
@@ -42,18 +66,28 @@ function isNewer(path: string, source: string): boolean {
   return stat !== undefined && stat.mtimeMs >= statSync(source).mtimeMs;
 }
 
-function runScript(script: string, folder: string): Promise<UnitTests> {
+function runScript(script: string, folder: string, tell: Tell): Promise<UnitTests> {
   const child = spawn(process.execPath, ['--enable-source-maps', '--import', HOOKS, script], {
     cwd: folder,
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), UNIT_TESTS_MS_MAX);
+  const limit = `it is stopped after ${UNIT_TESTS_MS_MAX / 1000} s`;
+  const late = setTimeout(() => tell(`weir: ${relative('', script)} runs; ${limit}\n`), UNIT_TESTS_TOLD_MS);
+  // An endless one would go on for good without whoever has started it.
+  const end = (signal: NodeJS.Signals) => {
+    child.kill('SIGKILL');
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.once(signal, end);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   return new Promise((resolve) => {
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      clearTimeout(late);
+      for (const signal of SIGNALS) process.off(signal, end);
       resolve(read(output, code === 0, signal === 'SIGKILL'));
     });
   });

@@ -17,8 +17,8 @@ export const test: Command = {
 
 Tests filters/NAME of this folder, or every filter there, and prints a report of each. What is stale is built first.
 
-  unit tests   filter.test.mjs (or .js, or .ts where it is compiled or Node strips types), in a process of its own;
-               import { assert, load, test } from 'weir/test'
+  unit tests   *.test.mjs (or .js, or .ts where it is compiled or Node strips types), each file in a process of its
+               own; import { assert, load, test } from 'weir/test'
   samples      each file samples/X gives the records of samples/X.expected, as "weir replay" prints them;
                samples/X.json may have {"config": ..., "now": ..., "timezone": ...}; without "now" events are
                received at 2026-01-31T12:00:00Z
@@ -46,10 +46,12 @@ The exit code is 1 when a check fails.
     if (junit !== undefined) needWritable(junit);
     const golden = values.update ? 'update' : 'compare';
 
+    const tell = (text: string) => void process.stderr.write(text);
+
     async function testAll(): Promise<number> {
       const reports: FilterReport[] = [];
       for (const name of chosenFilters(project, positionals)) {
-        const report = await checkFilter(name, { project, folder, golden });
+        const report = await checkFilter(name, { project, folder, golden, tell });
         process.stdout.write(reportText(report));
         reports.push(report);
       }

@@ -1,7 +1,7 @@
 /**
  * `weir build`, and the builds that other commands begin by themselves.
  */
-import { readFileSync, statSync, utimesSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -108,6 +108,15 @@ author('what is newer than its module is built first, what is not is left alone'
   const later = new Date(first + 5_000);
   utimesSync(join(own.sources, 'echo/filter.ts'), later, later);
   assert.equal(await records(), [{ stream: 'lines', ts: 7, text: 'one' }]);
+});
+
+author('a filter whose source is gone still runs, and is told of', async ({ project }) => {
+  project.write({ ...filterFiles('echo'), ...filterFiles('other'), 'in.log': 'one\n' });
+  await project.build('echo');
+  rmSync(join(project.folder, 'filters/echo'), { recursive: true });
+  const { code, err } = await project.said('replay echo in.log');
+  assert.is(code, 0);
+  assert.is(err, `weir: echo as it was built once: its source ${project.folder}/filters/echo is gone\n`);
 });
 
 author(
