@@ -16,6 +16,8 @@ export interface Check {
   readonly name: string;
   /** How many tests have passed in it, where it is many. */
   readonly tests?: number;
+  /** Those that told of themselves. */
+  readonly parts?: readonly Check[];
   /** Lines that say what is wrong; none when it passed. */
   readonly problem: readonly string[];
   readonly ms: number;
@@ -143,7 +145,8 @@ async function unitTestCheck(
   }
   const problem = unit.kind === 'failed' ? unit.lines : [];
   const tests = unit.kind === 'passed' ? { tests: unit.tests } : {};
-  return [{ name: 'unit tests', problem, ms: performance.now() - startMs, ...tests }];
+  const parts = unit.told.map((test) => ({ ...test, name: `unit tests: ${test.name}` }));
+  return [{ name: 'unit tests', problem, ms: performance.now() - startMs, parts, ...tests }];
 }
 
 /** What fails several checks for the same reason is told with the first of them. */

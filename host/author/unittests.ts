@@ -7,13 +7,13 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UNIT_TESTS_MS_MAX, UNIT_TESTS_TOLD_MS } from '../limits.js';
-import { ownFrame } from './failures.js';
+import { ownFrame, type ToldTest } from './failures.js';
 import type { Project, Tell } from './project.js';
 
 export type UnitTests =
   | { readonly kind: 'none' }
-  | { readonly kind: 'passed'; readonly tests: number }
-  | { readonly kind: 'failed'; readonly lines: readonly string[] };
+  | { readonly kind: 'passed'; readonly tests: number; readonly told: readonly ToldTest[] }
+  | { readonly kind: 'failed'; readonly lines: readonly string[]; readonly told: readonly ToldTest[] };
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const HOOKS = new URL('./hooks.js', import.meta.url).href;
@@ -35,8 +35,10 @@ export async function runUnitTests(
     ran.kind === 'failed' ? [...(found.length > 1 ? [`${file}:`] : []), ...ran.lines] : [],
   );
   if (found.length === 0) return { kind: 'none' };
-  if (failed.length > 0) return { kind: 'failed', lines: failed };
-  return { kind: 'passed', tests: found.reduce((sum, [, ran]) => sum + ('tests' in ran ? ran.tests : 0), 0) };
+  const told = found.flatMap(([, ran]) => (ran.kind === 'none' ? [] : ran.told));
+  if (failed.length > 0) return { kind: 'failed', lines: failed, told };
+  const tests = found.reduce((sum, [, ran]) => sum + (ran.kind === 'passed' ? ran.tests : 0), 0);
+  return { kind: 'passed', tests, told };
 }
 
 /** Files of tests; of those that differ in their ending only, as a source and what is compiled of it, the first. */
@@ -58,7 +60,7 @@ function scriptOf(path: string, built: string): string | UnitTests {
   // Node strips types since 22.18.
   if ('typescript' in process.features && process.features.typescript) return path;
   const expected = `expected ${compiled}, newer than ${path}, or Node 22.18`;
-  return { kind: 'failed', lines: [`${expected}; compile it with tsc, or write filter.test.mjs`] };
+  return { kind: 'failed', lines: [`${expected}; compile it with tsc, or write filter.test.mjs`], told: [] };
 }
 
 function isNewer(path: string, source: string): boolean {
@@ -70,7 +72,7 @@ function runScript(script: string, folder: string, tell: Tell): Promise<UnitTest
   const child = spawn(process.execPath, ['--enable-source-maps', '--import', HOOKS, script], {
     cwd: folder,
     env: { ...process.env, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), UNIT_TESTS_MS_MAX);
   const limit = `it is stopped after ${UNIT_TESTS_MS_MAX / 1000} s`;
@@ -82,28 +84,33 @@ function runScript(script: string, folder: string, tell: Tell): Promise<UnitTest
   };
   for (const signal of SIGNALS) process.once(signal, end);
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
+  const told: ToldTest[] = [];
+  child.on('message', (message) => told.push(message as ToldTest));
+  // What was sent last may come behind the end of the process.
+  const disconnected = new Promise((resolve) => child.once('disconnect', resolve));
   return new Promise((resolve) => {
-    child.on('close', (code, signal) => {
+    child.on('close', async (code, signal) => {
       clearTimeout(timer);
       clearTimeout(late);
-      for (const signal of SIGNALS) process.off(signal, end);
-      resolve(read(output, code === 0, signal === 'SIGKILL'));
+      for (const each of SIGNALS) process.off(each, end);
+      await disconnected;
+      resolve(read(output, code === 0, signal === 'SIGKILL', told));
     });
   });
 }
 
 /** uvu's summary; a process that ends without one has failed. */
-function read(output: string, isDone: boolean, isLate: boolean): UnitTests {
+function read(output: string, isDone: boolean, isLate: boolean, told: readonly ToldTest[]): UnitTests {
   const number = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(output)?.[1] ?? 0);
   const tests = number('Total') - number('Skipped');
-  if (isDone && tests > 0 && tests === number('Passed')) return { kind: 'passed', tests };
+  if (isDone && tests > 0 && tests === number('Passed')) return { kind: 'passed', tests, told };
   const why = isLate
     ? [`expected an end within ${UNIT_TESTS_MS_MAX / 1000} s, found none`]
     : tests === 0
       ? ['expected tests, found none that ran; a file ends with "test.run()"']
       : [];
-  return { kind: 'failed', lines: [...why, ...linesOf(output, tests > 0)] };
+  return { kind: 'failed', lines: [...why, ...linesOf(output, tests > 0)], told };
 }
 
 /** What the tests say, without uvu's progress and sums, and without frames that are not the author's. */

@@ -26,7 +26,7 @@ Tests filters/NAME of this folder, or every filter there, and prints a report of
                counted once; memory as declared; junk between good lines stops nothing and changes no record
 
   --update       write the expected records of samples instead of comparing them
-  --junit FILE   also write the results as JUnit XML
+  --junit FILE   also write the results as JUnit XML: a case for each unit test and each other check
   --watch        test again after each save, also of a filter that is written meanwhile; Ctrl-C ends
 
 The exit code is 1 when a check fails.

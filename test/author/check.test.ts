@@ -217,6 +217,34 @@ author('every file of tests runs, and one that takes long is told of meanwhile',
   await until(() => !existsSync(`/proc/${pid}`), WAIT_MS, 'the tests have ended with what started them');
 });
 
+author('each unit test is a case of JUnit, and what none of them tells is one, too', async ({ project }) => {
+  const cases = async (body: string) => {
+    const text = `import { assert, suite, test } from 'weir/test';\n${body}`;
+    project.write({ 'filters/echo/filter.test.mjs': text });
+    const xml = junitXml([await check(project, 'echo')]);
+    return [...xml.matchAll(/name="(unit tests[^"]*)"[^>]*?(\/?)>/g)].map(([, name, end]) => [
+      name,
+      end !== '/',
+    ]);
+  };
+  project.write(filterFiles('echo'));
+  const tests = "test('good', () => {});\ntest('bad', () => assert.ok(false));\n";
+  assert.equal(
+    await cases(`${tests}test.run();\nconst more = suite('more');\nmore('one', () => {});\nmore.run();\n`),
+    [
+      ['unit tests: good', false],
+      ['unit tests: bad', true],
+      ['unit tests: more one', false],
+    ],
+  );
+  assert.equal(await cases("test('good', () => {});\ntest.run();\n"), [['unit tests: good', false]]);
+  const ends = "test('good', () => {});\ntest('ends', () => process.exit(0));\ntest.run();\n";
+  assert.equal(await cases(ends), [
+    ['unit tests: good', false],
+    ['unit tests', true],
+  ]);
+});
+
 author('what lies among samples and is none is told', async ({ project }) => {
   project.write({
     ...filterFiles('echo'),

@@ -40,7 +40,7 @@ author(
     assert.match(readFileSync(junit, 'utf8'), /<testsuite name="echo" tests="7" failures="0"/);
     assert.match(
       readFileSync(junit, 'utf8'),
-      /<testcase classname="echo" name="unit tests" time="[\d.]+"\/>/,
+      /<testcase classname="echo" name="unit tests: an error is told with its program, other lines are counted" time="[\d.]+"\/>/,
     );
     writeFileSync(join(project.folder, 'filters/echo/samples/first.log'), 'error without a header\n');
     await rounds(2);
