@@ -26,7 +26,8 @@ export const REMEDIES = {
   HOST_UNREACHABLE: 'start it with "weir run", or name its data folder with --data',
   FILTER_FAULT: 'correct the filter; "weir replay" of the same input shows the fault',
   SOURCE_UNREADABLE: 'check the path and the permissions of the user that runs weir',
-  INPUT_UNREADABLE: 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
+  INPUT_UNREADABLE:
+    'name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"',
   SOURCE_INVALID: 'correct the source in the config',
   PORT_UNAVAILABLE: 'stop what uses the address, or configure another one',
   ADDRESS_MISSING: 'configure an address that this host has, or 0.0.0.0 or [::] for all of them',
@@ -50,7 +51,7 @@ export const REMEDIES = {
     'make room there, or set "inboxes" to a folder, best on a tmpfs, in which this user may make files',
   DATA_IN_USE: 'stop the other "weir run", or set "data" to another folder',
   FILE_EXISTS: 'choose another name, or remove what is there',
-  OUTPUT_UNWRITABLE: 'choose a path that this user may write',
+  OUTPUT_UNWRITABLE: 'make room there, or choose a path that this user may write',
   SAMPLE_INVALID: 'correct the settings beside the sample; they may have config, now and timezone',
   KEY_UNREADABLE: 'check the path; "weir fleet keys create NAME" makes one',
   PASSPHRASE_WEAK: 'choose a longer one',

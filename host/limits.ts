@@ -344,7 +344,9 @@ export const SELF_TEST_BATCH_BYTES = 4 * KiB;
 /** Instructions that all samples of a bundle may take together: some 10 s of plain work. The shipped samples take up to 0.2 million. */
 export const SELF_TEST_FUEL_MAX = 20_000_000_000;
 
-/** How long a filter's unit tests may take, all together. */
+/** How long a file of a filter's unit tests may take. */
 export const UNIT_TESTS_MS_MAX = 120_000;
+/** What takes longer is told of meanwhile. */
+export const UNIT_TESTS_TOLD_MS = 5_000;
 /** Saves that follow each other within this time are one. */
 export const SAVE_SETTLE_MS = 60;

@@ -275,7 +275,8 @@ function expectationOf(schema: v.ObjectEntries[string]): string {
   return typeof message === 'string' ? message : 'this key';
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
+/** The sentence for a key that nobody knows. */
+export function unknownKey(key: string, known: readonly string[]): string {
   const nearest = known.find((other) => isNear(other, key));
   const hint = nearest === undefined ? '' : ` (did you mean ${nearest}?)`;
   return `expected one of the keys ${known.join(', ')}, found ${shorten(beginning(key))}${hint}`;

@@ -1,14 +1,14 @@
 /**
  * The commands as a user types them.
  */
-import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { linkSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { installedFilters } from '../host/filter/library.js';
-import { endAll, ROOT, said, WAIT_MS, weir } from './command.js';
+import { endAll, MAIN, ROOT, said, WAIT_MS, weir } from './command.js';
 import { temporaryFolder, until } from './help.js';
 
 const SAMPLE = join(ROOT, 'filters/ssh-auth/samples/guessing.log');
@@ -61,7 +61,7 @@ replay ssh-auth LOG missing.log LOG
 replay ssh-auth LOG missing*.log
   1 SOURCE_UNREADABLE: missing*.log: no such file; check the path and the permissions of the user that runs weir
 replay ssh-auth LOG /proc
-  1 SOURCE_UNREADABLE: source replay: /proc: not a regular file; check the path and the permissions of the user that runs weir
+  1 INPUT_UNREADABLE: /proc: expected a regular file, found a folder; name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"
 run here
   2 USAGE: Unexpected argument 'here'; see --help
 run --now 2026-01-31T12:00:00Z
@@ -130,8 +130,6 @@ verify --server nats://127.0.0.1:9
   1 BROKER_UNREACHABLE: broker: nats://127.0.0.1:9: nothing listens there; check nats.servers and that the broker runs
 replay ssh-auth - LOG -
   2 USAGE: expected - for standard input once, found it again; see --help
-replay nothing LOG --filter-dir filters
-  1 FILTER_UNKNOWN: filter "nothing": expected one of none; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 new
   2 USAGE: expected one NAME, found 0; see --help
 dev files
@@ -156,14 +154,21 @@ capture weir.> --events 0 -o new
   2 USAGE: --events: expected a whole number from 1 to 1000000, found "0"; see --help
 capture weir.> --events 5 -o new --redact user,,host
   2 USAGE: --redact: expected names between commas, found "user,,host"; see --help
+new any --force
+  2 USAGE: Unknown option '--force', expected no options; see --help
+replay any LOG --filter-dir nowhere
+  2 USAGE: --filter-dir: expected a folder, found none at nowhere; see --help
+replay any LOG --filter-dir .
+  1 FILTER_UNKNOWN: filter "any": expected it in ., found no filter there; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 capture weir.> --events 5 -o LOG
   1 FILE_EXISTS: LOG: expected no such file, found one; choose another name, or remove what is there
 capture --source auth --events 5 -o new
   1 CONFIG_UNREADABLE: weir.json: expected a readable file, found ENOENT: no such file or directory, open 'weir.json'; check the path and its permissions`;
 
-cli('a compressed file and a pipe are refused with what to do, whatever their name', async ({ folder }) => {
+cli('what is no file of lines is refused with what to do, whatever its name', async ({ folder }) => {
   const told = (name: string) => said(['replay', 'ssh-auth', name], folder);
-  const remedy = 'hand it over as standard input, e.g. "zcat FILE | weir replay FILTER -"';
+  const remedy =
+    'name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"';
   writeFileSync(join(folder, 'old.log'), gzipSync('a line\n'));
   writeFileSync(join(folder, 'short.log'), Buffer.from([0x1f]));
   writeFileSync(join(folder, 'new.zst'), Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0]));
@@ -172,6 +177,8 @@ cli('a compressed file and a pipe are refused with what to do, whatever their na
     ['old.log', 'lines, found data compressed with gzip'],
     ['new.zst', 'lines, found data compressed with zstd'],
     ['pipe', 'a regular file, found a pipe'],
+    ['/dev/null', 'a regular file, found a device or socket'],
+    ['.', 'a regular file, found a folder'],
   ] as const) {
     const { code, out, err } = await told(name);
     assert.equal(
@@ -180,6 +187,26 @@ cli('a compressed file and a pipe are refused with what to do, whatever their na
     );
   }
   assert.is((await told('short.log')).code, 0);
+});
+
+cli('replay refuses a file that is named twice, also by a link', async ({ folder }) => {
+  writeFileSync(join(folder, 'a.log'), 'a line\n');
+  symlinkSync('a.log', join(folder, 'soft.log'));
+  linkSync(join(folder, 'a.log'), join(folder, 'hard.log'));
+  for (const again of ['a.log', './a.log', 'soft.log', 'hard.log']) {
+    const { code, out, err } = await said(['replay', 'ssh-auth', 'a.log', '-', again], folder);
+    const problem = `expected each FILE once, found a.log and ${again}, which are the same file`;
+    assert.equal([code, out, err], [2, '', `weir: USAGE: ${problem}; see --help\n`]);
+  }
+});
+
+cli('what cannot be written is one line', () => {
+  const script = '"$0" "$@" > /dev/full; echo $? >&2';
+  const args = [process.execPath, MAIN, 'replay', 'ssh-auth', SAMPLE];
+  assert.is(
+    spawnSync('sh', ['-c', script, ...args], { encoding: 'utf8' }).stderr,
+    'weir: OUTPUT_UNWRITABLE: standard output: expected to write it, found ENOSPC; make room there, or choose a path that this user may write\n1\n',
+  );
 });
 
 cli('errors are one line and say what to do', async ({ folder }) => {
@@ -256,11 +283,11 @@ cli('--stats is one line of figures on standard error, --quiet leaves out the re
     assert.is(same[key], stats[key]);
 });
 
-cli('a reader that goes away is no error', async ({ folder }) => {
+cli('a reader that goes away gets no error, but the exit code of SIGPIPE', async ({ folder }) => {
   writeFileSync(join(folder, 'long.log'), readFileSync(SAMPLE, 'utf8').repeat(2_000));
   const { child, exited, err } = weir(['replay', 'ssh-auth', 'long.log'], folder);
   child.stdout?.once('data', () => child.stdout?.destroy());
-  assert.is(await exited, 0);
+  assert.is(await exited, 141);
   assert.is(err(), '');
 });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const MAIN = join(ROOT, 'dist/host/cli/main.js');
+export const MAIN = join(ROOT, 'dist/host/cli/main.js');
 /** Whatever a command does, it has done it by then. */
 export const WAIT_MS = 15_000;
 

@@ -33,6 +33,14 @@ export async function temporaryFolder(): Promise<TemporaryFolder> {
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
+/** The variable of the environment that names the folder below. */
+export const MODULES_FOLDER = 'WEIR_TEST_MODULES';
+
+/** Where modules that tests have compiled are kept from run to run. */
+export function modulesFolder(): string {
+  return process.env[MODULES_FOLDER] ?? join(tmpdir(), 'weir-test-filters');
+}
+
 /** Ports that nothing uses now; all are taken at once so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));

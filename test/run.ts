@@ -1,14 +1,12 @@
 /**
- * Runs every test file in a process of its own and ends with the line `N passed, N failed`.
- *
- * A file that exits without uvu's summary, or does not end in time, counts as failed: a test that hangs or ends
- * early never passes. Arguments choose files by a part of their path.
+ * Runs every test file, each in a process of its own, and ends with the line `N passed, N failed`. Arguments choose files by a
+ * part of their path.
  */
-import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Outcome, runFile, stopOnSignals } from './runner.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILE_MS_MAX = 120_000;
@@ -43,11 +41,6 @@ const FIRST = [
   'test/pace.test',
 ];
 
-interface Outcome {
-  readonly passed: number;
-  readonly failed: number;
-}
-
 function testFiles(wanted: readonly string[]): string[] {
   const found = ['test', 'filters'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
@@ -60,32 +53,13 @@ function testFiles(wanted: readonly string[]): string[] {
     .sort((one, other) => place(one) - place(other) || (one < other ? -1 : 1));
 }
 
-function runFile(path: string): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', path], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const timer = setTimeout(() => child.kill('SIGKILL'), FILE_MS_MAX);
-    const startMs = performance.now();
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      const outcome = read(output, code);
-      const seen = `${outcome.failed ? 'FAIL' : 'ok  '} ${relative(ROOT, path)}: ${outcome.passed} passed in ${((performance.now() - startMs) / 1000).toFixed(1)} s`;
-      process.stdout.write(`${seen}${outcome.failed ? `\n${output}` : notesOf(output)}\n`);
-      resolve(outcome);
-    });
-  });
-}
-
-/** uvu's summary; a process that failed without one counts as one failure. */
-function read(output: string, code: number | null): Outcome {
-  const total = Number(/Total:\s+(\d+)/.exec(output)?.[1] ?? 0);
-  const passed = Number(/Passed:\s+(\d+)/.exec(output)?.[1] ?? 0);
-  const skipped = Number(/Skipped:\s+(\d+)/.exec(output)?.[1] ?? 0);
-  const failed = total - passed - skipped;
-  return { passed, failed: code === 0 && total > 0 ? failed : Math.max(failed, 1) };
+async function runAndTell(path: string): Promise<Outcome> {
+  const outcome = await runFile(path, FILE_MS_MAX);
+  const { passed, failed, seconds, isLate, output } = outcome;
+  const time = isLate ? `, stopped at the limit of ${FILE_MS_MAX / 1000} s` : ` in ${seconds.toFixed(1)} s`;
+  const seen = `${failed ? 'FAIL' : 'ok  '} ${relative(ROOT, path)}: ${passed} passed${time}`;
+  process.stdout.write(`${seen}${failed ? `\n${output}` : notesOf(output)}\n`);
+  return outcome;
 }
 
 /** What a test says of itself in lines that begin with "note:". */
@@ -97,11 +71,12 @@ function notesOf(output: string): string {
     .join('');
 }
 
+stopOnSignals();
 const files = testFiles(process.argv.slice(2));
 const outcomes: Outcome[] = [];
 const queue = files.values();
 async function work(): Promise<void> {
-  for (const file of queue) outcomes.push(await runFile(file));
+  for (const file of queue) outcomes.push(await runAndTell(file));
 }
 await Promise.all(Array.from({ length: FILES_AT_ONCE }, work));
 

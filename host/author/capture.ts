@@ -12,6 +12,7 @@ import { BATCH_BYTES_DEFAULT } from '../limits.js';
 import { unpack } from '../pack.js';
 import { eventsIn } from './properties.js';
 import type { Redact } from './redact.js';
+import { needWritable } from './samples.js';
 
 export interface Sink {
   /** Takes one event without its LF; false once there are enough. */
@@ -43,9 +44,10 @@ export function collect(most: number, redact: Redact | undefined): Collected {
   };
 }
 
-/** Says at once that a file is there, rather than after events have been waited for. */
-export function refuseExisting(path: string): void {
+/** Says at once that a file is there or cannot be written, rather than after events have been waited for. */
+export function needNewFile(path: string): void {
   if (existsSync(path)) throw new WeirError('FILE_EXISTS', `${path}: expected no such file, found one`);
+  needWritable(path);
 }
 
 const LINE_END = Buffer.from('\n');

@@ -6,13 +6,18 @@ import { join, relative } from 'node:path';
 import { oneLine, WeirError } from '../errors.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { driveFilter } from './drive.js';
-import { findFilter, type Project } from './project.js';
+import { findFilter, type Project, type Tell } from './project.js';
 import { propertiesOf, repeated } from './properties.js';
-import { type GoldenMode, holdAgainst, readSamples, type Sample } from './samples.js';
+import { type GoldenMode, holdAgainst, readSamples, type Sample, strayNotes } from './samples.js';
 import { runUnitTests } from './unittests.js';
 
 export interface Check {
+  /** The same whatever comes of it: machines follow it from run to run. */
   readonly name: string;
+  /** How many tests have passed in it, where it is many. */
+  readonly tests?: number;
+  /** Those that told of themselves. */
+  readonly parts?: readonly Check[];
   /** Lines that say what is wrong; none when it passed. */
   readonly problem: readonly string[];
   readonly ms: number;
@@ -45,6 +50,8 @@ export interface CheckOptions {
   /** Where unit tests run. */
   readonly folder: string;
   readonly golden: GoldenMode;
+  /** What happens meanwhile. */
+  readonly tell: Tell;
 }
 
 /** Runs of a sample of which the fastest counts: the first ones are slow while the module is still optimised. */
@@ -75,34 +82,74 @@ async function checkBuilt(
   options: CheckOptions,
 ): Promise<FilterReport> {
   const { project, golden } = options;
-  const notes: string[] = [];
+  const { memoryBytes } = filter.manifest;
+  const notes = strayNotes(join(project.sources, name));
   const checks: Check[] = [];
-  const startMs = performance.now();
-  const unit = await runUnitTests(project, name, options.folder);
-  if (unit.kind === 'none') notes.push('no unit tests: write filter.test.mjs beside the filter');
-  else {
-    const problem = unit.kind === 'failed' ? unit.lines : [];
-    const tests = unit.kind === 'passed' ? `${unit.tests} ` : '';
-    checks.push({
-      name: `${tests}unit ${tests === '1 ' ? 'test' : 'tests'}`,
-      problem,
-      ms: performance.now() - startMs,
-    });
-  }
+  const start = timed('it starts', () => startProblem(filter, samples));
+  const isStarting = start.problem.length === 0;
+  // Unit tests bring configs of their own.
+  if (isStarting || start.problem[0]?.startsWith('FILTER_CONFIG'))
+    checks.push(...(await unitTestCheck(name, options, notes)));
   if (samples.length === 0) {
     notes.push(
       `no samples: put lines into ${relative('', join(project.sources, name, 'samples'))}, then "weir test ${name} --update"`,
     );
   }
-  for (const sample of samples)
-    checks.push(timed(`samples/${sample.name}`, () => goldenProblem(filter, sample, golden, notes)));
-  for (const { name: claim, prove } of propertiesOf(filter, samples)) checks.push(timed(claim, prove));
+  if (!isStarting) {
+    const others = checks.length > 0 ? '' : 'unit tests, ';
+    notes.push(`left out, because it does not start: ${others}samples, and what holds for every filter`);
+    return { filter: name, checks: [start, ...checks], notes, memoryBytes };
+  }
+  const running: Sample[] = [];
+  for (const sample of samples) {
+    const prove = () => {
+      const found = driveFilter(filter, sample.settings).feed(sample.bytes).end().text();
+      running.push(sample);
+      return goldenProblem(sample, found, golden, notes);
+    };
+    checks.push(timed(`samples/${sample.name}`, prove));
+  }
+  if (running.length < samples.length)
+    notes.push('samples that fail to run are left out of what holds for every filter');
+  if (running.length > 0 || samples.length === 0)
+    for (const { name: claim, prove } of propertiesOf(filter, running)) checks.push(timed(claim, prove));
   const figures = measured(filter, samples);
-  const { memoryBytes } = filter.manifest;
   return { filter: name, checks: toldOnce(checks), notes, memoryBytes, ...(figures ? { figures } : {}) };
 }
 
-/** A filter that does not start fails every check for the same reason, which is told with the first of them. */
+/** Why it starts with none of the settings that it is meant for: then every other check would say the same. */
+function startProblem(filter: InstalledFilter, samples: readonly Sample[]): string[] {
+  const settings = samples.length > 0 ? samples.map((sample) => sample.settings) : [{}];
+  let problem: string[] = [];
+  for (const each of settings) {
+    try {
+      driveFilter(filter, each);
+      return [];
+    } catch (error) {
+      if (problem.length === 0) problem = [oneLine(error)];
+    }
+  }
+  return problem;
+}
+
+async function unitTestCheck(
+  name: string,
+  { project, folder, tell }: CheckOptions,
+  notes: string[],
+): Promise<Check[]> {
+  const startMs = performance.now();
+  const unit = await runUnitTests(project, name, folder, tell);
+  if (unit.kind === 'none') {
+    notes.push('no unit tests: write filter.test.mjs beside the filter');
+    return [];
+  }
+  const problem = unit.kind === 'failed' ? unit.lines : [];
+  const tests = unit.kind === 'passed' ? { tests: unit.tests } : {};
+  const parts = unit.told.map((test) => ({ ...test, name: `unit tests: ${test.name}` }));
+  return [{ name: 'unit tests', problem, ms: performance.now() - startMs, parts, ...tests }];
+}
+
+/** What fails several checks for the same reason is told with the first of them. */
 function toldOnce(checks: readonly Check[]): Check[] {
   const toldBy = new Map<string, string>();
   return checks.map((check) => {
@@ -131,13 +178,7 @@ function timed(name: string, prove: () => readonly string[]): Check {
   return { name, problem, ms: performance.now() - startMs };
 }
 
-function goldenProblem(
-  filter: InstalledFilter,
-  sample: Sample,
-  mode: GoldenMode,
-  notes: string[],
-): readonly string[] {
-  const found = driveFilter(filter, sample.settings).feed(sample.bytes).end().text();
+function goldenProblem(sample: Sample, found: string, mode: GoldenMode, notes: string[]): readonly string[] {
   const golden = holdAgainst(sample, found, mode);
   if (golden.kind === 'written') notes.push(`wrote ${relative('', sample.path)}.expected`);
   return golden.kind === 'differs' ? golden.lines : [];

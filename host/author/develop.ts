@@ -2,19 +2,21 @@
  * `weir dev`: a filter over its input, again after each save, and what the change has changed.
  */
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { oneLine, systemCode, WeirError } from '../errors.js';
 import { type DriveOptions, driveFilter } from './drive.js';
 import { lineDiff } from './linediff.js';
-import { findFilter, type Project, type Tell } from './project.js';
+import { chosenFilters, findFilter, type Project, type Tell } from './project.js';
 import { counted } from './report.js';
+import { SETTINGS, settingsFor } from './samples.js';
 import { repeatOnSave } from './watching.js';
 
 export interface DevelopOptions {
   readonly project: Project;
   readonly name: string;
   readonly input: string;
-  readonly settings: DriveOptions;
+  /** Settings that go before those beside a sample. */
+  readonly given: DriveOptions;
   /** Records and what changed in them. */
   readonly show: Tell;
   /** Mistakes, and what happens. */
@@ -22,11 +24,14 @@ export interface DevelopOptions {
 }
 
 /** Runs until Ctrl-C. A filter that does not compile or fails is told of, and the next save tries again. */
-export async function develop({ project, name, input, settings, show, tell }: DevelopOptions): Promise<void> {
+export async function develop({ project, name, input, given, show, tell }: DevelopOptions): Promise<void> {
   let before: string | undefined;
   async function run(): Promise<void> {
     try {
+      // What is built of a folder that has gone away would tell nothing new.
+      chosenFilters(project, [name]);
       const filter = await findFilter(project, name, tell);
+      const settings = settingsFor(name, [input], given, (line) => tell(`${line}\n`));
       const driven = driveFilter(filter, settings).feed(read(input)).end();
       const text = driven.text();
       if (before === undefined) show(text);
@@ -43,7 +48,7 @@ export async function develop({ project, name, input, settings, show, tell }: De
     }
     tell('waiting for the next save; Ctrl-C ends\n\n');
   }
-  await repeatOnSave(() => [join(project.sources, name), dirname(input)], run);
+  await repeatOnSave(() => [join(project.sources, name), input, `${input}${SETTINGS}`], run);
 }
 
 function read(path: string): Buffer {

@@ -163,7 +163,8 @@ export function memoryCursor(bytes: Uint8Array = new Uint8Array()): Cursor & {
   };
 }
 
-function milliseconds(time: Time): number {
+/** Throws a TypeError for what is no time. */
+export function milliseconds(time: Time): number {
   const value = typeof time === 'number' ? time : Date.parse(time);
   if (Number.isSafeInteger(value)) return value;
   throw new TypeError(

@@ -26,14 +26,28 @@ const LINE_CHARACTERS = 100;
 
 const PACKAGE_FOLDER = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** The same test, which fails with an error for its author. */
-export function readable<T>(handler: Handler<T>): (context: T) => Promise<void> {
+/** One test, as its process tells it to the one that started it. */
+export interface ToldTest {
+  readonly name: string;
+  readonly ms: number;
+  /** Lines that say why it failed; none when it passed. */
+  readonly problem: readonly string[];
+}
+
+/** The same test, which fails with an error for its author. `name` is what reports call it. */
+export function readable<T>(name: string, handler: Handler<T>): (context: T) => Promise<void> {
   return async (context) => {
+    const startMs = performance.now();
+    const tell = (problem: readonly string[]) =>
+      process.send?.({ name, ms: performance.now() - startMs, problem } satisfies ToldTest);
     try {
       await handler(context);
     } catch (thrown) {
-      throw forAuthor(thrown);
+      const error = forAuthor(thrown);
+      tell([error.message, ...(error.details || '').split('\n').filter((line) => line !== '')]);
+      throw error;
     }
+    tell([]);
   };
 }
 
@@ -48,7 +62,7 @@ export function ownFrame(line: string): string | undefined {
   return isOthers ? undefined : `    at ${relative('', path)}${place}`;
 }
 
-function forAuthor(thrown: unknown): Error {
+function forAuthor(thrown: unknown): Error & { readonly details: string | false } {
   const error = new Error(messageOf(thrown));
   const frames = thrown instanceof Error ? (thrown.stack ?? '').split('\n') : [];
   const own = frames.filter((frame) => ownFrame(frame) !== undefined).slice(0, FRAMES_MAX);

@@ -1,7 +1,9 @@
 /**
  * What differs between two texts, line by line, as a person reads it: `-` before lines that are gone, `+` before new
- * ones, and a little of what stands around them.
+ * ones, and a little of what stands around them. What nobody would see, as the CR of a line that ends with CR LF, is shown
+ * by its number.
  */
+import { printable } from '../errors.js';
 
 /** Lines shown before and after a difference. */
 const CONTEXT_LINES = 2;
@@ -9,6 +11,8 @@ const CONTEXT_LINES = 2;
 const PAIRS_MAX = 4_000_000;
 const SHOWN_LINES_MAX = 200;
 const SHOWN_CHARACTERS_MAX = 400;
+/** Of those, at the end of a line: there stands a CR. */
+const SHOWN_END_CHARACTERS = 40;
 
 interface Line {
   readonly mark: ' ' | '-' | '+';
@@ -23,7 +27,7 @@ export function lineDiff(before: string, after: string): string[] {
   );
   const shown: string[] = [];
   for (const [at, { mark, text }] of lines.entries()) {
-    if (isNear[at]) shown.push(`${mark} ${shorten(text)}`);
+    if (isNear[at]) shown.push(`${mark} ${shorten(printable(text))}`);
     else if (at === 0 || isNear[at - 1]) shown.push('  ...');
   }
   if (!isNear.includes(true)) return [];
@@ -38,7 +42,8 @@ function linesOf(text: string): string[] {
 }
 
 function shorten(text: string): string {
-  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
+  if (text.length <= SHOWN_CHARACTERS_MAX) return text;
+  return `${text.slice(0, SHOWN_CHARACTERS_MAX - SHOWN_END_CHARACTERS)}...${text.slice(-SHOWN_END_CHARACTERS)}`;
 }
 
 /** Both texts as one list: what both begin and end with, and between it what the longest common part leaves. */

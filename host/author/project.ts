@@ -8,7 +8,7 @@
 import { copyFileSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { WeirError } from '../errors.js';
+import { systemCode, WeirError } from '../errors.js';
 import { compileFilter, compileModule } from '../filter/compile.js';
 import {
   type InstalledFilter,
@@ -56,7 +56,15 @@ export function chosenFilters(project: Project, names: readonly string[]): reado
 export async function buildFilter({ sources, built }: Project, name: string, tell: Tell): Promise<void> {
   loadManifestOf(name, sources);
   await compileFilter(PACKAGE_FOLDER, join(sources, name), join(built, name, 'filter.wasm'), tell);
-  copyFileSync(join(sources, name, 'filter.json'), join(built, name, 'filter.json'));
+  const from = join(sources, name, 'filter.json');
+  try {
+    copyFileSync(from, join(built, name, 'filter.json'));
+  } catch (error) {
+    throw new WeirError(
+      'BUILD_FAILED',
+      `${from}: expected to copy it into ${built}, found ${systemCode(error)}`,
+    );
+  }
 }
 
 /** Reads a filter of the project, built first where it is stale, or a shipped one. */
@@ -66,7 +74,12 @@ export async function findFilter(project: Project, name: string, tell: Tell): Pr
     return loadFilter(name, project.built);
   }
   const own = installedFilters(project.built);
-  if (own.includes(name)) return loadFilter(name, project.built);
+  if (own.includes(name)) {
+    const folder = join(project.sources, name);
+    if (existsSync(project.sources))
+      tell(`weir: ${name} as it was built once: its source ${folder} is gone\n`);
+    return loadFilter(name, project.built);
+  }
   const shipped = installedFilters();
   if (!shipped.includes(name)) throw unknownFilter(name, [...authoredFilters(project), ...own, ...shipped]);
   return loadFilter(name, SHIPPED_FILTERS);
@@ -79,6 +92,11 @@ export async function filterIn(folder: string, name: string, tell: Tell): Promis
   const known = isOwn
     ? [basename(resolve(folder))]
     : [...installedFilters(folder), ...authoredFilters({ sources: folder, built: '' })];
+  if (known.length === 0)
+    throw new WeirError(
+      'FILTER_UNKNOWN',
+      `filter "${name}": expected it in ${folder}, found no filter there`,
+    );
   if (!known.includes(name)) throw unknownFilter(name, known);
   if (existsSync(join(parent, name, 'filter.wasm'))) return loadFilter(name, parent);
   const manifest = loadManifestOf(name, parent);
@@ -90,7 +108,7 @@ function isAuthored(sources: string, name: string): boolean {
 }
 
 function unknownFilter(name: string, known: readonly string[]): WeirError {
-  const expected = [...new Set(known)].sort().join(', ') || 'none';
+  const expected = [...new Set(known)].sort().join(', ');
   return new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${expected}`);
 }
 

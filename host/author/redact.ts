@@ -11,6 +11,12 @@ import { isIPv4, isIPv6 } from 'node:net';
 /** Replaces what is to be hidden in one line. */
 export type Redact = (line: string) => string;
 
+export interface Redaction {
+  readonly hide: Redact;
+  /** How many values were replaced so far, for each of the names. */
+  readonly replaced: ReadonlyMap<string, number>;
+}
+
 /** The word for addresses among names of fields. */
 const ADDRESSES = 'addresses';
 
@@ -23,7 +29,7 @@ const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)/g;
 const VALUE = String.raw`\\"(?:(?!\\").)*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;()[\]{}"']+`;
 
 /** A redaction of `addresses` and of fields by name; each call begins with none seen. */
-export function createRedaction(names: readonly string[]): Redact {
+export function createRedaction(names: readonly string[]): Redaction {
   const fields = names.filter((name) => name !== ADDRESSES);
   const hidesAddresses = fields.length < names.length;
   const inLines = fields.map((name) => {
@@ -31,9 +37,11 @@ export function createRedaction(names: readonly string[]): Redact {
     return { name, pairs: new RegExp(`${key}(${VALUE})`, 'g') };
   });
   const seen = new Map<string, Map<string, number>>();
+  const replaced = new Map(names.map((name) => [name, 0]));
 
-  /** Number of a value among those of its kind, from 1. */
-  function numberOf(kind: string, value: string): number {
+  /** Number of a value among those of its kind, from 1. The kinds of addresses count for their one name. */
+  function numberOf(kind: string, value: string, name = kind): number {
+    replaced.set(name, (replaced.get(name) ?? 0) + 1);
     const values = seen.get(kind) ?? new Map<string, number>();
     seen.set(kind, values);
     const number = values.get(value) ?? values.size + 1;
@@ -44,14 +52,14 @@ export function createRedaction(names: readonly string[]): Redact {
   function hideAddresses(text: string): string {
     if (!hidesAddresses) return text;
     return text
-      .replace(ETHERNET, (found) => ethernet(numberOf('ethernet', found.toLowerCase())))
+      .replace(ETHERNET, (found) => ethernet(numberOf('ethernet', found.toLowerCase(), ADDRESSES)))
       .replace(IPV6, (found) => {
         // A single colon before or after an address belongs to the sentence.
         const [, before = '', address = '', after = ''] = /^(:(?!:))?(.*?)((?<!:):)?$/.exec(found) ?? [];
         if (!isIPv6(address) || address === '::') return found;
-        return `${before}${ipv6(numberOf('ipv6', address.toLowerCase()))}${after}`;
+        return `${before}${ipv6(numberOf('ipv6', address.toLowerCase(), ADDRESSES))}${after}`;
       })
-      .replace(IPV4, (found) => (isIPv4(found) ? ipv4(numberOf('ipv4', found)) : found));
+      .replace(IPV4, (found) => (isIPv4(found) ? ipv4(numberOf('ipv4', found, ADDRESSES)) : found));
   }
 
   function hideInText(text: string): string {
@@ -98,7 +106,7 @@ export function createRedaction(names: readonly string[]): Redact {
     return replacement(field, typeof value === 'string' ? value : JSON.stringify(value));
   }
 
-  return hideInText;
+  return { hide: hideInText, replaced };
 }
 
 /** The benchmark range, 198.18.0.0/15 (RFC 2544). */

@@ -7,8 +7,8 @@ import type { Rerun } from './rerun.js';
 
 /** A report of one filter, line by line. */
 export function reportText(report: FilterReport): string {
-  const lines = report.checks.flatMap(({ name, problem }) => [
-    `  ${problem.length > 0 ? 'FAIL' : 'ok  '} ${name}`,
+  const lines = report.checks.flatMap(({ name, tests, problem }) => [
+    `  ${problem.length > 0 ? 'FAIL' : 'ok  '} ${tests === undefined ? name : counted(tests, 'unit test')}`,
     ...problem.map((line) => `         ${line}`),
   ]);
   const notes = report.notes.map((note) => `  note ${note}`);
@@ -41,7 +41,7 @@ export function ratioText(bytesIn: number, bytesOut: number): string {
 }
 
 function figuresText({ figures }: FilterReport, memoryBytes: number): string {
-  if (!figures) return memoryText(memoryBytes);
+  if (!figures?.events) return memoryText(memoryBytes);
   const { events, records, bytesIn, bytesOut, eventFuel, eventNs } = figures;
   const parts = [
     `${counted(events, 'event')} to ${counted(records, 'record')}`,
@@ -80,12 +80,13 @@ export function summaryText({ name, version, memoryBytes }: Manifest, run: Rerun
   return `${[`${name} ${version}, ${memoryText(memoryBytes)}`, ...lines].join('\n')}\n`;
 }
 
-/** The reports as JUnit XML: a suite a filter, a case a check. */
+/** The reports as JUnit XML: a suite a filter, a case a check, or a unit test. */
 export function junitXml(reports: readonly FilterReport[]): string {
   const suites = reports.map((report) => {
-    const failures = report.checks.filter(({ problem }) => problem.length > 0).length;
-    const head = `name="${escaped(report.filter)}" tests="${report.checks.length}" failures="${failures}"`;
-    const cases = report.checks.map((check) => caseXml(report.filter, check)).join('');
+    const checks = report.checks.flatMap(casesOf);
+    const failures = checks.filter(({ problem }) => problem.length > 0).length;
+    const head = `name="${escaped(report.filter)}" tests="${checks.length}" failures="${failures}"`;
+    const cases = checks.map((check) => caseXml(report.filter, check)).join('');
     const { memoryBytes } = report;
     const out =
       memoryBytes === undefined
@@ -94,6 +95,14 @@ export function junitXml(reports: readonly FilterReport[]): string {
     return `  <testsuite ${head} time="${seconds(report.checks)}">\n${cases}${out}  </testsuite>\n`;
   });
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="weir test">\n${suites.join('')}</testsuites>\n`;
+}
+
+/** The parts of a check, and itself where they do not tell all: where they are not as many as passed, or it fails and none of them does. */
+function casesOf(check: Check): readonly Check[] {
+  const { parts = [], tests, problem } = check;
+  const isFailed = problem.length > 0;
+  const isTold = isFailed ? parts.some((part) => part.problem.length > 0) : parts.length === tests;
+  return isTold ? parts : [...parts, check];
 }
 
 function caseXml(filter: string, check: Check): string {

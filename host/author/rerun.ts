@@ -2,7 +2,7 @@
  * A filter over files and standard input, one after the other, with the engine that runs on the appliance and no
  * broker. What is counted and timed is reading, filtering and packing, not what is done with the records.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { createEngine } from '../engine.js';
 import { WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
@@ -15,6 +15,7 @@ import { createStdinSource } from '../source/stdin.js';
 import type { Transition } from '../timezone.js';
 import { LEDGER_STREAM } from '../wire.js';
 import { faultOf, recordLine } from './drive.js';
+import { packedAs } from './packed.js';
 
 export interface RerunOptions {
   readonly filter: InstalledFilter;
@@ -43,15 +44,6 @@ export interface Rerun {
 }
 
 const STDIN = '-';
-/** What compressed files begin with (RFC 1952; RFC 8878; the formats of xz and bzip2). No line of a log does. */
-const MAGIC: Readonly<Record<string, string>> = {
-  gzip: '\x1f\x8b',
-  zstd: '\x28\xb5\x2f\xfd',
-  xz: '\xfd7zXZ\0',
-  bzip2: 'BZh91AY&SY',
-};
-const MAGIC_BYTES_MAX = 10;
-
 export async function rerun(options: RerunOptions): Promise<Rerun> {
   const { manifest } = options.filter;
   const filter = startFilter({ ...options.filter, config: options.config, zones: options.zones });
@@ -110,12 +102,13 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
 
 /** Opens neighbouring files as one source, and standard input as another. */
 async function openInputs({ inputs, notice }: RerunOptions): Promise<Source[]> {
-  for (const file of inputs) {
+  const files = inputs.filter((input) => input !== STDIN);
+  for (const file of files) {
     // A shell hands over a pattern as it is when no file matches.
-    if (file !== STDIN && expand(file, 1).paths.length === 0)
-      throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
-    if (file !== STDIN) refuseOther(file);
+    if (expand(file, 1).paths.length === 0) throw new WeirError('SOURCE_UNREADABLE', `${file}: no such file`);
+    refuseOther(file);
   }
+  refuseTwice(files);
   if (inputs.indexOf(STDIN) !== inputs.lastIndexOf(STDIN))
     throw new WeirError('USAGE', 'expected - for standard input once, found it again');
   const at = inputs.indexOf(STDIN);
@@ -135,28 +128,34 @@ async function openInputs({ inputs, notice }: RerunOptions): Promise<Source[]> {
 /** Refuses what another program has to read or unpack. A pipe is not opened: its bytes can be read once only. */
 function refuseOther(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isFIFO())
-    throw new WeirError('INPUT_UNREADABLE', `${path}: expected a regular file, found a pipe`);
-  if (!stat?.isFile()) return;
+  if (!stat) return;
+  if (!stat.isFile())
+    throw new WeirError('INPUT_UNREADABLE', `${path}: expected a regular file, found ${kindOf(stat)}`);
   const packed = packedAs(path);
   if (packed !== undefined)
     throw new WeirError('INPUT_UNREADABLE', `${path}: expected lines, found data compressed with ${packed}`);
 }
 
-/** The program that has compressed a file, by the bytes with which it begins; what cannot be read is told later. */
-function packedAs(path: string): string | undefined {
-  const start = Buffer.alloc(MAGIC_BYTES_MAX);
-  try {
-    const file = openSync(path, 'r');
-    try {
-      readSync(file, start, 0, start.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return undefined;
+function kindOf(stat: Stats): string {
+  if (stat.isDirectory()) return 'a folder';
+  return stat.isFIFO() ? 'a pipe' : 'a device or socket';
+}
+
+/** Refuses a file that is named again, also by a link: the source takes it for one, and reads it once. */
+function refuseTwice(files: readonly string[]): void {
+  const names = new Map<string, string>();
+  for (const file of files) {
+    const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
+    if (!stat) continue;
+    const id = `${stat.dev}:${stat.ino}`;
+    const other = names.get(id);
+    if (other !== undefined)
+      throw new WeirError(
+        'USAGE',
+        `expected each FILE once, found ${other} and ${file}, which are the same file`,
+      );
+    names.set(id, file);
   }
-  return Object.keys(MAGIC).find((program) => start.toString('latin1').startsWith(MAGIC[program] as string));
 }
 
 /** Resolves when any of the sources may have more. */

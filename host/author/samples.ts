@@ -2,14 +2,24 @@
  * Samples of a filter: `samples/X` is input, `samples/X.expected` the records that it gives, as `weir replay` prints
  * them, and `samples/X.json`, where there is one, the settings: config, now and timezone.
  */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import * as v from 'valibot';
 import { systemCode, WeirError } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
 import { isTimezone } from '../timezone.js';
 import { check, object, plainObject, readJson, text } from '../validate.js';
+import type { DriveOptions } from './drive.js';
 import { lineDiff } from './linediff.js';
+import { packedAs } from './packed.js';
 
 export interface Sample {
   readonly name: string;
@@ -48,7 +58,26 @@ export function readSamples(folder: string): Sample[] {
   const files = readdirSync(samples).filter((file) => statSync(join(samples, file)).isFile());
   return sampleNames(files).map((name) => {
     const path = join(samples, name);
+    const packed = packedAs(path);
+    if (packed !== undefined)
+      throw new WeirError(
+        'INPUT_UNREADABLE',
+        `${path}: expected lines, found data compressed with ${packed}`,
+      );
     return { name, path, bytes: readFileSync(path), settings: readSettings(`${path}${SETTINGS}`) };
+  });
+}
+
+/** What is beside the samples of the filter in `folder` and takes part in nothing, a line each. */
+export function strayNotes(folder: string): string[] {
+  const samples = join(folder, 'samples');
+  if (!existsSync(samples)) return [];
+  const entries = readdirSync(samples).filter((name) => !name.startsWith('.'));
+  return entries.flatMap((name) => {
+    const path = join(samples, name);
+    if (statSync(path).isDirectory()) return [`${relative('', path)}: not looked into: samples are files`];
+    const isStray = name.endsWith(EXPECTED) && !entries.includes(name.slice(0, -EXPECTED.length));
+    return isStray ? [`${relative('', path)}: expected records of no sample`] : [];
   });
 }
 
@@ -62,6 +91,27 @@ export function sampleNames(files: readonly string[]): string[] {
 /** Checks the settings of a sample. Throws SAMPLE_INVALID; `where` names their file. */
 export function checkSettings(settings: unknown, where: string): SampleSettings {
   return check('SAMPLE_INVALID', where, Settings, settings);
+}
+
+/**
+ * The settings of a run over `inputs`: what is given, and for the rest, where the input is one sample of the filter
+ * (`NAME/samples/X`), what lies beside it. `tell` hears which settings those are.
+ */
+export function settingsFor(
+  filter: string,
+  inputs: readonly string[],
+  given: DriveOptions,
+  tell: (line: string) => void,
+): DriveOptions {
+  const [input = '', ...others] = inputs;
+  const folder = dirname(resolve(input));
+  const path = `${input}${SETTINGS}`;
+  const isSample = basename(folder) === 'samples' && basename(dirname(folder)) === filter;
+  if (!isSample || others.length > 0 || !existsSync(path)) return given;
+  const beside: DriveOptions = readSettings(path);
+  const used = Object.keys(beside).filter((name) => !(name in given));
+  if (used.length > 0) tell(`${used.join(', ')} as in ${path}`);
+  return { ...beside, ...given };
 }
 
 /** Compares the records of a sample with the expected ones, or writes them. */
@@ -86,6 +136,22 @@ export function holdAgainst({ path }: Sample, found: string, mode: GoldenMode): 
       ...(differences.length > 0 ? differences : ['only the ends of lines differ']),
     ],
   };
+}
+
+/** Says at once that a file cannot be written, rather than after the work whose result it is to hold. */
+export function needWritable(path: string): void {
+  const folder = path.endsWith(sep) ? path : dirname(path);
+  const unwritable = (what: string) => new WeirError('OUTPUT_UNWRITABLE', `${path}: ${what}`);
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (!found?.isDirectory())
+    throw unwritable(`expected the folder ${folder}, found ${found ? 'a file' : 'none'}`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw unwritable('expected a path of a file, found a folder');
+  try {
+    accessSync(existsSync(path) ? path : folder, constants.W_OK);
+  } catch (error) {
+    throw unwritable(`expected to write it, found ${systemCode(error)}`);
+  }
 }
 
 /** Writes a file for the author. Throws OUTPUT_UNWRITABLE. */

@@ -13,6 +13,7 @@
  *     test.run();
  */
 import * as uvu from 'uvu';
+import { checkedCalls, checkLoadOptions } from './checked.js';
 import { type DrivenFilter, type DriveOptions, driveFilter } from './drive.js';
 import { readable } from './failures.js';
 import { findFilter, projectIn } from './project.js';
@@ -32,17 +33,21 @@ export const test = withReadable(uvu.test);
 
 /** Tests of their own, with a context that their hooks fill. */
 export function suite<T = Record<string, unknown>>(title?: string, context?: T): uvu.Test<T> {
-  return withReadable(uvu.suite(title, context));
+  return withReadable(uvu.suite(title, context), title);
 }
 
 /** Starts a filter of the project, built first where its module is stale, or a shipped one. */
 export async function load(name: string, options: LoadOptions = {}): Promise<DrivenFilter> {
+  checkLoadOptions(options);
   const project = projectIn(options.project ?? process.cwd());
-  return driveFilter(await findFilter(project, name, (text) => process.stderr.write(text)), options);
+  const filter = await findFilter(project, name, (text) => process.stderr.write(text));
+  return checkedCalls(driveFilter(filter, options), Object.keys(filter.manifest.streams), options.now);
 }
 
-function withReadable<T>(tests: uvu.Test<T>): uvu.Test<T> {
-  const add = (name: string, handler: uvu.Callback<T>) => tests(name, readable(handler));
-  const only = (name: string, handler: uvu.Callback<T>) => tests.only(name, readable(handler));
+function withReadable<T>(tests: uvu.Test<T>, title?: string): uvu.Test<T> {
+  const told = (name: string, handler: uvu.Callback<T>) =>
+    readable(title === undefined ? name : `${title} ${name}`, handler);
+  const add = (name: string, handler: uvu.Callback<T>) => tests(name, told(name, handler));
+  const only = (name: string, handler: uvu.Callback<T>) => tests.only(name, told(name, handler));
   return Object.assign(add, tests, { only });
 }

@@ -1,8 +1,8 @@
 /**
  * `weir capture`: live events into a sample.
  */
-import { captureSource, captureSubject, collect, refuseExisting } from '../author/capture.js';
-import { createRedaction } from '../author/redact.js';
+import { captureSource, captureSubject, collect, needNewFile } from '../author/capture.js';
+import { createRedaction, type Redaction } from '../author/redact.js';
 import { counted } from '../author/report.js';
 import { defaultDataFolder, loadConfig, type SourceConfig } from '../config.js';
 import { WeirError } from '../errors.js';
@@ -16,7 +16,8 @@ export const capture: Command = {
        weir capture --source NAME --events N --output FILE [OPTIONS]
 
 Writes N events into FILE, which must not be there, one a line: the records of a NATS subject as JSON, or what a
-source of the config gives, read as "weir run" would and not published. Ctrl-C ends earlier and keeps what came.
+source of the config gives, read as "weir run" would and not published. Ctrl-C ends earlier and keeps what came; where
+nothing came no file is written, and the exit code is 1.
 
   --events N        how many, 1 to 1000000
   --output FILE     the sample, e.g. filters/NAME/samples/live.log (also -o FILE)
@@ -24,7 +25,8 @@ source of the config gives, read as "weir run" would and not published. Ctrl-C e
   --config FILE     the config (default: weir.json)
   --redact LIST     replace, the same value always by the same: "addresses" (IPv4, IPv6, Ethernet) and fields by
                     name, e.g. addresses,user; a field is one of JSON, or FIELD=VALUE or FIELD: VALUE in a line.
-                    Names within free text stay: read a sample before you share it
+                    It is told how many values were replaced for each name, with a warning where there was none. Names
+                    within free text stay: read a sample before you share it
   --server URL      the broker (default: the one that a host on this machine started for itself)
   --data FOLDER     data folder of that host
   --creds FILE      NATS credentials
@@ -57,8 +59,9 @@ Example:
     const names = redact?.split(',').map((name) => name.trim());
     if (names?.includes(''))
       throw new WeirError('USAGE', `--redact: expected names between commas, found "${redact}"`);
-    const sink = collect(wholeNumber('--events', events, 1, 1_000_000), names && createRedaction(names));
-    refuseExisting(output);
+    const redaction = names && createRedaction(names);
+    const sink = collect(wholeNumber('--events', events, 1, 1_000_000), redaction?.hide);
+    needNewFile(output);
 
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
@@ -73,11 +76,26 @@ Example:
       const { creds } = values;
       await captureSubject(subject, sink, { ...options, server, ...(creds === undefined ? {} : { creds }) });
     }
+    if (sink.events() === 0) {
+      notice(`no event came, so ${output} was not written`);
+      return 1;
+    }
     sink.write(output);
     notice(`wrote ${counted(sink.events(), 'event')} to ${output}`);
+    if (redaction) tellReplaced(redaction, output, notice);
     return 0;
   },
 };
+
+/** A misspelt name hides nothing, and whoever wrote it is sure that it does. */
+function tellReplaced({ replaced }: Redaction, output: string, notice: (line: string) => void): void {
+  for (const [name, values] of replaced)
+    notice(
+      values > 0
+        ? `--redact ${name}: ${counted(values, 'value')} replaced`
+        : `warning: --redact ${name}: nothing replaced; if this name is misspelt, ${output} still has what it was to hide`,
+    );
+}
 
 function sourceNamed(name: string, configPath: string): SourceConfig {
   const { sources } = loadConfig(configPath);

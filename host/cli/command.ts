@@ -1,7 +1,9 @@
 /**
  * What a command is, and how it reads its arguments.
  */
+import { statSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { DriveOptions } from '../author/drive.js';
 import { systemCode, WeirError } from '../errors.js';
 import { isTimezone } from '../timezone.js';
 
@@ -73,7 +75,9 @@ export function parseCommand<T extends ParseArgsConfig>(
     const isUnknown = systemCode(error) === 'ERR_PARSE_ARGS_UNKNOWN_OPTION';
     throw new WeirError(
       'USAGE',
-      isUnknown ? `${problem}, expected one of ${known.join(', ') || 'none'}` : problem,
+      isUnknown
+        ? `${problem}, expected ${known.length > 0 ? `one of ${known.join(', ')}` : 'no options'}`
+        : problem,
     );
   }
 }
@@ -86,6 +90,12 @@ export function wholeNumber(option: string, text: string, least: number, most: n
     'USAGE',
     `${option}: expected a whole number from ${least} to ${most}, found "${text}"`,
   );
+}
+
+/** A path of a folder that is there. */
+export function folderPath(option: string, path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  throw new WeirError('USAGE', `${option}: expected a folder, found none at ${path}`);
 }
 
 /** An ISO 8601 time with a zone, as milliseconds since 1970. */
@@ -114,6 +124,22 @@ export function timeOrAge(option: string, text: string, nowMs: number): number {
     'USAGE',
     `${option}: expected a time such as 2026-01-31T12:00:00Z or an age such as 24h, found "${text}"`,
   );
+}
+
+/** What the options of a run say of its settings; only what is given. */
+export function givenSettings(values: SettingsValues): DriveOptions {
+  const { 'config-json': config, now, timezone } = values;
+  return {
+    ...(config === undefined ? {} : { config: jsonObject('--config-json', config) }),
+    ...(now === undefined ? {} : { now: isoTime('--now', now) }),
+    ...(timezone === undefined ? {} : { timezone: zoneName('--timezone', timezone) }),
+  };
+}
+
+interface SettingsValues {
+  readonly 'config-json'?: string | undefined;
+  readonly now?: string | undefined;
+  readonly timezone?: string | undefined;
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -4,7 +4,7 @@
 import { develop } from '../author/develop.js';
 import { chosenFilters, projectIn } from '../author/project.js';
 import { WeirError } from '../errors.js';
-import { type Command, isoTime, jsonObject, parseCommand, zoneName } from './command.js';
+import { type Command, givenSettings, parseCommand } from './command.js';
 
 export const dev: Command = {
   summary: 'run a filter again at each save and show what changed',
@@ -19,6 +19,9 @@ their lines. Ctrl-C ends.
   --now TIME           the time at which the events are received (default: 2026-01-31T12:00:00Z, as in "weir test")
   --timezone ZONE      zone of dates that have none, e.g. Europe/Berlin (default: UTC)
 
+What is not given is taken from the settings beside FILE (FILE.json), as in "weir test", where FILE is one of the filter's own
+samples, filters/NAME/samples/FILE; which settings those are is told.
+
 Example:
   weir dev my-filter --input filters/my-filter/samples/first.log
 `,
@@ -27,9 +30,9 @@ Example:
       allowPositionals: true,
       options: {
         input: { type: 'string' },
-        'config-json': { type: 'string', default: '{}' },
+        'config-json': { type: 'string' },
         now: { type: 'string' },
-        timezone: { type: 'string', default: 'UTC' },
+        timezone: { type: 'string' },
       },
     });
     const [name, ...others] = positionals;
@@ -37,16 +40,11 @@ Example:
       throw new WeirError('USAGE', 'expected one NAME and --input FILE');
     const project = projectIn(process.cwd());
     chosenFilters(project, [name]);
-    const { now } = values;
     await develop({
       project,
       name,
       input: values.input,
-      settings: {
-        config: jsonObject('--config-json', values['config-json']),
-        timezone: zoneName('--timezone', values.timezone),
-        ...(now === undefined ? {} : { now: isoTime('--now', now) }),
-      },
+      given: givenSettings(values),
       show: (text) => process.stdout.write(text),
       tell: (text) => process.stderr.write(text),
     });

@@ -1,10 +1,12 @@
 /**
  * `weir inspect`: what a module is, and whether it may run.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Inspection, inspect as inspectModule, inspectionText } from '../author/inspect.js';
 import { findFilter, projectIn } from '../author/project.js';
 import { oneLine, printable, WeirError } from '../errors.js';
+import { loadManifest } from '../filter/manifest.js';
 import { INSPECTED_BYTES_MAX } from '../limits.js';
 import { type Command, parseCommand } from './command.js';
 
@@ -13,7 +15,8 @@ export const inspect: Command = {
   help: `Usage: weir inspect MODULE|NAME [OPTIONS]
 
 Judges a module as the host does before it runs one, and prints the verdict with every reason, the size, hash, code,
-imports and exports. Nothing of the module runs. MODULE is a file: a path with a / in it, or one that ends in .wasm.
+imports and exports. Nothing of the module runs. MODULE is a path with a / in it, or one that ends in .wasm: a
+file, or the folder of a filter.wasm and its filter.json.
 NAME is one of this folder's filters (built first where it is stale) or a shipped one; its manifest adds the map of
 its memory.
 
@@ -44,10 +47,20 @@ Examples:
 
 async function look(what: string): Promise<Inspection> {
   if (what.includes('/') || what.endsWith('.wasm'))
-    return inspectModule(printable(what), readModuleFile(what));
+    return isFolder(what) ? lookInFolder(what) : inspectModule(printable(what), readModuleFile(what));
   const tell = (text: string) => process.stderr.write(text);
   const { manifest, module } = await findFilter(projectIn(process.cwd()), what, tell);
   return inspectModule(what, module, manifest);
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function lookInFolder(folder: string): Inspection {
+  const manifest = join(folder, 'filter.json');
+  const module = readModuleFile(join(folder, 'filter.wasm'));
+  return inspectModule(printable(folder), module, existsSync(manifest) ? loadManifest(manifest) : undefined);
 }
 
 function readModuleFile(path: string): Uint8Array {

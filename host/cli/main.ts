@@ -3,7 +3,7 @@
  * The `weir` command: a table of commands. Each parses its arguments, calls what does the work, and prints.
  */
 import { readFileSync } from 'node:fs';
-import { errorText, WeirError } from '../errors.js';
+import { errorText, oneLine, systemCode, WeirError } from '../errors.js';
 import { type CommandTable, runNamed } from './command.js';
 
 const WEIR: CommandTable = {
@@ -40,11 +40,22 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-// A reader that goes away (`weir replay ... | head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+/** What a shell says of a program that SIGPIPE has ended. */
+const SIGPIPE_CODE = 141;
+
+/**
+ * A reader that goes away (`weir replay ... | head`) needs no words, but what it has not waited for is no success: a test
+ * that fails must not pass for it.
+ */
+function endOutput(error: unknown): never {
+  if (systemCode(error) === 'EPIPE') process.exit(SIGPIPE_CODE);
+  const found = systemCode(error) || oneLine(error);
+  const problem = `standard output: expected to write it, found ${found}`;
+  process.stderr.write(errorText(new WeirError('OUTPUT_UNWRITABLE', problem)));
+  process.exit(1);
+}
+
+process.stdout.on('error', endOutput);
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -5,6 +5,7 @@ import { relative } from 'node:path';
 import { projectIn } from '../author/project.js';
 import { writeNewFilter } from '../author/scaffold.js';
 import { WeirError } from '../errors.js';
+import { installedFilters } from '../filter/library.js';
 import { type Command, parseCommand } from './command.js';
 
 export const create: Command = {
@@ -25,6 +26,8 @@ Example:
       throw new WeirError('USAGE', `expected one NAME, found ${positionals.length}`);
     for (const path of writeNewFilter(projectIn(process.cwd()), name))
       process.stdout.write(`wrote ${relative('', path)}\n`);
+    if (installedFilters().includes(name))
+      process.stdout.write(`note: weir ships a ${name}, whose place this one takes in this folder\n`);
     process.stdout.write(`next: weir test ${name}\n`);
     return 0;
   },

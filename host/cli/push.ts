@@ -143,7 +143,7 @@ async function bundlesOf(names: readonly string[]): Promise<Built[]> {
   const built: Built[] = [];
   for (const name of names) {
     if (authoredFilters(project).includes(name)) {
-      const report = await checkFilter(name, { project, folder: '.', golden: 'compare' });
+      const report = await checkFilter(name, { project, folder: '.', golden: 'compare', tell });
       const failed = report.checks.filter(({ problem }) => problem.length > 0);
       if (hasFailed(report)) {
         const others = failed.flatMap(({ name: check, problem }) => [

@@ -7,14 +7,15 @@ import { type Rerun, rerun } from '../author/rerun.js';
 import { WeirError } from '../errors.js';
 import type { Manifest } from '../filter/manifest.js';
 import { BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BATCH_BYTES_MIN } from '../limits.js';
+import { settingsFor } from '../author/samples.js';
 import { instanceZones } from '../timezone.js';
-import { type Command, isoTime, jsonObject, parseCommand, wholeNumber, zoneName } from './command.js';
+import { type Command, folderPath, givenSettings, parseCommand, wholeNumber } from './command.js';
 
 export const replay: Command = {
   summary: 'run a filter over files and print its records',
   help: `Usage: weir replay FILTER FILE... [OPTIONS]
 
-Runs FILTER over the FILEs, one after the other, and prints each record as one JSON object a line on standard
+Runs FILTER over the FILEs, one after the other and each once, and prints each record as one JSON object a line on standard
 output, with its stream under "stream"; - is standard input, for compressed files and pipes (see below). The engine is the one that "weir run" uses; no broker
 is needed. At the end all windows are closed; the last line is the ledger: what became of every event. FILTER is one
 of this folder's filters (built first where it is stale) or a shipped one.
@@ -33,6 +34,9 @@ of this folder's filters (built first where it is stale) or a shipped one.
                        memory_bytes, and the ledger
   --quiet              print no records
 
+What --config-json, --now and --timezone do not say is taken from the settings beside FILE (FILE.json), where it is the one FILE and
+a sample of FILTER (FILTER/samples/FILE); which settings those are is told. Beside other files nothing is looked for.
+
 Examples:
   weir replay ssh-auth /var/log/auth.log --summary
   journalctl -t sshd | weir replay ssh-auth -
@@ -42,9 +46,9 @@ Examples:
     const { values, positionals } = parseCommand(args, {
       allowPositionals: true,
       options: {
-        'config-json': { type: 'string', default: '{}' },
+        'config-json': { type: 'string' },
         now: { type: 'string' },
-        timezone: { type: 'string', default: 'UTC' },
+        timezone: { type: 'string' },
         'filter-dir': { type: 'string' },
         'batch-bytes': { type: 'string', default: String(BATCH_BYTES_DEFAULT) },
         summary: { type: 'boolean', default: false },
@@ -55,13 +59,15 @@ Examples:
     const [name, ...inputs] = positionals;
     if (name === undefined || inputs.length === 0)
       throw new WeirError('USAGE', 'expected FILTER and at least one FILE');
+    const notice = (line: string) => void process.stderr.write(`weir: ${line}\n`);
+    const { config = {}, timezone = 'UTC', now } = settingsFor(name, inputs, givenSettings(values), notice);
     const options = {
-      config: jsonObject('--config-json', values['config-json']),
-      zones: instanceZones(zoneName('--timezone', values.timezone), '--timezone'),
-      nowMs: values.now === undefined ? Date.now() : isoTime('--now', values.now),
+      config,
+      zones: instanceZones(timezone, '--timezone'),
+      nowMs: typeof now === 'string' ? Date.parse(now) : (now ?? Date.now()),
       batchBytes: wholeNumber('--batch-bytes', values['batch-bytes'], BATCH_BYTES_MIN, BATCH_BYTES_MAX),
       inputs,
-      notice: (line: string) => void process.stderr.write(`weir: ${line}\n`),
+      notice,
       ...(values.quiet ? {} : { print }),
     };
     const tell = (text: string) => process.stderr.write(text);
@@ -69,7 +75,7 @@ Examples:
     const filter =
       directory === undefined
         ? await findFilter(projectIn(process.cwd()), name, tell)
-        : await filterIn(directory, name, tell);
+        : await filterIn(folderPath('--filter-dir', directory), name, tell);
     const result = await rerun({ ...options, filter });
     if (values.summary) process.stderr.write(summaryText(filter.manifest, result));
     if (values.stats) process.stderr.write(`${JSON.stringify(statsOf(filter.manifest, result))}\n`);

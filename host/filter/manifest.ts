@@ -133,7 +133,7 @@ export function parseManifest(value: unknown, where: string): Manifest {
   const sum = Object.values(manifest.memory).reduce((total, bytes) => total + bytes, 0);
   const memoryBytes = Math.ceil(sum / PAGE_BYTES) * PAGE_BYTES;
   if (memoryBytes > FILTER_MEMORY_BYTES_MAX) {
-    const problem = `memory: expected at most ${FILTER_MEMORY_BYTES_MAX} bytes in all, found ${memoryBytes}`;
+    const problem = `memory: expected at most ${sizeText(FILTER_MEMORY_BYTES_MAX)} in all, found ${sizeText(memoryBytes)}`;
     throw refusal('MANIFEST_INVALID', where, problem);
   }
   const unknown = Object.keys(manifest.priority).find((stream) => !(stream in manifest.streams));
@@ -153,7 +153,7 @@ export function manifestSource({ deadLetter, memoryBytes: _, memory, priority, .
 }
 
 function region(least: number, most = FILTER_MEMORY_BYTES_MAX) {
-  const expected = `a size from ${least} B to ${most} B in multiples of 16 B, such as "64KiB"`;
+  const expected = `a size from ${sizeText(least)} to ${sizeText(most)} in multiples of 16 B, such as "64KiB"`;
   return textAs(expected, (value) => {
     const bytes = readSize(value);
     return bytes !== undefined && bytes % 16 === 0 && bytes >= least && bytes <= most ? bytes : undefined;

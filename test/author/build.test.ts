@@ -1,7 +1,7 @@
 /**
  * `weir build`, and the builds that other commands begin by themselves.
  */
-import { readFileSync, statSync, utimesSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -41,6 +41,22 @@ weir: BUILD_FAILED: filter broken: expected a module, found the 2 mistakes above
   assert.match(
     syntax.err,
     /\nweir: BUILD_FAILED: filter broken: expected a module, found the mistake above; /,
+  );
+});
+
+author('a broken filter does not keep the others from being built', async ({ project }) => {
+  project.write({
+    ...filterFiles('a', 'let a = ;\n'),
+    ...filterFiles('b'),
+    ...filterFiles('c'),
+    'filters/c/filter.json': '{}',
+  });
+  const { code, out, err } = await project.said('build');
+  assert.is(code, 1);
+  assert.is(out, 'built b\n');
+  assert.match(
+    err,
+    /BUILD_FAILED: filter a: .*\nweir: MANIFEST_INVALID: .*c\/filter\.json: [\s\S]*\nweir: 2 of 3 not built: a, c\n$/,
   );
 });
 
@@ -92,6 +108,15 @@ author('what is newer than its module is built first, what is not is left alone'
   const later = new Date(first + 5_000);
   utimesSync(join(own.sources, 'echo/filter.ts'), later, later);
   assert.equal(await records(), [{ stream: 'lines', ts: 7, text: 'one' }]);
+});
+
+author('a filter whose source is gone still runs, and is told of', async ({ project }) => {
+  project.write({ ...filterFiles('echo'), ...filterFiles('other'), 'in.log': 'one\n' });
+  await project.build('echo');
+  rmSync(join(project.folder, 'filters/echo'), { recursive: true });
+  const { code, err } = await project.said('replay echo in.log');
+  assert.is(code, 0);
+  assert.is(err, `weir: echo as it was built once: its source ${project.folder}/filters/echo is gone\n`);
 });
 
 author(

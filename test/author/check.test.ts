@@ -1,14 +1,17 @@
 /**
  * What `weir test` checks: that it finds what is wrong, and tells it so that an author can mend it.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkFilter, type FilterReport } from '../../host/author/check.js';
 import { projectIn } from '../../host/author/project.js';
 import { junitXml, reportText, sumText } from '../../host/author/report.js';
 import type { GoldenMode } from '../../host/author/samples.js';
+import { WAIT_MS, weir } from '../command.js';
+import { until } from '../help.js';
 import { ECHO, filterFiles, type TestProject, testProject } from './project.js';
 
 const author = suite<{ project: TestProject }>('weir test');
@@ -28,6 +31,7 @@ async function check(
     project: projectIn(folder),
     folder,
     golden,
+    tell: () => {},
   });
 }
 
@@ -101,6 +105,36 @@ author('a filter without samples and tests is told so, and still gets junk', asy
   assert.match(why as string, /^FILTER_FAULT: filter bare: .*three thousand/);
 });
 
+author('one cause is told once, whatever could not be checked because of it', async ({ project }) => {
+  const passes = "import { test } from 'weir/test';\ntest('passes', () => {});\ntest.run();\n";
+  project.write({
+    ...filterFiles('start', ECHO.replace("Stream('lines')", "Stream('other')")),
+    'filters/start/filter.test.mjs': passes,
+    'filters/start/samples/a.log': 'one\n',
+  });
+  const start = await check(project, 'start');
+  assert.equal(
+    start.checks.map(({ name }) => name),
+    ['it starts'],
+  );
+  assert.match(failures(start)[0]?.[1] as string, /^MANIFEST_INVALID: filter start: streams: .*other/);
+  assert.equal(start.notes, [
+    'left out, because it does not start: unit tests, samples, and what holds for every filter',
+  ]);
+
+  project.write({
+    ...filterFiles('fault', filterOf("  if (line.length > 3) abort('too long');")),
+    'filters/fault/samples/a.log': 'longer\n',
+    'filters/fault/samples/b.log': 'one\n',
+    'filters/fault/samples/b.log.expected': '',
+  });
+  const fault = await check(project, 'fault');
+  const told = failures(fault).flat().join('\n').split('too long, at event 1: longer');
+  assert.is(told.length, 2, told.join());
+  assert.ok(fault.notes.includes('samples that fail to run are left out of what holds for every filter'));
+  assert.is(fault.checks.length, 7);
+});
+
 author('records that depend on how events are batched are found', async ({ project }) => {
   project.write({
     ...filterFiles('cut', ECHO.replace('.text(LINE, line)', '.int(LINE, <i64>line.start)')),
@@ -160,6 +194,79 @@ author(
     );
   },
 );
+
+author('every file of tests runs, and one that takes long is told of meanwhile', async ({ project }) => {
+  const file = (body: string) => `import { assert, test } from 'weir/test';\n${body}\ntest.run();\n`;
+  const good = file("test('good', () => {});");
+  project.write({ ...filterFiles('echo'), 'filters/echo/filter.test.mjs': good });
+  project.write({ 'filters/echo/more.test.mjs': good });
+  assert.is((await check(project, 'echo')).checks[0]?.tests, 2);
+  project.write({ 'filters/echo/more.test.mjs': file("test('bad', () => assert.ok(false));") });
+  const [[name, first, second] = []] = failures(await check(project, 'echo'));
+  assert.equal([name, first, second], ['unit tests', 'more.test.mjs:', 'FAIL "bad"']);
+
+  const body =
+    "import { writeFileSync } from 'node:fs';\ntest('ends', () => { writeFileSync('pid', String(process.pid)); while (true); });";
+  project.write({ 'filters/echo/more.test.mjs': file(body) });
+  const endless = weir(['test', 'echo'], project.folder);
+  const told = 'weir: filters/echo/more.test.mjs runs; it is stopped after 120 s\n';
+  await until(() => endless.err() === told, WAIT_MS, endless.err());
+  endless.child.kill('SIGTERM');
+  await endless.exited;
+  const pid = Number(readFileSync(join(project.folder, 'pid'), 'utf8'));
+  await until(() => !existsSync(`/proc/${pid}`), WAIT_MS, 'the tests have ended with what started them');
+});
+
+author('each unit test is a case of JUnit, and what none of them tells is one, too', async ({ project }) => {
+  const cases = async (body: string) => {
+    const text = `import { assert, suite, test } from 'weir/test';\n${body}`;
+    project.write({ 'filters/echo/filter.test.mjs': text });
+    const xml = junitXml([await check(project, 'echo')]);
+    return [...xml.matchAll(/name="(unit tests[^"]*)"[^>]*?(\/?)>/g)].map(([, name, end]) => [
+      name,
+      end !== '/',
+    ]);
+  };
+  project.write(filterFiles('echo'));
+  const tests = "test('good', () => {});\ntest('bad', () => assert.ok(false));\n";
+  assert.equal(
+    await cases(`${tests}test.run();\nconst more = suite('more');\nmore('one', () => {});\nmore.run();\n`),
+    [
+      ['unit tests: good', false],
+      ['unit tests: bad', true],
+      ['unit tests: more one', false],
+    ],
+  );
+  assert.equal(await cases("test('good', () => {});\ntest.run();\n"), [['unit tests: good', false]]);
+  const ends = "test('good', () => {});\ntest('ends', () => process.exit(0));\ntest.run();\n";
+  assert.equal(await cases(ends), [
+    ['unit tests: good', false],
+    ['unit tests', true],
+  ]);
+});
+
+author('what lies among samples and is none is told', async ({ project }) => {
+  project.write({
+    ...filterFiles('echo'),
+    'filters/echo/samples/gone.log.expected': '',
+    'filters/echo/samples/deep/a.log': 'one\n',
+    'filters/echo/samples/empty.log': '',
+    'filters/echo/samples/empty.log.expected': '',
+  });
+  const report = await check(project, 'echo');
+  assert.match(
+    report.notes.join('\n'),
+    /^\S*filters\/echo\/samples\/deep: not looked into: samples are files\n\S*gone\.log\.expected: expected records of no sample\nno unit tests/,
+  );
+  assert.equal(failures(report), []);
+  assert.match(reportText(report), /\n {2}320 KiB of memory\n$/, 'nothing is measured of no event');
+  writeFileSync(join(project.folder, 'filters/echo/samples/old.log'), gzipSync('one\n'));
+  const [[, packed] = []] = failures(await check(project, 'echo'));
+  assert.match(
+    packed as string,
+    /^INPUT_UNREADABLE: .*samples\/old\.log: expected lines, found data compressed with gzip; /,
+  );
+});
 
 author(
   'a unit test that fails shows what differs and where, and nothing of the libraries',

@@ -47,4 +47,42 @@ test('config, zone and mistakes are told', async () => {
   assert.throws(() => zoned.tick('noon'), /expected a time such as "2026-01-31T12:00:00Z" .*, found noon/);
 });
 
+test('a slip in a call is told, not done', async () => {
+  const wrong = (options: object) =>
+    load('ssh-auth', { project: ROOT, ...options }).then(
+      () => 'no error',
+      (error) => String(error),
+    );
+  assert.is(
+    await wrong({ cofnig: {} }),
+    'TypeError: load: expected one of the keys config, timezone, now, batchBytes, project, found "cofnig" (did you mean config?)',
+  );
+  assert.match(
+    await wrong({ batchBytes: 3 }),
+    /^TypeError: load: batchBytes: expected a whole number from 64 to 16777216, found 3/,
+  );
+  const filter = await load('ssh-auth', { project: ROOT, now: MINUTE });
+  assert.throws(
+    () => filter.records('login'),
+    /^records: expected a stream of the manifest \(logins, sources, ledger\), found "login" /,
+  );
+  for (const input of ['a line', [7], undefined])
+    assert.throws(
+      () => filter.feed(input as never),
+      /^feed: expected a list of lines, as feed\(\[line\]\), or a Buffer, found /,
+    );
+  assert.throws(() => filter.feed([], { at: 1 } as never), /^feed: expected one of the keys now, found "at"/);
+  filter.feed([line('10:00:01')], { now: MINUTE + 60_000 }).feed([], { now: MINUTE });
+  assert.throws(
+    () => filter.tick(MINUTE - 1),
+    /^tick: expected a time from 2026-01-31T10:00:00\.000Z on, which the clock shows, found 17/,
+  );
+  filter.tick(MINUTE).end().end();
+  assert.throws(
+    () => filter.feed([]),
+    /^feed: expected no more calls after end\(\), which closed all windows$/,
+  );
+  assert.throws(() => filter.tick(MINUTE), /^tick: expected no more calls after end/);
+});
+
 test.run();

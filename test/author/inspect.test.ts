@@ -60,6 +60,14 @@ inspect('a shipped filter is admitted, and told for people and for machines', as
   for (const key of KEYS.split(' ')) assert.match(help, new RegExp(`\\b${key}\\b`), key);
 });
 
+inspect('a folder of a module and its manifest is taken, as swap does', async () => {
+  const folder = join(ROOT, 'dist/filters/ssh-auth');
+  const { code, out } = await said(['inspect', folder]);
+  assert.is(code, 0);
+  assert.match(out, /^\S*dist\/filters\/ssh-auth 1\.0\.0: admitted\n/);
+  assert.match(out, /0x00000000 static/);
+});
+
 inspect('a module alone has no map of its memory', async ({ folder }) => {
   writeFileSync(join(folder, 'small.wasm'), filter());
   const { code, out } = await said(['inspect', 'small.wasm'], folder);

@@ -42,4 +42,13 @@ test('the longest common part stays, also where texts are long', () => {
   assert.is(most.at(-1), '  ... and 5800 lines more');
 });
 
+test('what nobody would see is shown, also at the end of a long line', () => {
+  assert.equal(lineDiff('a\r\nb\n', 'a\nb\n'), ['- a\\u000d', '+ a', '  b']);
+  const long = 'x'.repeat(500);
+  assert.equal(lineDiff(`${long}\r\n`, `${long}\n`), [
+    `- ${'x'.repeat(360)}...${'x'.repeat(34)}\\u000d`,
+    `+ ${'x'.repeat(360)}...${'x'.repeat(40)}`,
+  ]);
+});
+
 test.run();

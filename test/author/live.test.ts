@@ -1,14 +1,13 @@
 /**
- * What authors do with live things: a replay of a pipe, `weir dev` while they save, `weir capture` of what runs.
+ * What authors do with live things: a replay of a pipe, `weir dev` while they save.
  */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { brokerAvailable, startTestBroker } from '../broker.js';
-import { ROOT, said, WAIT_MS, weir } from '../command.js';
+import { weir } from '../command.js';
 import { until } from '../help.js';
-import { COMPILE_MS_MAX, filterFiles, ECHO, type TestProject, testProject } from './project.js';
+import { COMPILE_MS_MAX, ECHO, filterFiles, type TestProject, testProject } from './project.js';
 
 const NOW = '2026-02-01T00:00:00Z';
 const line = (user: string, address = '10.0.0.1') =>
@@ -40,6 +39,37 @@ author('replay reads standard input where - stands, and sums up for people', asy
     /^ssh-auth 1\.0\.0, 1\.9 MiB of memory\n +4 events, \d+ bytes\n +3 kept\n +0 aggregated\n +1 discarded\n +0 malformed\n +3 records of logins\n +1 record of sources\n +1 record of ledger\n +\d+ bytes out, \d+ compressed \([\d.]+ to 1\)\n +[\d,]+ fuel an event\n +[\d.]+ seconds, [\d,]+ events\/s\n$/,
   );
 });
+
+author(
+  'dev and replay take the settings beside a sample, and options go before them',
+  async ({ project }) => {
+    const settings = { now: '1970-01-01T00:00:07Z', timezone: 'Europe/Berlin' };
+    project.write({
+      ...filterFiles('echo'),
+      'filters/echo/samples/a.log': 'one\n',
+      'filters/echo/samples/a.log.json': JSON.stringify(settings),
+      'a.log': 'one\n',
+      'a.log.json': JSON.stringify(settings),
+    });
+    await project.build('echo');
+    const beside = 'now, timezone as in filters/echo/samples/a.log.json\n';
+    const time = (out: string) => JSON.parse(out.split('\n')[0] as string).ts;
+    const sample = await project.said('replay echo filters/echo/samples/a.log');
+    assert.equal([time(sample.out), sample.err], [7000, `weir: ${beside}`]);
+    const given = '--now 1970-01-01T00:00:09Z --timezone UTC';
+    const explicit = await project.said(`replay echo filters/echo/samples/a.log ${given}`);
+    assert.equal([time(explicit.out), explicit.err], [9000, '']);
+    const other = await project.said('replay echo a.log');
+    assert.ok(time(other.out) > 9000);
+    assert.is(other.err, '');
+
+    const args = ['dev', 'echo', '--input', 'filters/echo/samples/a.log', '--timezone', 'UTC'];
+    const dev = weir(args, project.folder);
+    await until(() => dev.err().includes('waiting for the next save'), COMPILE_MS_MAX, 'a round');
+    assert.is(time(dev.out()), 7000);
+    assert.ok(dev.err().startsWith('now as in filters/echo/samples/a.log.json\n'), dev.err());
+  },
+);
 
 author('dev shows what a save has changed, and mistakes in their place', async ({ project }) => {
   project.write({ ...filterFiles('echo'), 'input/in.log': 'one\ntwo\n' });
@@ -75,95 +105,5 @@ author('dev shows what a save has changed, and mistakes in their place', async (
   dev.child.kill('SIGINT');
   assert.is(await dev.exited, 0);
 });
-
-author(
-  'capture takes events of a source until there are enough, redacted, and overwrites nothing',
-  async ({ project }) => {
-    project.write({
-      'auth.log': line('ann') + line('bob', '10.0.0.2'),
-      'weir.json': JSON.stringify({
-        data: 'data',
-        sources: { auth: { file: 'auth.log' } },
-        filters: { 'ssh-auth': { from: ['auth'] } },
-      }),
-    });
-    const args = ['capture', '--source', 'auth', '--events', '3', '-o', 'live.log', '--redact', 'addresses'];
-    const { exited, err } = weir(args, project.folder);
-    await until(() => err().includes('waiting for 3 events'), WAIT_MS, `it waits: ${err()}`);
-    appendFileSync(join(project.folder, 'auth.log'), line('eve') + line('more'));
-    assert.is(await exited, 0, err());
-    assert.match(err(), /\nweir: wrote 3 events to live\.log\n$/);
-    assert.is(
-      readFileSync(join(project.folder, 'live.log'), 'utf8'),
-      line('ann', '198.18.0.1') + line('bob', '198.18.0.2') + line('eve', '198.18.0.1'),
-    );
-    assert.not.ok(existsSync(join(project.folder, 'data')), 'no host is started');
-    assert.match(
-      (await project.said('capture --source auth --events 3 -o live.log')).err,
-      /^weir: FILE_EXISTS: live\.log: /,
-    );
-    assert.match(
-      (await project.said('capture --source nothing --events 3 -o new.log')).err,
-      /^weir: USAGE: --source: expected one of auth, found "nothing"; see --help\n$/,
-    );
-  },
-);
-
-author('Ctrl-C ends a capture earlier and keeps what came', async ({ project }) => {
-  project.write({
-    'auth.log': line('ann'),
-    'weir.json': JSON.stringify({
-      sources: { auth: { file: 'auth.log' } },
-      filters: { 'ssh-auth': { from: ['auth'] } },
-    }),
-  });
-  const { child, exited, err } = weir(
-    ['capture', '--source', 'auth', '--events', '9', '-o', 'live.log'],
-    project.folder,
-  );
-  await until(() => err().includes('waiting for 9 events'), WAIT_MS, `it waits: ${err()}`);
-  child.kill('SIGINT');
-  assert.is(await exited, 0, err());
-  const kept = readFileSync(join(project.folder, 'live.log'), 'utf8');
-  assert.ok(kept === line('ann') || kept === '', kept);
-});
-
-if (brokerAvailable()) {
-  author('capture takes the records of a subject as a host publishes them', async ({ project }) => {
-    const broker = await startTestBroker();
-    project.write({
-      'auth.log': line('ann') + line('bob', '10.0.0.2'),
-      'weir.json': JSON.stringify({
-        appliance: 'fw-capture',
-        data: 'data',
-        nats: { servers: [broker.url] },
-        sources: { auth: { file: 'auth.log' } },
-        filters: { 'ssh-auth': { from: ['auth'] } },
-      }),
-    });
-    const args = ['capture', 'weir.ev.fw-capture.*.logins', '--events', '2', '-o', 'live.ndjson'];
-    const { exited, err } = weir(
-      [...args, '--server', broker.url, '--redact', 'user,addresses'],
-      project.folder,
-    );
-    await until(() => err().includes('waiting for 2 events'), WAIT_MS, `it waits: ${err()}`);
-    const ran = await said(['run', '--until-eof', '--now', NOW], project.folder);
-    assert.is(ran.code, 0, ran.err);
-    assert.is(await exited, 0, err());
-    const records = readFileSync(join(project.folder, 'live.ndjson'), 'utf8').trim().split('\n');
-    assert.equal(
-      records.map((text) => JSON.parse(text)).map(({ user, src_ip: address }) => [user, address]),
-      [
-        ['user-1', '198.18.0.1'],
-        ['user-2', '198.18.0.2'],
-      ],
-    );
-    const sample = join(project.folder, 'live.ndjson');
-    const config = ['--config-json', '{"count_by":["user"]}', '--quiet', '--stats'];
-    const { err: stats } = await said(['replay', 'json-select', sample, ...config], ROOT);
-    assert.is(JSON.parse(stats).ledger.malformed, 0);
-    await broker.stop();
-  });
-}
 
 author.run();

@@ -32,6 +32,12 @@ author('a new filter is told file by file, with what to do next', async ({ proje
   assert.is(out, `${wrote.join('')}next: weir test my-filter\n`);
 });
 
+author('a name that a shipped filter has is told', async ({ project }) => {
+  const { code, out } = await project.said('new ssh-auth');
+  assert.is(code, 0);
+  assert.match(out, /\nnote: weir ships a ssh-auth, whose place this one takes in this folder\nnext: .*\n$/);
+});
+
 author('editors and tsc know the types of AssemblyScript and of the library', async ({ project }) => {
   await project.said('new typed');
   mkdirSync(join(project.folder, 'node_modules'));
@@ -78,7 +84,7 @@ author('where nothing can be written the error is one line', async ({ project })
   assert.is(code, 1);
   assert.match(
     err,
-    /^weir: OUTPUT_UNWRITABLE: .*filters\/any\/filter\.ts: expected to write it, found \w+; choose .*\n$/,
+    /^weir: OUTPUT_UNWRITABLE: .*filters\/any\/filter\.ts: expected to write it, found \w+; make room there, or choose .*\n$/,
   );
 });
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readSamples } from '../../host/author/samples.js';
+import { parseConfig } from '../../host/config.js';
 import { ROOT } from '../command.js';
 import { type TestProject, testProject } from './project.js';
 
@@ -71,9 +72,11 @@ author('a newcomer follows the page from an empty folder to a filter that passes
     source?.replace("select(['error'])", "select(['error', 'failed'])"),
   );
   writeFileSync(join(filter, 'filter.test.mjs'), blocks('js')[0] as string);
-  const [settings] = blocks('json');
+  const [settings, config] = blocks('json');
   writeFileSync(join(filter, 'samples/first.log.json'), settings as string);
   assert.equal(readSamples(filter)[0]?.settings, JSON.parse(settings as string));
+  const { filters, sources } = parseConfig(JSON.parse(config as string), own);
+  assert.equal([filters[0]?.filter, filters[0]?.from], ['my-filter', [sources[0]?.name]]);
   const plain = await run('node', ['filters/my-filter/filter.test.mjs'], own);
   assert.match(plain.output, /Passed: {4}1\n/, 'a unit test also runs by itself');
 

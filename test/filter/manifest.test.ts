@@ -14,6 +14,7 @@ import {
   OUTPUT_BYTES_MAX,
   PAGE_BYTES,
 } from '../../host/limits.js';
+import { sizeText } from '../../host/validate.js';
 import { seeded } from '../filter.js';
 import { temporaryFolder } from '../help.js';
 
@@ -95,7 +96,7 @@ test('the ABI of the manifest is the one that the host speaks', () => {
 
 test('an error names the key, what was expected and what was found', () => {
   const region = (least: number, most: number) =>
-    `a size from ${least} B to ${most} B in multiples of 16 B, such as "64KiB"`;
+    `a size from ${sizeText(least)} to ${sizeText(most)} in multiples of 16 B, such as "64KiB"`;
   const cases: readonly (readonly [object, string])[] = [
     [{ purpose: undefined }, 'purpose: expected a sentence, found nothing'],
     [{ purpose: ' \n' }, 'purpose: expected a sentence, found " \\n" (a string)'],
@@ -130,7 +131,7 @@ test('an error names the key, what was expected and what was found', () => {
     ],
     [
       { memory: { ...MEMORY, state: '64MiB' } },
-      `memory: expected at most ${FILTER_MEMORY_BYTES_MAX} bytes in all, found ${FILTER_MEMORY_BYTES_MAX + 10 * PAGE_BYTES}`,
+      `memory: expected at most 64MiB in all, found ${sizeText(FILTER_MEMORY_BYTES_MAX + 10 * PAGE_BYTES)}`,
     ],
     [
       { memory: { ...MEMORY, inputs: '4KiB' } },

@@ -4,12 +4,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, rename } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFilter } from '../../host/filter/compile.js';
 import { type RunOptions, type RunResult, runFilter } from '../filter.js';
-import { temporaryFolder } from '../help.js';
+import { modulesFolder, temporaryFolder } from '../help.js';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -44,7 +43,7 @@ export async function compiledModule(source: string, tell?: (text: string) => vo
   const parts = [join(source, 'filter.ts'), ...runtime.sort().map((file) => join(ROOT, 'runtime', file))];
   for (const path of [...parts, join(ROOT, 'asconfig.json'), join(ROOT, 'package-lock.json')])
     digest.update(readFileSync(path)).update('\0');
-  const folder = join(tmpdir(), 'weir-test-filters');
+  const folder = modulesFolder();
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${basename(source)}-${digest.digest('hex').slice(0, 32)}.wasm`);
   if (existsSync(path)) return path;
