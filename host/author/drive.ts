@@ -42,6 +42,8 @@ export interface DrivenFilter {
   text(): string;
   /** The records' bytes, one after the other. */
   bytes(): Buffer;
+  /** The first record in which a field stands twice, of which a reader would see one; nothing when there is none. */
+  repeating(): string | undefined;
   /** What became of the events so far. */
   ledger(): Ledger;
   /** Instructions so far, as the meter counts them: the same number on every machine. */
@@ -103,11 +105,24 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
     },
     text: () => found.map(({ stream, record }) => recordLine(name, stream, record)).join(''),
     bytes: () => Buffer.concat(found.map(({ record }) => record)),
+    repeating() {
+      const one = found.find(({ record }) => isRepeating(record));
+      return one && recordLine(name, one.stream, one.record).trimEnd();
+    },
     ledger: () => filter.ledger(),
     fuelUsed: filter.fuelUsed,
     memoryBytes: () => filter.input.buffer.byteLength,
   };
   return driven;
+}
+
+/** It is read to fewer fields than its head says, which is that of a map of up to 255 pairs (RFC 8949, section 3.1). */
+function isRepeating(record: Buffer): boolean {
+  let fields = 0;
+  decodeRecords(record, CONTENT_CBOR, (read) => (fields = Object.keys(read).length));
+  const [head = 0, next = 0] = record;
+  const count = head & 0x1f;
+  return fields !== (count < 24 ? count : next);
 }
 
 /** The error for an author, who wants to see the event: here a filter is not forgiven anything. */

@@ -46,6 +46,7 @@ export function propertiesOf(filter: InstalledFilter, inputs: readonly Input[]):
     },
     { name: 'the same records when it runs again', prove: each((input) => again(filter, input)) },
     { name: 'every event is counted once', prove: each((input) => ledger(filter, input)) },
+    { name: 'every record has each field once', prove: each((input) => fields(filter, input)) },
     {
       name: 'memory is as declared',
       prove: () => some.flatMap((input) => guarded(() => memory(filter, input))),
@@ -129,6 +130,11 @@ function ledger(filter: InstalledFilter, input: Input): string[] {
   if (found.in === expected && sum === expected) return [];
   const parts = `${kept} kept + ${aggregated} aggregated + ${discarded} discarded + ${malformed} malformed`;
   return [`expected ${expected} events, found ${found.in} in and ${sum} = ${parts}`];
+}
+
+function fields(filter: InstalledFilter, input: Input): string[] {
+  const found = over(filter, input, [input.bytes]).repeating();
+  return found === undefined ? [] : [`expected each field once, found one again in ${printable(found)}`];
 }
 
 function memory(filter: InstalledFilter, input: Input): string[] {

@@ -153,7 +153,7 @@ export function keysIn(path: string): Keys {
       // One passphrase opens all of them: who mistypes it must not make a key that he cannot open.
       const [other] = keys();
       if (other) unlock(other, passphrase);
-      const file = createKeyFile(name, passphrase);
+      const file = createKeyFile(name, passphrase, other?.sealed.salt);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       replaceFile(keyPath(name), `${JSON.stringify(file, undefined, 2)}\n`, true);
       return file;

@@ -62,8 +62,15 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 const CODES = { unreadable: 'KEY_UNREADABLE', invalid: 'KEY_UNREADABLE' } as const;
 
-/** A new key, sealed with a passphrase. Throws PASSPHRASE_WEAK. */
-export function createKeyFile(keyName: string, passphrase: string): KeyFile {
+/**
+ * A new key, sealed with a passphrase. Throws PASSPHRASE_WEAK. `salt`: that of another key under the same passphrase, so that one question to
+ * scrypt opens both; each key has a nonce of its own.
+ */
+export function createKeyFile(
+  keyName: string,
+  passphrase: string,
+  salt = randomBytes(SALT_BYTES).toString('hex'),
+): KeyFile {
   if (passphrase.length < PASSPHRASE_CHARACTERS_MIN) {
     const problem = `expected at least ${PASSPHRASE_CHARACTERS_MIN} characters, found ${passphrase.length}`;
     throw new WeirError('PASSPHRASE_WEAK', `passphrase: ${problem}`);
@@ -71,8 +78,8 @@ export function createKeyFile(keyName: string, passphrase: string): KeyFile {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-SEED_BYTES);
   const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-SEED_BYTES).toString('hex');
-  const [salt, nonce] = [randomBytes(SALT_BYTES), randomBytes(NONCE_BYTES)];
-  const cipher = createCipheriv('aes-256-gcm', scryptSync(passphrase, salt, 32, SCRYPT), nonce);
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', secretOf(passphrase, salt), nonce);
   cipher.setAAD(Buffer.from(`${keyName} ${raw}`));
   const sealed = Buffer.concat([cipher.update(seed), cipher.final()]);
   return {
@@ -80,12 +87,21 @@ export function createKeyFile(keyName: string, passphrase: string): KeyFile {
     name: keyName,
     public: raw,
     sealed: {
-      salt: salt.toString('hex'),
+      salt,
       nonce: nonce.toString('hex'),
       tag: cipher.getAuthTag().toString('hex'),
       seed: sealed.toString('hex'),
     },
   };
+}
+
+/** The last answer of scrypt: the keys of a folder have one salt. */
+let known: { readonly passphrase: string; readonly salt: string; readonly secret: Buffer } | undefined;
+
+function secretOf(passphrase: string, salt: string): Buffer {
+  if (known?.passphrase !== passphrase || known.salt !== salt)
+    known = { passphrase, salt, secret: scryptSync(passphrase, Buffer.from(salt, 'hex'), 32, SCRYPT) };
+  return known.secret;
 }
 
 /** Reads a key file. Throws KEY_UNREADABLE. */
@@ -111,7 +127,7 @@ export function unlock({ name: keyName, public: raw, sealed }: KeyFile, passphra
   const bytes = (text: string) => Buffer.from(text, 'hex');
   let key: KeyObject;
   try {
-    const secret = scryptSync(passphrase, bytes(sealed.salt), 32, SCRYPT);
+    const secret = secretOf(passphrase, sealed.salt);
     const decipher = createDecipheriv('aes-256-gcm', secret, bytes(sealed.nonce));
     decipher.setAAD(Buffer.from(`${keyName} ${raw}`));
     decipher.setAuthTag(bytes(sealed.tag));

@@ -132,7 +132,7 @@ author('one cause is told once, whatever could not be checked because of it', as
   const told = failures(fault).flat().join('\n').split('too long, at event 1: longer');
   assert.is(told.length, 2, told.join());
   assert.ok(fault.notes.includes('samples that fail to run are left out of what holds for every filter'));
-  assert.is(fault.checks.length, 7);
+  assert.is(fault.checks.length, 8);
 });
 
 author('records that depend on how events are batched are found', async ({ project }) => {

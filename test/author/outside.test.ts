@@ -62,7 +62,7 @@ author('a newcomer follows the page from an empty folder to a filter that passes
   for (const shown of blocks(''))
     assert.ok(followed.output.includes(shown), `${shown}\nin\n${followed.output}`);
   assert.match(followed.output, /one check fails, as it should\n/);
-  assert.match(followed.output, /1 filter, 7 checks, 0 failed\n$/);
+  assert.match(followed.output, /1 filter, 8 checks, 0 failed\n$/);
 
   const own = join(project.folder, 'my-filters');
   const filter = join(own, 'filters/my-filter');

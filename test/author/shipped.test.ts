@@ -36,8 +36,8 @@ author(
       );
     await rounds(1);
     assert.match(watching.out(), /^echo\n {2}ok {3}1 unit test\n {2}ok {3}samples\/first\.log\n/);
-    assert.match(watching.out(), /\n1 filter, 7 checks, 0 failed\n/);
-    assert.match(readFileSync(junit, 'utf8'), /<testsuite name="echo" tests="7" failures="0"/);
+    assert.match(watching.out(), /\n1 filter, 8 checks, 0 failed\n/);
+    assert.match(readFileSync(junit, 'utf8'), /<testsuite name="echo" tests="8" failures="0"/);
     assert.match(
       readFileSync(junit, 'utf8'),
       /<testcase classname="echo" name="unit tests: an error is told with its program, other lines are counted" time="[\d.]+"\/>/,

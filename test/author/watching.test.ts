@@ -54,21 +54,21 @@ for (const [where, input] of Object.entries({ inside: 'filters/echo/samples/a.lo
 author('test --watch NAME goes on when its folder was away', async ({ project }) => {
   const at = (path: string) => join(project.folder, path);
   const test = weir(['test', '--watch', 'echo'], project.folder);
-  await saw(test, /1 filter, 6 checks, 0 failed/);
+  await saw(test, /1 filter, 7 checks, 0 failed/);
   renameSync(at('filters'), at('away'));
   await saw(test, /weir: FILTERS_MISSING: /);
   renameSync(at('away'), at('filters'));
-  await saw(test, /1 filter, 6 checks, 0 failed/);
+  await saw(test, /1 filter, 7 checks, 0 failed/);
   appendFileSync(at('filters/echo/samples/a.log'), 'two\n');
-  await saw(test, /1 filter, 6 checks, 1 failed/);
+  await saw(test, /1 filter, 7 checks, 1 failed/);
   assert.is(await ended(test), 0);
 });
 
 author('test --watch sees a filter that is written meanwhile', async ({ project }) => {
   const test = weir(['test', '--watch'], project.folder);
-  await saw(test, /1 filter, 6 checks, 0 failed/);
+  await saw(test, /1 filter, 7 checks, 0 failed/);
   project.write(filterFiles('new'));
-  await saw(test, /2 filters, 11 checks, 0 failed/);
+  await saw(test, /2 filters, 13 checks, 0 failed/);
   assert.is(await ended(test), 0);
 });
 

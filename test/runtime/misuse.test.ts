@@ -3,6 +3,8 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { propertiesOf } from '../../host/author/properties.js';
+import { loadFilter } from '../../host/filter/library.js';
 import { buildTestFilter, type TestFilter } from './testfilter.js';
 
 const misuse = suite<{ filter: TestFilter }>('misuse of the library');
@@ -34,6 +36,19 @@ for (const [mistake, problem] of Object.entries(MISTAKES))
 
 misuse('a record that is open at the end of a batch is told there, not at the next event', ({ filter }) => {
   assert.throws(() => filter.run(['b', 'c'], { config: { mistake: 'open', name: '' } }), OPENED);
+});
+
+misuse('a field that stands twice in a record is no field of it', ({ filter }) => {
+  const input = { name: 'a sample', bytes: Buffer.from('a\n') };
+  const problemOf = (mistake: string) => {
+    const settings = { config: { mistake, name: '' } };
+    const found = propertiesOf(loadFilter('misused', filter.folder), [{ ...input, settings }]);
+    return found.find(({ name }) => name === 'every record has each field once')?.prove();
+  };
+  assert.equal(problemOf('none'), []);
+  assert.equal(problemOf('repeated'), [
+    'a sample: expected each field once, found one again in {"stream":"told","ts":0,"line":1}',
+  ]);
 });
 
 misuse('names that the library writes itself are refused at the start', ({ filter }) => {

@@ -22,6 +22,7 @@ events((line) => {
   else if (is('int')) told.int(COUNT, 1);
   else if (is('close')) told.close();
   else if (is('closed')) closeTwice(line);
+  else if (is('repeated')) told.open(0).text(LINE, line).int(LINE, 1).close();
   else if (is('assert')) assert(line.at(0) === 97, 'the line begins with a');
   else if (is('throw')) throw new Error('no such line');
   else told.open(0).text(LINE, line).int(COUNT, table.count(row, 1)).close();
