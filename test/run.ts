@@ -10,8 +10,8 @@ import { type Outcome, runFile, stopOnSignals } from './runner.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILE_MS_MAX = 120_000;
-/** Most of the time a test waits for a process or a broker, so there is one file more than processors. */
-const FILES_AT_ONCE = Math.min(3, availableParallelism() + 1);
+/** Half of the time a test waits for a process or a broker, so there are two files for each processor. */
+const FILES_AT_ONCE = Math.min(4, 2 * availableParallelism());
 /** What others need, then the files that take longest: else a long one at the end is waited for alone. */
 const FIRST = [
   'runtime/testfilter',
