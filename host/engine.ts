@@ -8,7 +8,7 @@
  */
 import { WeirError } from './errors.js';
 import type { FilterInstance } from './filter/instance.js';
-import type { Slot } from './filter/slot.js';
+import type { Slot, SwapHow } from './filter/slot.js';
 import {
   commit,
   countEvents,
@@ -77,7 +77,7 @@ export interface Engine {
    * Answers the names of the collections that it has not taken over. Throws when the present one cannot tell its open
    * windows. Only while the filter is not recovering.
    */
-  swap(instance: string, next: FilterInstance, nowMs: number, flushes: boolean): readonly string[];
+  swap(instance: string, next: FilterInstance, nowMs: number, how: SwapHow): readonly string[];
   totals(): EngineTotals;
 }
 
@@ -174,13 +174,13 @@ export function createEngine(options: EngineOptions): Engine {
       ),
     slot: (instance) => byName.get(instance)?.slot,
     running: (instance) => byName.get(instance),
-    swap(instance, next, nowMs, flushes) {
+    swap(instance, next, nowMs, how) {
       const { slot, pack, become } = byName.get(instance) as Running;
       // What the present version has emitted shows now whether it is usable.
       pack.cut();
       if (slot.isRecovering())
         throw new WeirError('SWAP_REFUSED', `filter ${instance}: it is at fault just now`);
-      const missing = slot.swap(next, nowMs, flushes);
+      const missing = slot.swap(next, nowMs, how);
       become(next);
       return missing;
     },

@@ -165,7 +165,8 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
   /** Another version of a filter is installed than the one that goes on. */
   async function upgrade(next: Installed): Promise<void> {
     try {
-      print(`filter ${next.entry.instance}: ${await versions.swapTo(next)}`);
+      const { instance } = next.entry;
+      print(`filter ${instance}: ${await versions.upgrade(next, store.wasGood(instance))}`);
     } catch (error) {
       print(oneLine(error));
     }
@@ -209,6 +210,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       if (!isStopping) assigner?.attach(assigned, connection);
       await read();
       await endInput(engine, sources, { now, keepUp, isStopping });
+      if (!isRestarting) status.say();
       publisher.wake();
       const stopMs = isConnected() && !isRestarting ? STOP_MS_MAX : 0;
       // A broker may be away for long: what is settled goes, and what is written is made safe, all the same.

@@ -25,6 +25,8 @@ export interface Standing {
   readonly filter: string;
   /** It was taken out: the next run begins anew, from these positions. */
   readonly isOut: boolean;
+  /** It was on probation: another version that is installed is not to fall back to it. */
+  readonly isOnProbation?: boolean;
   readonly globals: readonly string[];
   /** The filter's own counters, and those of all versions. */
   readonly counters: Ledger;
@@ -48,6 +50,7 @@ export function standingOf(filter: Running): { readonly standing: Standing; read
   const standing: Standing = {
     filter: slot.filter().label,
     isOut: slot.isOut(),
+    isOnProbation: slot.isOnProbation(),
     globals,
     counters: ledger,
     total: slot.ledger(),

@@ -40,6 +40,8 @@ export interface Status {
   tell(instance: string, text: string): void;
   /** What the agent of a fleet says of itself is otherwise than before. */
   changed(): void;
+  /** Says it at once: the last word of a host that stops. */
+  say(): void;
   /** To be called about once a second. */
   tick(): void;
 }
@@ -101,6 +103,7 @@ export function createStatus(options: StatusOptions): Status {
       changed();
     },
     changed,
+    say: sayNow,
     tick() {
       waits.look();
       sayWhenDue();

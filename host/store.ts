@@ -57,6 +57,8 @@ interface Kept {
 export interface Store {
   /** What to start: what ran when the last checkpoint was made, or else what is installed. */
   toStart(instance: string): Installed;
+  /** What ran then was neither on probation nor out: it may come back where what is installed now is at fault. */
+  wasGood(instance: string): boolean;
   outbox(instance: string): Outbox;
   couriers(): readonly Courier[];
   /** Where a filter had come to in a source when its checkpoint was made. */
@@ -179,6 +181,10 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   return {
     space,
     toStart: (instance) => of(instance).installed,
+    wasGood(instance) {
+      const { isOut = false, isOnProbation = false } = of(instance).checkpoint?.head.standing ?? {};
+      return !isOut && !isOnProbation;
+    },
     outbox: (instance) => of(instance).outbox,
     couriers: () => [...kept.values(), ...leftOver].map(({ courier }) => courier),
     position(instance, source) {

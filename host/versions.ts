@@ -87,6 +87,8 @@ export interface Versions {
   swapFiles(instance: string, modulePath: string, manifestPath: string): Promise<string>;
   /** The same for a version that is loaded. */
   swapTo(next: Installed): Promise<string>;
+  /** The same at the start, for what is installed: where what ran before is not known to be good, there is no way back to it. */
+  upgrade(next: Installed, wasGood: boolean): Promise<string>;
   /**
    * Goes over to another config: swaps every filter whose module, manifest or config is another one. Answers a line for each thing that
    * was done, that could not be done, or that needs a restart, which is what is otherwise than in the config that the host started with.
@@ -119,6 +121,13 @@ export function createVersions(options: VersionsOptions): Versions {
     return (earlier.get(instance) ?? []).filter(({ isProven }) => isProven);
   }
 
+  /** Throws for a filter that runs no more: its sources do not wait for it. */
+  function needIn(instance: string): void {
+    if (engine.slot(instance)?.isOut() === false) return;
+    const problem = `filter ${instance}: it was taken out, and begins anew when the host is started again`;
+    throw new WeirError('SWAP_REFUSED', problem);
+  }
+
   async function prepare(next: Installed): Promise<FilterInstance> {
     const { instance } = next.entry;
     const kept = [...running.keys()].filter((one) => one !== instance && engine.slot(one)?.isOnProbation());
@@ -131,9 +140,10 @@ export function createVersions(options: VersionsOptions): Versions {
     return filter;
   }
 
-  async function swap(next: Installed): Promise<string> {
+  async function swap(next: Installed, keeps = true): Promise<string> {
     const { instance } = next.entry;
     let current = runningOf(instance);
+    needIn(instance);
     checkSame(current, next);
     if (isSame(current, next)) return `${versionLabel(next.loaded)} runs already`;
     if (busy.has(instance))
@@ -145,18 +155,18 @@ export function createVersions(options: VersionsOptions): Versions {
       while (engine.isRecovering(instance)) await pause(RECOVERY_LOOK_MS);
       // The version before may have come back meanwhile.
       current = runningOf(instance);
-      const slot = engine.slot(instance);
-      if (!slot || slot.isOut()) throw new WeirError('SWAP_REFUSED', `filter ${instance}: it was taken out`);
+      needIn(instance);
       const flushes =
         !isDeepStrictEqual(current.entry.config, next.entry.config) ||
         current.entry.timezone !== next.entry.timezone;
-      const isProven = !slot.isOnProbation();
-      const missing = engine.swap(instance, filter, now(), flushes);
+      const isProven = keeps && !engine.slot(instance)?.isOnProbation();
+      const missing = engine.swap(instance, filter, now(), { flushes, keeps });
       const line = `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
       tell(instance, line);
       probations.end(instance, `${versionLabel(next.loaded)} has taken its place`);
       running.set(instance, next);
-      earlier.set(instance, [...provenOf(instance), { version: current, isProven }].slice(-EARLIER_MAX));
+      const before = keeps ? [{ version: current, isProven }] : [];
+      earlier.set(instance, [...provenOf(instance), ...before].slice(-EARLIER_MAX));
       return line;
     } finally {
       busy.delete(instance);
@@ -171,7 +181,8 @@ export function createVersions(options: VersionsOptions): Versions {
       const { entry } = runningOf(instance);
       return swap({ entry, loaded: { manifest, module } });
     },
-    swapTo: swap,
+    swapTo: (next) => swap(next),
+    upgrade: swap,
     async reload(config, started) {
       const lines = restartNeeded(config, started);
       for (const entry of config.filters) {

@@ -87,6 +87,48 @@ async function stopped(host: Running): Promise<number | null> {
   return host.exited;
 }
 
+commands('what was on probation, or out, when the host stopped is no way back', async (context) => {
+  const version = async (config: object = {}) => {
+    const host = await startHost(context, config);
+    append(context, 'nothing');
+    return host;
+  };
+  let host = await version();
+  const swapped = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+  assert.is(swapped.code, 0, swapped.err);
+  append(context, 'nothing');
+  await until(async () => (await kept(context)).length === 2, WAIT_MS, 'it works');
+  assert.is(await stopped(host), 0, host.err());
+  host = await version();
+  await until(
+    () => /filter stumbling: stumbling@2\.0\.0\+\S+ -> stumbling@1\.0\.0\+/.test(host.err()),
+    WAIT_MS,
+    'what is installed runs',
+  );
+  append(context, 'trap', 'nothing');
+  await until(
+    () => host.err().includes('which is left out'),
+    WAIT_MS,
+    'the version that is installed bears it',
+  );
+  await until(async () => (await kept(context)).length === 4, WAIT_MS, 'all others are there');
+  assert.not.match(host.err(), 'runs again');
+  assert.is(await stopped(host), 0, host.err());
+  // A budget that forgives nothing, which somebody corrects.
+  rmSync(join(context.folder, 'data'), { recursive: true });
+  setManifest(context, 'filters/stumbling', { faults: 0 });
+  host = await version();
+  append(context, 'trap');
+  assert.is(await host.exited, 1);
+  assert.match(host.err(), /taken out: .*\n.*no filter is left: stopping/s);
+  setManifest(context, 'filters/stumbling', { faults: 3 });
+  host = await version();
+  append(context, 'trap', 'nothing');
+  await until(() => host.err().includes('which is left out'), WAIT_MS, 'the corrected one bears it');
+  assert.not.match(host.err(), 'runs again');
+  assert.is(await stopped(host), 0, host.err());
+});
+
 commands(
   'an event at fault is a dead letter, the status says so, and all others are there',
   async (context) => {

@@ -34,7 +34,7 @@ function versionsOf() {
       return engine.isRecovering;
     },
     slot: () => ({ isOut: () => false, isOnProbation: () => !engine.isProven }),
-    swap(_instance: string, _next: unknown, _nowMs: number, flushes: boolean) {
+    swap(_instance: string, _next: unknown, _nowMs: number, { flushes }: { flushes: boolean }) {
       engine.flushes.push(flushes);
       return [];
     },

@@ -74,6 +74,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
       }
       const verdict = yield* condemn(slot, part, fault);
       if (verdict === 'out') return lose(slot, failed, eventsLeft);
+      if (verdict === 'left out, and out') return lose(slot, failed, eventsLeft - 1);
       if (verdict === 'again') {
         // The other version may take less at a time.
         const left = [...parts, part].flatMap((one) => [...fitting(slot.filter(), one)].reverse());
@@ -141,7 +142,7 @@ function* condemn(
   slot: Recovering,
   call: Call,
   error: unknown,
-): Generator<void, 'left out' | 'again' | 'out'> {
+): Generator<void, 'left out' | 'again' | 'out' | 'left out, and out'> {
   const isOver = slot.budget().countFault() || isSlow(error);
   const kept = slot.kept();
   if (kept) {
@@ -150,13 +151,20 @@ function* condemn(
   }
   if (isOver) {
     if (replaceByPrevious(slot, error, call.nowMs)) return 'again';
+    // A call that is slow is not cut, and may be of many events.
+    const isOneEvent = call.kind === 'batch' && halves(slot.filter(), call) === undefined;
+    if (isOneEvent) tellDead(slot, call, error);
     flush(slot, call.nowMs);
     slot.takeOut(error);
-    return 'out';
+    return isOneEvent ? 'left out, and out' : 'out';
   }
+  tellDead(slot, call, error);
+  return 'left out';
+}
+
+function tellDead(slot: Recovering, call: Call, error: unknown): void {
   const line = call.kind === 'batch' ? slot.filter().input.subarray(0, call.bytes) : new Uint8Array();
   slot.tell({ kind: 'dead', error, call, line });
-  return 'left out';
 }
 
 /** The version before goes on from where it was replaced: it sees again what the other one has published since. */

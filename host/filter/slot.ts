@@ -66,6 +66,13 @@ export interface Kept {
   isFollowed: boolean;
 }
 
+export interface SwapHow {
+  /** Open windows are told as partial before. */
+  readonly flushes: boolean;
+  /** The present version is kept, and the next one is on probation; else the next one counts as good. */
+  readonly keeps?: boolean;
+}
+
 export interface Slot {
   /** The version that runs now. */
   filter(): FilterInstance;
@@ -91,7 +98,7 @@ export interface Slot {
    * Lets another version go on from here; with `flushes` the state cannot mean the same to it. Answers the names of what it has not
    * taken over. Throws the fault of the present one in its last call; nothing has changed then. Not during a recovery.
    */
-  swap(next: FilterInstance, atMs: number, flushes: boolean): readonly string[];
+  swap(next: FilterInstance, atMs: number, how: SwapHow): readonly string[];
   /** What the filter has emitted is unusable: the version before takes over, or it is taken out; `step` does it. */
   spoil(error: unknown): void;
   readonly earlier: Earlier;
@@ -277,7 +284,7 @@ export function createSlot(options: SlotOptions): Slot {
       lookAtProbation({ kind: 'tick', nowMs: atMs });
       if (journal.since().length > 0) save();
     },
-    swap(next, atMs, flushes) {
+    swap(next, atMs, { flushes, keeps = true }) {
       clock.nowMs = atMs;
       const previous = filter;
       const { missing } = planTakeOver(previous, next);
@@ -287,7 +294,9 @@ export function createSlot(options: SlotOptions): Slot {
       }
       takeOver(previous, next);
       if (probation) lastGood = goodBehind(probation) ?? lastGood;
-      replace(next, false, { filter: previous, isProven: probation === undefined, isFollowed: false });
+      const kept = { filter: previous, isProven: probation === undefined, isFollowed: false };
+      replace(next, !keeps, keeps ? kept : undefined);
+      if (!keeps) save();
       return missing;
     },
     spoil,

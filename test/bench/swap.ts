@@ -46,7 +46,7 @@ export async function swapJob(): Promise<Row> {
       const next = start(`1.0.${++swaps}`);
       timer.step();
       for (const _ of warm(next)) timer.step();
-      engine.swap('json-select', next, NOW_MS, false);
+      engine.swap('json-select', next, NOW_MS, { flushes: false });
       timer.step();
       pausesMs.push(timer.longestMs());
     });

@@ -137,7 +137,7 @@ memory('swaps leave nothing behind, and neither do versions that gave way again'
   let number = 1;
   const swaps = (count: number) => {
     for (let at = 0; at < count; at++) {
-      host.engine.swap('f', version(loaded, ++number, made), NOW_MS, at % 3 === 0);
+      host.engine.swap('f', version(loaded, ++number, made), NOW_MS, { flushes: at % 3 === 0 });
       host.run(lines(at % 2 ? 'trap' : 'nothing'));
     }
   };

@@ -31,7 +31,9 @@ swap(
     const swapped = engineOf(version(context.loaded, '1.0.0'));
     for (let round = 0; round < 1_000; round++) {
       swapped.run(lines(round * 50, round * 50 + 50));
-      const missing = swapped.engine.swap('f', version(context.loaded, `1.0.${round + 1}`), NOW_MS, false);
+      const missing = swapped.engine.swap('f', version(context.loaded, `1.0.${round + 1}`), NOW_MS, {
+        flushes: false,
+      });
       assert.equal(missing, []);
     }
     swapped.end();
@@ -51,7 +53,7 @@ swap(
 swap("a version that is at fault on probation gives way, and the event is the old one's", (context) => {
   const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }));
   told.run(lines(0, 1_000));
-  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }), NOW_MS, { flushes: false });
   told.run(lines(1_000, 5_000, [3_333]));
   assert.equal(
     told.events.map(({ kind }) => kind),
@@ -74,7 +76,7 @@ swap("a version that is at fault on probation gives way, and the event is the ol
 swap('an event that neither version can bear is a dead letter of the old one', (context) => {
   const told = engineOf(version(context.loaded, '1.0.0'));
   told.run(lines(0, 100));
-  told.engine.swap('f', version(context.loaded, '2.0.0'), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0'), NOW_MS, { flushes: false });
   told.run(lines(100, 1_000, [555]));
   told.end();
   assert.equal(
@@ -93,7 +95,7 @@ swap(
   'after probation it is the budget of faults that brings the version before back, with the state',
   (context) => {
     const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
-    told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }, 2), NOW_MS, false);
+    told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }, 2), NOW_MS, { flushes: false });
     const enough = PROBATION_BATCHES * 8;
     told.run(lines(0, enough));
     assert.equal(
@@ -118,7 +120,9 @@ swap(
 swap('what is declared otherwise is told before, as partial records, and totals stay', (context) => {
   const told = engineOf(version(context.loaded, '1.0.0', { capacity: 64 }));
   told.run(lines(0, 2_345));
-  const missing = told.engine.swap('f', version(context.loaded, '2.0.0', { capacity: 128 }), NOW_MS, false);
+  const missing = told.engine.swap('f', version(context.loaded, '2.0.0', { capacity: 128 }), NOW_MS, {
+    flushes: false,
+  });
   assert.equal(missing, ['sums']);
   told.run(lines(2_345, 4_000));
   told.end();
@@ -134,7 +138,7 @@ swap('a version that cannot tell its open windows is not replaced', (context) =>
   const told = engineOf(version(context.loaded, '1.0.0', { is: 'mute' }));
   told.run(lines(0, 500));
   const next = version(context.loaded, '2.0.0');
-  assert.throws(() => told.engine.swap('f', next, NOW_MS, true), /stopped: unreachable/);
+  assert.throws(() => told.engine.swap('f', next, NOW_MS, { flushes: true }), /stopped: unreachable/);
   told.run(lines(500, 1_000));
   told.engine.cut();
   assert.equal(keptNumbers(told), fifths(1_000));
@@ -147,7 +151,7 @@ swap('the version that comes back sees every event, also where it takes less at 
   const small = { ...manifest, memory: { ...manifest.memory, input: 4_096 }, faults: 100 };
   const config = { stumbles: 0 };
   const told = engineOf(startFilter({ manifest: small, module, config, zones: [] }), 65_536);
-  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 1 }), NOW_MS, { flushes: false });
   told.run(lines(0, 3_000, [2_500]));
   told.end();
   assert.equal(
@@ -166,7 +170,7 @@ swap('the version that comes back sees every event, also where it may use less f
   const { manifest, module } = context.loaded;
   const scarce = { ...manifest, fuel: 100_000, faults: 100 };
   const told = engineOf(startFilter({ manifest: scarce, module, config: {}, zones: [] }), 65_536);
-  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 0 }), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 0 }), NOW_MS, { flushes: false });
   // Both in the last minute, which the new version has not told.
   told.run(lines(0, 3_000, [2_451, 2_501]));
   told.engine.slot('f')?.spoil(new Error('unusable'));
@@ -186,7 +190,7 @@ swap('the version that comes back sees every event, also where it may use less f
 swap('one that comes back and can bear nothing is not searched for each event', (context) => {
   const bad = Array.from({ length: 3_000 }, (_, at) => at);
   const told = engineOf(version(context.loaded, '1.0.0', {}, 3), 65_536);
-  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 0 }), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 0 }), NOW_MS, { flushes: false });
   told.run(lines(0, 3_000, bad));
   told.engine.slot('f')?.spoil(new Error('unusable'));
   let turns = 0;
@@ -198,7 +202,7 @@ swap('one that comes back and can bear nothing is not searched for each event', 
 
 swap('what the version before has declared otherwise is told before it comes back', (context) => {
   const told = engineOf(version(context.loaded, '1.0.0', { capacity: 64 }), 256);
-  told.engine.swap('f', version(context.loaded, '2.0.0', { capacity: 128 }, 1), NOW_MS, true);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { capacity: 128 }, 1), NOW_MS, { flushes: true });
   const enough = PROBATION_BATCHES * 8;
   told.run(lines(0, enough));
   told.run(lines(enough, enough + 100, [enough + 10, enough + 11]));
@@ -215,8 +219,8 @@ swap('what the version before has declared otherwise is told before it comes bac
 
 swap('behind two versions that were never approved the good one comes back', (context) => {
   const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
-  told.engine.swap('f', version(context.loaded, '2.0.0', {}, 1), NOW_MS, false);
-  told.engine.swap('f', version(context.loaded, '3.0.0', {}, 1), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', {}, 1), NOW_MS, { flushes: false });
+  told.engine.swap('f', version(context.loaded, '3.0.0', {}, 1), NOW_MS, { flushes: false });
   told.run(lines(0, 200, [100, 101, 102, 103]));
   told.end();
   assert.equal(
@@ -232,7 +236,7 @@ for (const untried of [3, 4])
   swap(`behind ${untried} versions that were never approved the good one comes back`, (context) => {
     const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
     for (let n = 2; n < 2 + untried; n++)
-      told.engine.swap('f', version(context.loaded, `${n}.0.0`, {}, 1), NOW_MS, false);
+      told.engine.swap('f', version(context.loaded, `${n}.0.0`, {}, 1), NOW_MS, { flushes: false });
     told.run(lines(0, 200, [100, 101, 102, 103]));
     told.end();
     assert.equal(
@@ -245,10 +249,10 @@ for (const untried of [3, 4])
 
 swap('one that came back without having been approved is not the good one', (context) => {
   const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
-  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 0 }, 1), NOW_MS, false);
-  told.engine.swap('f', version(context.loaded, '3.0.0', {}, 1), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', { stumbles: 0 }, 1), NOW_MS, { flushes: false });
+  told.engine.swap('f', version(context.loaded, '3.0.0', {}, 1), NOW_MS, { flushes: false });
   told.run(lines(0, 100, [50]));
-  told.engine.swap('f', version(context.loaded, '4.0.0', {}, 1), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '4.0.0', {}, 1), NOW_MS, { flushes: false });
   const enough = 100 + PROBATION_BATCHES * 8;
   told.run(lines(100, enough));
   told.run(lines(enough, enough + 100, [enough + 10, enough + 11]));
@@ -262,8 +266,8 @@ swap('one that came back without having been approved is not the good one', (con
 
 swap('one that came back untried is on probation anew, and a good version once it has passed', (context) => {
   const told = engineOf(version(context.loaded, '1.0.0', { stumbles: 0 }), 256);
-  told.engine.swap('f', version(context.loaded, '2.0.0', {}, 1), NOW_MS, false);
-  told.engine.swap('f', version(context.loaded, '3.0.0', { is: 'mute' }), NOW_MS, false);
+  told.engine.swap('f', version(context.loaded, '2.0.0', {}, 1), NOW_MS, { flushes: false });
+  told.engine.swap('f', version(context.loaded, '3.0.0', { is: 'mute' }), NOW_MS, { flushes: false });
   told.run(lines(0, 100));
   told.engine.tick(NOW_MS + 120_000);
   while (told.engine.turn(NOW_MS));
@@ -311,7 +315,7 @@ swap('a version whose records are no CBOR gives way to the one before, where tha
   const [good, bad] = [load(emits(0xa0)), load(emits(0xbf))];
   const told = engineOf(good, 2, 'ndjson');
   told.run(['x', 'x']);
-  told.engine.swap('f', bad, NOW_MS, false);
+  told.engine.swap('f', bad, NOW_MS, { flushes: false });
   told.run(['x', 'x', 'x']);
   told.engine.cut();
   told.run(['x']);
