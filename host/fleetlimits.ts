@@ -61,6 +61,10 @@ export const REPOSITORY_BYTES_MAX = 256 * MiB;
 export const STATUS_BYTES_MAX = 64 * MiB;
 /** What was done in a fleet; full, it takes no more until an operator gives it room, so that nobody can push out what is there. */
 export const AUDIT_BYTES_MAX = 256 * MiB;
+/** A reason, a ticket or a version in an assignment, and so in the audit. */
+export const REASON_CHARACTERS_MAX = 500;
+/** How far the clocks of two operators may be apart. */
+export const CLOCK_MS_MAX = 3_600_000;
 /** An assignment: 64 filters with two releases each, with their config. */
 export const ASSIGNMENT_BYTES_MAX = 768 * KiB;
 /** The audit of an appliance on its disk; as much again of what was before. */

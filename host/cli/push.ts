@@ -6,16 +6,18 @@ import { checkFilter, hasFailed } from '../author/check.js';
 import { authoredFilters, projectIn } from '../author/project.js';
 import type { Assignment, Release } from '../fleet/assignment.js';
 import { type Audience, audienceOf } from '../fleet/audience.js';
-import { bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
+import { type Bundle, bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
 import { bundleFilter } from '../fleet/gather.js';
 import { draftChange, filesOf, readAssignment } from '../fleet/operator.js';
-import { newRollout, pushed } from '../fleet/rollout.js';
+import { newRollout, ofFilter, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
+import { startFilter } from '../filter/instance.js';
+import { instanceZones } from '../timezone.js';
 import { readStatuses } from '../fleet/statuses.js';
 import { type Command, isoTime, jsonObject, parseCommand, wholeNumber, zoneName } from './command.js';
 import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './fleet/carryout.js';
 import { FLEET_HELP, FLEET_OPTIONS, isSure, operate, print } from './fleet/operate.js';
-import { motiveOf } from './fleet/motive.js';
+import { checkMotive, motiveOf } from './fleet/motive.js';
 
 export const push: Command = {
   summary: 'push filters to a group of appliances, signed',
@@ -64,6 +66,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
     if (values.as !== undefined && names.length > 1)
       throw new WeirError('USAGE', '--as: expected one NAME beside it');
     const percent = wholeNumber('--percent', values.percent, 0, 100);
+    checkMotive(reason, values.ticket);
     const bundles = await bundlesOf(names);
     return operate(values, async (operator) => {
       const motive = motiveOf(operator.folder, reason, values.ticket);
@@ -71,6 +74,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
       const audience = audienceOf(group, await readStatuses(operator.broker));
       const base = { ...motive, percent, ...notBefore(values['not-before']) };
       const { next, releases } = composed(values, before, group, bundles, base, audience);
+      for (const [at, { bundle }] of bundles.entries()) checkStart(bundle, releases[at] as Release);
       const warnings = releases.flatMap(({ from }) => audience.warnings(from));
       for (const warning of new Set(warnings)) print(warning);
       const versions = releases.map(({ version }) => version).join(', ');
@@ -126,12 +130,18 @@ function composed(
 
 /** Versions of filters before a change, for the audit; null where there is none at all. */
 function versionsIn(before: Assignment | undefined, instances: readonly string[]): string | null {
-  const versions = instances.map((instance) => before?.filters[instance]?.release.version);
+  const versions = instances.map((instance) => ofFilter(before, instance)?.release.version);
   return versions.some(Boolean) ? versions.map((version) => version ?? 'nothing').join(', ') : null;
+}
+
+/** Throws FILTER_CONFIG, or what else keeps the filter from starting with what it is assigned. */
+function checkStart({ manifest, module }: Bundle, { config = {}, timezone = 'UTC' }: Release): void {
+  startFilter({ manifest, module, config, zones: instanceZones(timezone, '--timezone') });
 }
 
 interface Built {
   readonly name: string;
+  readonly bundle: Bundle;
   readonly label: string;
   readonly bytes: Uint8Array;
 }
@@ -161,7 +171,7 @@ async function bundlesOf(names: readonly string[]): Promise<Built[]> {
     const bundle = unpackBundle(bytes, name);
     await selfTest(bundle);
     print(`${bundle.label}: tested, ${bytes.length} bytes, SHA-256 ${bundleHash(bytes)}`);
-    built.push({ name, label: bundle.label, bytes });
+    built.push({ name, bundle, label: bundle.label, bytes });
   }
   return built;
 }
@@ -178,7 +188,7 @@ type Settings = Pick<Release, 'from' | 'timezone' | 'format' | 'config'>;
 
 /** What is named goes before what it was. */
 function settingsOf(values: PushValues, instance: string, assignment: Assignment | undefined): Settings {
-  const { from, timezone, format, config } = assignment?.filters[instance]?.release ?? {};
+  const { from, timezone, format, config } = ofFilter(assignment, instance)?.release ?? {};
   const sources = values.from ?? from;
   if (!sources) throw new WeirError('USAGE', `--from: expected a source for ${instance}, which ${NEW}`);
   const found = {

@@ -55,6 +55,8 @@ export async function advance(fleet: Advancing, options: AdvanceOptions): Promis
   const release = await releaseOf(fleet, options);
   const watch = createWatch(fleet.statuses, release, options);
   watch.needSomebody();
+  // What the whole group has is no rollout any more, and an appliance that says this or that does not take it away from all.
+  const isOver = release.percent === 100;
   let { percent } = release;
   for (const step of [percent, ...STEPS.filter((step) => step > percent)].filter((step) => step > 0)) {
     if (step > percent) {
@@ -64,7 +66,7 @@ export async function advance(fleet: Advancing, options: AdvanceOptions): Promis
       percent = step;
     }
     const found = await watch.step(step);
-    if (found?.kind === 'late') return { kind: 'stopped', percent, why: found.why };
+    if (found?.kind === 'late' || (found && isOver)) return { kind: 'stopped', percent, why: found.why };
     if (found) {
       print(`${found.why}: going back`);
       const to = await fleet.giveBack(release.rollout, found.why);

@@ -40,7 +40,12 @@ export interface Attempts {
 
 export function openAttempts(folder: string): Attempts {
   const path = join(folder, 'attempts.json');
-  const attempts = new Map(Object.entries(readAttempts(path)));
+  // What was refused may run by now: the config of the machine is another one, or has more room. What was at fault is not tried again.
+  const tried = Object.entries(readAttempts(path)).map(([instance, all]): [string, Attempt[]] => [
+    instance,
+    all.filter(({ state }) => state !== 'refused'),
+  ]);
+  const attempts = new Map(tried.filter(([, all]) => all.length > 0));
   const save = () => replaceFile(path, sealed(JSON.stringify(Object.fromEntries(attempts))), true);
   const of = (instance: string) => attempts.get(instance) ?? [];
   return {

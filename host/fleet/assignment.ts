@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { ASSIGNMENT_BYTES_MAX } from '../fleetlimits.js';
+import { ASSIGNMENT_BYTES_MAX, REASON_CHARACTERS_MAX } from '../fleetlimits.js';
 import { FILTERS_MAX, SOURCES_MAX } from '../limits.js';
 import { isTimezone } from '../timezone.js';
 import {
@@ -64,7 +64,8 @@ export interface Assignment {
 }
 
 const time = text('a time such as "2026-01-31T12:00:00Z"', (value) => timeOf(value) !== undefined);
-const sentence = (what: string) => text(what, (value) => value.trim() !== '' && value.length <= 500);
+const sentence = (what: string) =>
+  text(what, (value) => value.trim() !== '' && value.length <= REASON_CHARACTERS_MAX);
 const Release = object({
   version: sentence('a version such as "ssh-auth@1.0.0+0123456789ab"'),
   bundle: text('the path of a bundle', (value) => labelOfPath(value) !== undefined),

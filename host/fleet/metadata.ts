@@ -38,8 +38,12 @@ const SPEC_VERSION = '1.0.31';
 
 /** When metadata of this role, signed now, expires; delegated roles are as those of `targets`. */
 export function expiryOf(role: string, nowMs: number): string {
-  const days = LIFE_DAYS[role] ?? (LIFE_DAYS.targets as number);
-  return `${new Date(nowMs + days * DAY_MS).toISOString().slice(0, 19)}Z`;
+  return `${new Date(nowMs + lifeMs(role)).toISOString().slice(0, 19)}Z`;
+}
+
+/** For how long metadata of a role is good. */
+export function lifeMs(role: string): number {
+  return (LIFE_DAYS[role] ?? (LIFE_DAYS.targets as number)) * DAY_MS;
 }
 
 export function tufKey({ id, public: raw }: PublicKey): Key {

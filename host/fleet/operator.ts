@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
-import { TARGET_BYTES_MAX } from '../fleetlimits.js';
+import { CLOCK_MS_MAX, TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
 import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
@@ -24,7 +24,8 @@ import {
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
 import { keepCopy, orCopy } from './copy.js';
-import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
+import { timeOf } from './checks.js';
+import { lifeMs, readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
 import { needWhole } from './roles.js';
 import { loadState, type Repository, type State } from './state.js';
@@ -99,9 +100,21 @@ export async function publishSigned(
 ): Promise<void> {
   const { folder, broker, repository, state, now } = operator;
   needAllSigned(state, change);
+  needClock(state, now());
   const renews = change.renews === true || state.halfRotated.includes('snapshot');
   const edition = await composeEdition(repository, state, ring, now(), { ...change, renews });
   await publishEdition(folder, broker, edition, act, ring, now);
+}
+
+/** What is signed by a clock that is behind has expired sooner than it should, or already. Throws CLOCK_BEHIND. */
+function needClock({ timestamp }: State, nowMs: number): void {
+  const signedMs = (timeOf(timestamp.signed.expires) ?? 0) - lifeMs('timestamp');
+  if (nowMs >= signedMs - CLOCK_MS_MAX) return;
+  const [clock, signed] = [nowMs, signedMs].map((ms) => new Date(ms).toISOString());
+  throw new WeirError(
+    'CLOCK_BEHIND',
+    `the clock of this machine says ${clock}, expected it to be behind ${signed}, when the timestamp was signed`,
+  );
 }
 
 /** Publishes what is composed and signed already. */
@@ -231,19 +244,25 @@ export function groupsOf({ state }: Pick<Operator, 'state'>): string[] {
   return [...new Set(names)].sort();
 }
 
-/** Files of an assignment that is to be published: itself, new bundles, and without bundles that no group has any more. */
+/** Files of an assignment that is to be published: itself, new bundles, and without bundles that no group has any more. Throws ASSIGNMENT_REFUSED. */
 export async function filesOf(
   operator: Operator,
   assignment: Assignment,
   bundles: ReadonlyMap<string, Uint8Array> = new Map(),
 ): Promise<Map<string, Uint8Array | undefined>> {
   const files = new Map<string, Uint8Array | undefined>(bundles);
-  files.set(assignmentPath(assignment.group), assignmentBytes(assignment));
+  const bytes = assignmentBytes(assignment);
+  // What appliances would refuse is not signed: nobody could read it, or build on it.
+  parseAssignment(bytes, assignment.group);
+  files.set(assignmentPath(assignment.group), bytes);
   const used = new Set<string>();
   const assignments = [assignment];
   for (const group of groupsOf(operator)) {
-    const other = group === assignment.group ? undefined : await readAssignment(operator, group);
-    if (other) assignments.push(other);
+    if (group === assignment.group) continue;
+    const other = await readableAssignment(operator, group);
+    // What it needs is not known, so all of it stays.
+    if (!other) return files;
+    assignments.push(other);
   }
   for (const { filters } of assignments)
     for (const { release, before } of Object.values(filters))
@@ -254,6 +273,17 @@ export async function filesOf(
     for (const path of Object.keys(operator.state.targets.get(role)?.signed.targets ?? {}))
       if (path.startsWith('filters/') && !used.has(path)) files.set(path, undefined);
   return files;
+}
+
+/** One group's assignment that cannot be read must not keep others from theirs. */
+async function readableAssignment(operator: Operator, group: string): Promise<Assignment | undefined> {
+  try {
+    return await readAssignment(operator, group);
+  } catch (error) {
+    if (error instanceof WeirError && ['ASSIGNMENT_REFUSED', 'METADATA_REFUSED'].includes(error.code))
+      return undefined;
+    throw error;
+  }
 }
 
 /** Wakes the appliances, over a time that is right for as many as have ever told their status. */

@@ -5,6 +5,7 @@
 import type { Broker } from '../broker.js';
 import { PRUNE_FILES_MAX, PRUNE_MS_MIN } from '../fleetlimits.js';
 import { pathsOf } from './copy.js';
+import { TIMESTAMP } from './edition.js';
 import { filePaths, openRepository, removeFile, storedFile } from './repository.js';
 import type { State } from './state.js';
 
@@ -17,9 +18,11 @@ const PRUNABLE = /^(targets\/|metadata\/\d+\.(?!root\.json$)[A-Za-z0-9_-]+\.json
 export async function prune(
   broker: Pick<Broker, 'value' | 'revision' | 'publish' | 'subjects' | 'purge'>,
   load: () => Promise<State>,
-  nowMs: number,
+  /** By the broker's clock, not by that of this machine: it has just had the timestamp, unless somebody tests. */
+  atMs?: number,
 ): Promise<number> {
   const named = pathsOf(await load());
+  const nowMs = atMs ?? (await storedFile(broker, TIMESTAMP))?.storedMs ?? 0;
   const gone = new Map<string, Uint8Array>();
   for (const path of await filePaths(broker)) {
     if (gone.size >= PRUNE_FILES_MAX) break;

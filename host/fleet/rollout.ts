@@ -29,9 +29,10 @@ export function pushed(
   release: Release,
   hasRun: (instance: string, release: Release) => boolean = () => true,
 ): Assignment {
-  const current = before?.filters[instance];
-  // The same version once more is no way to go back to.
-  const isOther = current?.release.version !== release.version;
+  const current = ofFilter(before, instance);
+  // The same version once more is no way to go back to, but what those run who do not get the new one yet.
+  const isStaged = release.percent < 100 || release.not_before !== undefined;
+  const isOther = current?.release.version !== release.version || isStaged;
   const isStable = isOther && current?.release.percent === 100 && hasRun(instance, current.release);
   const stable = isStable ? current.release : current?.before;
   return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
@@ -84,9 +85,15 @@ export function removed(before: Assignment | undefined, group: string, instance:
   return changed(before, group, instance, undefined);
 }
 
+/** What is assigned of a filter; nothing where that is nothing. */
+export function ofFilter(assignment: Assignment | undefined, instance: string): Assigned | undefined {
+  const { filters = {} } = assignment ?? {};
+  return Object.hasOwn(filters, instance) ? filters[instance] : undefined;
+}
+
 /** What is assigned of a filter. Throws ROLLOUT_REFUSED when that is nothing. */
 export function assignedOf(before: Assignment | undefined, group: string, instance: string): Assigned {
-  const found = before?.filters[instance];
+  const found = ofFilter(before, instance);
   if (found) return found;
   const known = Object.keys(before?.filters ?? {}).join(', ') || 'nothing';
   throw new WeirError(

@@ -99,6 +99,15 @@ steps('goes on at once where nobody is included, and after the soak where all is
   assert.equal(steps, ['1 at 0 s', '10 at 0 s', '50 at 31 s', '100 at 62 s']);
 });
 
+steps('what is for all already is taken from nobody, whatever an appliance says', async () => {
+  const release = spread({ percent: 100 });
+  const says = (name: string) => statusOf(name, release, { stale: 'expired' });
+  const { outcome, steps } = await play({ release, says });
+  assert.equal([outcome.kind, outcome.percent], ['stopped', 100]);
+  assert.match(outcome.why as string, /stale: expired$/);
+  assert.equal(steps, []);
+});
+
 steps('goes on from where it was', async () => {
   const release = spread({ percent: 10 });
   const { outcome, steps } = await play({ release, before, says: (name, release) => obeys(name, release) });

@@ -1,6 +1,9 @@
 /**
  * Assignments: what is refused, who is included, and how releases follow each other.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WeirError } from '../../host/errors.js';
@@ -13,6 +16,7 @@ import {
   parseAssignment,
   type Release,
 } from '../../host/fleet/assignment.js';
+import { openAttempts } from '../../host/fleet/assigned.js';
 import { promoted, pushed, removed, rolledBack } from '../../host/fleet/rollout.js';
 
 const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
@@ -122,6 +126,45 @@ test('whoever is not included, or has failed with it, runs the release before', 
   assert.is(versionOf(later, [], NOW_MS + 1_000), '2.0.0');
   assert.is(nextDueMs(later, NOW_MS), NOW_MS + 1_000);
   assert.is(nextDueMs(later, NOW_MS + 1_000), Number.POSITIVE_INFINITY);
+});
+
+test('the same version with another config, for a part of the group, leaves the rest what it has', () => {
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const staged = { rollout: '00000000000000aa', config: { a: 1 } };
+  for (const part of [{ percent: 0 }, { percent: 50 }, { not_before: '2026-01-31T12:00:01Z' }]) {
+    const { f } = pushed(first, 'edge', 'f', release('1.0.0', { ...staged, ...part })).filters;
+    assert.is(f?.before, first.filters.f?.release, JSON.stringify(part));
+  }
+  const older = pushed(first, 'edge', 'f', release('2.0.0'));
+  const again = pushed(older, 'edge', 'f', release('2.0.0', { rollout: '00000000000000aa' }));
+  assert.is(again.filters.f?.before, first.filters.f?.release, 'for all it is no way back');
+});
+
+test('a name that every object has is the name of no filter', () => {
+  const first = pushed(undefined, 'edge', 'toString', release('1.0.0'));
+  assert.equal(
+    Object.keys((first.filters as Record<string, object>).toString as unknown as object).includes('before'),
+    false,
+  );
+  assert.match(
+    codeOf(() => promoted(pushed(undefined, 'edge', 'f', release('1.0.0')), 'edge', 'toString', 100)),
+    /^ROLLOUT_REFUSED group edge: expected one of its filters \(f\), found toString/,
+  );
+});
+
+test('what was refused is tried again after a start, what was at fault is not', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-test-'));
+  const [one, two] = [release('1.0.0'), release('2.0.0')];
+  const attempts = openAttempts(folder);
+  const attempt = ({ version, rollout }: Release) => ({ version, rollout, reason: 'no room', ts: NOW_MS });
+  attempts.note('f', { ...attempt(one), state: 'returned' });
+  attempts.note('f', { ...attempt(two), state: 'refused' });
+  attempts.note('g', { ...attempt(two), state: 'refused' });
+  assert.ok(attempts.hasFailed('f', two));
+  const again = openAttempts(folder);
+  assert.equal([again.hasFailed('f', one), again.hasFailed('f', two)], [true, false]);
+  assert.equal(Object.keys(again.all()), ['f']);
+  rmSync(folder, { recursive: true });
 });
 
 test('releases follow each other: pushed, promoted, pushed again while it is on its way, rolled back, removed', () => {

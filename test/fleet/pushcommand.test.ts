@@ -115,6 +115,12 @@ command('options that would do nothing are refused, and a fleet is not made twic
   const promote = ['promote', 'f', '--group', 'edge', '--percent', '10'];
   const soaked = await fleet.weirFleet(...promote, '--soak', '10m');
   assert.match(soaked.err, 'USAGE: --step-time and --soak: expected --auto beside them');
+  const blank = await fleet.weirPush('ssh-auth', '--group', 'edge', '--reason', 'r', '--ticket', '');
+  assert.match(blank.err, 'USAGE: --ticket: expected 1 to 500 characters, found ""');
+  const wrong = await fleet.weirPush(
+    ...['ssh-auth', '--group', 'edge', '--from', 'auth', '--reason', 'r', '--filter-config', '{"bogus":1}'],
+  );
+  assert.match(wrong.err, /FILTER_CONFIG: filter ssh-auth: config\.?.*bogus/);
   const login = ['--server', fleet.server.url];
   const listed = await said(['fleet', 'keys', 'list', '--yes', ...login]);
   assert.match(listed.err, "USAGE: Unknown option '--yes'");

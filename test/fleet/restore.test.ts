@@ -7,13 +7,14 @@ import { connect } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
+import type { Assignment } from '../../host/fleet/assignment.js';
 import { pathsOf } from '../../host/fleet/copy.js';
 import type { KeyRing } from '../../host/fleet/edition.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
-import { publish, readAssignment } from '../../host/fleet/operator.js';
+import { filesOf, publish, readAssignment } from '../../host/fleet/operator.js';
 import { storedPath } from '../../host/fleet/metadata.js';
 import { prune } from '../../host/fleet/prune.js';
-import { PRUNE_MS_MIN } from '../../host/fleetlimits.js';
+import { CLOCK_MS_MAX, PRUNE_MS_MIN } from '../../host/fleetlimits.js';
 import { filePaths, removeFile, storedFile } from '../../host/fleet/repository.js';
 import { type Damage, findDamage, repair } from '../../host/fleet/restore.js';
 import { withKeys } from '../../host/fleet/roles.js';
@@ -31,11 +32,12 @@ import {
   taken,
   weirFleet,
 } from './fleets.js';
+import { releaseOf } from './operators.js';
 import { ringOf, testKey } from './world.js';
 
 interface Context extends Fleet {
   /** Publishes serial `n` of the group. */
-  next(serial: number): Promise<void>;
+  next(serial: number, now?: () => number): Promise<void>;
   /** Paths of all that is published. */
   paths(): Promise<string[]>;
   write(path: string, bytes: Uint8Array | string): Promise<void>;
@@ -57,7 +59,7 @@ restores.before.each(async (context) => {
   const folder = () => openFleetFolder(fleet.fleet);
   const operator = () => open(fleet, broker, ring);
   Object.assign(context, fleet, {
-    next: async (serial: number) => push(await operator(), ring, serial),
+    next: async (serial: number, now = Date.now) => push({ ...(await operator()), now }, ring, serial),
     paths: async () => [...pathsOf((await operator()).state)],
     write: (path: string, bytes: Uint8Array | string) =>
       broker.publish({ subject: `$KV.WEIR_REPO.${path}`, headers: {}, body: Buffer.from(bytes) }),
@@ -223,6 +225,30 @@ restores('what nothing names any more is taken out when it is old, and nothing e
     assert.ok(await storedFile(broker, storedPath(path, hashes.sha256 as string)), path);
 });
 
+restores('a clock that is behind signs nothing', async (context) => {
+  const late = () => Date.now() - 2 * CLOCK_MS_MAX;
+  await context.next(2);
+  assert.is((await errorOf(context.next(3, late))).code, 'CLOCK_BEHIND');
+  assert.is(await freshly(context), 2);
+});
+
+restores('an assignment that appliances would refuse is not signed', async (context) => {
+  const operator = await open(context, context.broker);
+  for (const part of [{ ticket: '' }, { reason: ' ' }, { from: ['a.b'] }, { by: 'x'.repeat(501) }]) {
+    const assignment: Assignment = {
+      format: 1,
+      group: 'edge',
+      serial: 2,
+      filters: { f: { release: releaseOf('1.0.0', part) } },
+    };
+    assert.is(
+      (await errorOf(filesOf(operator, assignment))).code,
+      'ASSIGNMENT_REFUSED',
+      JSON.stringify(part),
+    );
+  }
+});
+
 restores('what is neither there nor in the copy is told', async (context) => {
   const { fleet, broker } = context;
   const target = (await context.paths()).find((path) => path.startsWith('targets/')) as string;
@@ -243,7 +269,7 @@ command('what an operator sees', async () => {
     const path = 'metadata/1.targets.json';
     await broker.publish({ subject: `$KV.WEIR_REPO.${path}`, headers: {}, body: Buffer.from('{}') });
     const renewed = await weirFleet(context, 'refresh');
-    assert.is(renewed.code, 0, renewed.err);
+    assert.is(renewed.code, 1, renewed.err);
     assert.match(renewed.err, `${path} is damaged in the repository; "weir fleet restore" writes it anew\n`);
     assert.match(renewed.err, `fleet: ${path}: is damaged\n`);
     assert.is(await done(context, 'restore'), 'restored: 1 files\n');

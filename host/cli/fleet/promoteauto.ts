@@ -6,6 +6,7 @@ import { type Advancing, advance, STEPS } from '../../fleet/advance.js';
 import type { Assignment, Release } from '../../fleet/assignment.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { type Operator, publish, readAssignment, readFleet } from '../../fleet/operator.js';
+import { REASON_CHARACTERS_MAX } from '../../fleetlimits.js';
 import { assignedOf, type Motive, promoted, rolledBack, withdrawn } from '../../fleet/rollout.js';
 import { watchStatuses } from '../../fleet/statuses.js';
 import { changeOf } from './assign.js';
@@ -14,8 +15,6 @@ import { answer, type FleetValues, isSure, keyRing, operate, print } from './ope
 
 /** Another operator, or the daily job that renews the timestamp, may publish at the same time. */
 const PUBLISH_ATTEMPTS = 5;
-/** What a reason of an assignment may have. */
-const REASON_CHARACTERS_MAX = 500;
 
 export interface AutoValues extends FleetValues {
   readonly reason?: string;

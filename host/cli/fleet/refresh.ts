@@ -25,6 +25,8 @@ people have to sign, and expires within 30 days, is told, and so is every file o
 published. What nothing names any more for a day is taken out of the repository.
 
 ${SIGNER_HELP}
+Exit code: 1 when a file of the repository is not as it was published, else 0.
+
 Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/credentials/fleet --server nats://127.0.0.1:4222
 `,
   async run(args) {
@@ -41,7 +43,7 @@ Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/crede
       );
       for (const line of expiring(operator)) print(line);
       const load = () => loadState(operator.repository, folder.known(), folder.copy);
-      const pruned = await prune(operator.broker, load, now());
+      const pruned = await prune(operator.broker, load);
       if (pruned > 0) print(`fleet: took ${pruned} files out of the repository that nothing names any more`);
       const damage = damageLines(await findDamage(operator.broker, folder));
       for (const line of damage) print(line);
@@ -49,7 +51,7 @@ Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/crede
       answer(values, { renewed: renews ? ['timestamp', 'snapshot'] : ['timestamp'] }, [
         `signed anew: timestamp${renews ? ' and snapshot' : ''}`,
       ]);
-      return 0;
+      return damage.length > 0 ? 1 : 0;
     });
   },
 };
