@@ -238,9 +238,8 @@ export const RECORDS_PER_SECOND_MAX = 1_000_000;
 /** Each filter's ledger is told once in this time: rare enough to cost nothing, often enough to see a loss. */
 export const LEDGER_WINDOW_MS = 60_000;
 
-/** A message is cut when its records reach this many bytes, or are this old. NATS' own default limit is 1 MiB. */
+/** A message is cut when its records reach this many bytes, and each second. NATS' own default limit is 1 MiB. */
 export const MESSAGE_BYTES_MAX = 256 * KiB;
-export const MESSAGE_AGE_MS = 1_000;
 /** What a subscriber unpacks at most from one message: a guard against decompression bombs. */
 export const UNPACKED_BYTES_MAX = 8 * MiB;
 /** gzip level of messages: level 1 is about 3 times faster than the default for some 10 % more bytes. */
