@@ -148,11 +148,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
 
   function status(): object {
-    const trusted = trust.trusted();
     const running = (instance: string) => host?.running(instance);
+    const known = { trusted: trust.trusted(), attempts: attempts.all(), head: audit.head() };
     const sources = host?.sources() ?? [];
-    const rest = { attempts: attempts.all(), head: audit.head(), running, sources, nowMs: now() };
-    return agentStatus({ group, selection, trusted, trouble, ...rest });
+    return agentStatus({ group, selection, trouble, running, sources, nowMs: now(), ...known });
   }
 
   /** Who waits for a rollout hears of it at once. */
@@ -182,6 +181,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
 
   selection = await selectTrusted();
+  if (trust.isDamaged) tellDamage(note, print);
   return {
     installed: () =>
       [...selection.wanted].filter(([instance]) => !own.includes(instance)).map(([, one]) => one.installed),
@@ -210,6 +210,12 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     status,
     look,
   };
+}
+
+function tellDamage(note: (act: Act) => void, print: (line: string) => void): void {
+  const problem = 'what was trusted is damaged on the disk; the repository is asked for it';
+  note({ action: 'trust damaged', error: problem });
+  print(`fleet: ${problem}`);
 }
 
 /** Anybody on the broker may be at the other end: it says only that there may be something new, and over what time to ask for it. */

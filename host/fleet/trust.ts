@@ -43,6 +43,8 @@ export interface Update {
 
 export interface Trust {
   trusted(): Trusted | undefined;
+  /** What was trusted was damaged on the disk when this was made. */
+  readonly isDamaged: boolean;
   /** A target of what is trusted; nothing when none is signed or it was not asked for. Throws METADATA_REFUSED when it is damaged. */
   target(path: string): Buffer | undefined;
   /**
@@ -117,6 +119,7 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
 
   return {
     trusted: files.trusted,
+    isDamaged: files.isDamaged,
     target(path) {
       const target = files.trusted()?.targets[path];
       const bytes = target && files.target(target);

@@ -48,6 +48,8 @@ interface Index extends Trusted {
 
 export interface TrustFiles {
   trusted(): Trusted | undefined;
+  /** Something of what was trusted was not whole when it was opened. */
+  readonly isDamaged: boolean;
   /** The highest that was ever trusted. Throws METADATA_REFUSED when nothing on the disk tells any more. */
   highWater(): HighWater;
   /** A file of the trusted metadata; nothing when it is not there, or damaged. */
@@ -77,8 +79,10 @@ export function openTrustFiles(folder: string): TrustFiles {
     return bytes?.length === length ? bytes : undefined;
   };
 
+  const files = Object.keys(index?.files ?? {});
   return {
     trusted: () => index,
+    isDamaged: existsSync(join(folder, 'trusted')) && (!index || files.some((file) => !metadata(file))),
     highWater() {
       const path = join(folder, 'highwater');
       const found = readSealed<HighWater>(path) ?? index?.highWater;

@@ -142,6 +142,26 @@ agents(
   },
 );
 
+agents('what is trusted and damaged on the disk is told, and fetched again', async ({ fleet, id }) => {
+  const host = fleet.host(id);
+  await fleet.push();
+  await fleet.has(id, 'it runs', runs('1.0.0'));
+  assert.is(await host.stop(), 0, host.output());
+  writeFileSync(join(fleet.folder, id, 'data/fleet/trust/trusted/index.json'), '{}');
+  host.start();
+  await until(
+    () => host.output().includes('fleet: what was trusted is damaged on the disk'),
+    WAIT_MS,
+    'it is told',
+  );
+  await until(
+    async () => (await fleet.audit(id)).some(({ action }) => action === 'trust damaged'),
+    WAIT_MS,
+    'the audit has it',
+  );
+  assert.is(await host.stop(), 0, host.output());
+});
+
 agents('what is not signed for it changes nothing, and is told', async ({ fleet, id }) => {
   const { world } = fleet;
   fleet.host(id);
