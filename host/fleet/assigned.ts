@@ -40,10 +40,9 @@ export interface Attempts {
 
 export function openAttempts(folder: string): Attempts {
   const path = join(folder, 'attempts.json');
-  // What was refused may run by now: the config of the machine is another one, or has more room. What was at fault is not tried again.
   const tried = Object.entries(readAttempts(path)).map(([instance, all]): [string, Attempt[]] => [
     instance,
-    all.filter(({ state }) => state !== 'refused'),
+    all.filter((attempt) => !mayRunNow(attempt)),
   ]);
   const attempts = new Map(tried.filter(([, all]) => all.length > 0));
   const save = () => replaceFile(path, sealed(JSON.stringify(Object.fromEntries(attempts))), true);
@@ -67,6 +66,14 @@ export function openAttempts(folder: string): Attempts {
       }
     },
   };
+}
+
+/**
+ * What was refused only because this machine had no such source, or no room: its config may be another one by now. Its samples had passed
+ * before that was looked at; what has failed them, or was at fault, must not run again by a mere start.
+ */
+function mayRunNow({ state, reason }: Attempt): boolean {
+  return state === 'refused' && /^(SOURCE_INVALID|MEMORY_BUDGET): /.test(reason);
 }
 
 /** Releases of a filter: the one that is rolled out and the one before, and some that were so just now. */

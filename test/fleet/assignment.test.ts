@@ -152,17 +152,26 @@ test('a name that every object has is the name of no filter', () => {
   );
 });
 
-test('what was refused is tried again after a start, what was at fault is not', () => {
+test('what was refused for a source or room is tried again after a start; what failed its samples, or was at fault, is not', () => {
   const folder = mkdtempSync(join(tmpdir(), 'weir-test-'));
-  const [one, two] = [release('1.0.0'), release('2.0.0')];
+  const [one, two, three] = [release('1.0.0'), release('2.0.0'), release('3.0.0')];
   const attempts = openAttempts(folder);
-  const attempt = ({ version, rollout }: Release) => ({ version, rollout, reason: 'no room', ts: NOW_MS });
-  attempts.note('f', { ...attempt(one), state: 'returned' });
-  attempts.note('f', { ...attempt(two), state: 'refused' });
-  attempts.note('g', { ...attempt(two), state: 'refused' });
+  const attempt = ({ version, rollout }: Release, reason: string) => ({
+    version,
+    rollout,
+    reason,
+    ts: NOW_MS,
+  });
+  attempts.note('f', { ...attempt(one, 'MEMORY_BUDGET: it grew'), state: 'returned' });
+  attempts.note('f', { ...attempt(two, 'MEMORY_BUDGET: no room'), state: 'refused' });
+  attempts.note('f', { ...attempt(three, 'SELF_TEST_FAILED: line 1'), state: 'refused' });
+  attempts.note('g', { ...attempt(two, 'SOURCE_INVALID: none'), state: 'refused' });
   assert.ok(attempts.hasFailed('f', two));
   const again = openAttempts(folder);
-  assert.equal([again.hasFailed('f', one), again.hasFailed('f', two)], [true, false]);
+  assert.equal(
+    [one, two, three].map((each) => again.hasFailed('f', each)),
+    [true, false, true],
+  );
   assert.equal(Object.keys(again.all()), ['f']);
   rmSync(folder, { recursive: true });
 });
