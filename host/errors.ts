@@ -101,6 +101,19 @@ export class WeirError extends Error {
   }
 }
 
+/** What it answers; nothing where it is refused with one of these codes. Throws what else it throws. */
+export async function unlessRefused<T>(
+  answer: Promise<T>,
+  codes: readonly ErrorCode[],
+): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof WeirError && codes.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
 /** The one line to show for anything thrown: our errors in full, others with what they say. */
 export function oneLine(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);

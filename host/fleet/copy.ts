@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { WeirError } from '../errors.js';
+import { unlessRefused, WeirError } from '../errors.js';
 import { replaceFile } from '../durable.js';
 import { ROOT_BYTES_MAX, TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { TIMESTAMP } from './edition.js';
@@ -109,7 +109,7 @@ export async function keepCopy(
   ): Promise<boolean> {
     const kept = copy.get(path);
     if (kept && isSound(kept, isIt)) return true;
-    const bytes = (await orRefused(repository.get(path, bytesMax)))?.bytes;
+    const bytes = (await unlessRefused(repository.get(path, bytesMax), TOO_LARGE))?.bytes;
     const isFound = bytes !== undefined && isSound(bytes, isIt);
     if (isFound) copy.put(path, bytes);
     else missing.push(path);
@@ -127,14 +127,7 @@ function isSound(bytes: Uint8Array, isIt: (bytes: Uint8Array) => boolean): boole
 }
 
 /** What is too large is as good as not there. */
-async function orRefused<T>(stored: Promise<T>): Promise<T | undefined> {
-  try {
-    return await stored;
-  } catch (error) {
-    if (error instanceof WeirError && error.code === 'METADATA_REFUSED') return undefined;
-    throw error;
-  }
-}
+const TOO_LARGE = ['METADATA_REFUSED'] as const;
 
 function rootPath(version: number): string {
   return `metadata/${version}.root.json`;
@@ -158,7 +151,7 @@ export async function orCopy(
   isIt: (bytes: Uint8Array) => boolean,
   taken: (path: string) => void = () => {},
 ): Promise<Uint8Array> {
-  const found = (await orRefused(stored))?.bytes;
+  const found = (await unlessRefused(stored, TOO_LARGE))?.bytes;
   if (found && isIt(found)) return found;
   const kept = copy.get(path);
   if (kept && isIt(kept)) {

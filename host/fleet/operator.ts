@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
-import { WeirError } from '../errors.js';
+import { unlessRefused, WeirError } from '../errors.js';
 import { CLOCK_MS_MAX, TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
@@ -28,7 +28,7 @@ import { timeOf } from './checks.js';
 import { lifeMs, readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
 import { needWhole } from './roles.js';
-import { loadState, type Repository, type State } from './state.js';
+import { loadState, type Repository, type State, UNREADABLE } from './state.js';
 
 /** An operator at work. */
 export interface Operator {
@@ -80,8 +80,7 @@ export async function readFleet(
 
 /** What is published cannot be read; whoever has a copy can write it anew. */
 function damaged(error: unknown): unknown {
-  const codes = ['METADATA_REFUSED', 'METADATA_STALE', 'FLEET_MISSING'];
-  if (!(error instanceof WeirError) || !codes.includes(error.code)) return error;
+  if (!(error instanceof WeirError) || !UNREADABLE.includes(error.code)) return error;
   return new WeirError('REPOSITORY_DAMAGED', error.problem, { cause: error });
 }
 
@@ -259,8 +258,11 @@ export async function filesOf(
   const assignments = [assignment];
   for (const group of groupsOf(operator)) {
     if (group === assignment.group) continue;
-    const other = await readableAssignment(operator, group);
-    // What it needs is not known, so all of it stays.
+    // One that cannot be read must not keep others from theirs: what it needs is not known, so all of it stays.
+    const other = await unlessRefused(readAssignment(operator, group), [
+      'ASSIGNMENT_REFUSED',
+      'METADATA_REFUSED',
+    ]);
     if (!other) return files;
     assignments.push(other);
   }
@@ -273,17 +275,6 @@ export async function filesOf(
     for (const path of Object.keys(operator.state.targets.get(role)?.signed.targets ?? {}))
       if (path.startsWith('filters/') && !used.has(path)) files.set(path, undefined);
   return files;
-}
-
-/** One group's assignment that cannot be read must not keep others from theirs. */
-async function readableAssignment(operator: Operator, group: string): Promise<Assignment | undefined> {
-  try {
-    return await readAssignment(operator, group);
-  } catch (error) {
-    if (error instanceof WeirError && ['ASSIGNMENT_REFUSED', 'METADATA_REFUSED'].includes(error.code))
-      return undefined;
-    throw error;
-  }
 }
 
 /** Wakes the appliances, over a time that is right for as many as have ever told their status. */

@@ -5,7 +5,7 @@
  * Else the copy is published anew, under a timestamp that is newer than what others may have signed since.
  */
 import type { Broker } from '../broker.js';
-import { WeirError } from '../errors.js';
+import { unlessRefused, WeirError } from '../errors.js';
 import { RESTORED_AHEAD } from '../fleetlimits.js';
 import { type Copy, keepCopy, pathsOf, repositoryOf } from './copy.js';
 import { composeEdition, type Edition, type EditionFile, type KeyRing, TIMESTAMP } from './edition.js';
@@ -13,7 +13,7 @@ import type { FleetFolder } from './folder.js';
 import { nextSnapshot, nextTimestamp } from './metadata.js';
 import { publishEdition } from './operator.js';
 import { openRepository, removeFile, storedFile } from './repository.js';
-import { type Known, loadRoots, loadState, type Repository, type State } from './state.js';
+import { type Known, loadRoots, loadState, type Repository, type State, UNREADABLE } from './state.js';
 
 /** What is not as it should be. */
 export interface Damage {
@@ -39,7 +39,7 @@ export async function findDamage(
   const get: Repository['get'] = async (path, bytesMax) =>
     path === wrongRoot ? undefined : whole.get(path, bytesMax);
   const repository = { ...whole, get };
-  const published = await readable(loadState(repository, known(), copy));
+  const published = await unlessRefused(loadState(repository, known(), copy), UNREADABLE);
   const state = published ?? (await copied(copy, known()));
   const missing = await keepCopy(repository, state, copy, anchor);
   const isAnew = published === undefined;
@@ -84,18 +84,6 @@ async function publishedAnew(broker: Broker, state: State, ring: KeyRing, nowMs:
   return composeEdition(openRepository(broker), ahead, ring, nowMs, { renews: true });
 }
 
-const UNREADABLE = ['METADATA_REFUSED', 'METADATA_STALE', 'FLEET_MISSING'];
-
-/** Nothing where it cannot be read. */
-async function readable<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof WeirError && UNREADABLE.includes(error.code)) return undefined;
-    throw error;
-  }
-}
-
 async function copied(copy: Copy, known: Known): Promise<State> {
   try {
     return await loadState(repositoryOf(copy), known);
@@ -113,6 +101,6 @@ async function wrongRootIn(repository: Repository, known: Known): Promise<string
     last = path;
     return repository.get(path, bytesMax);
   };
-  const roots = await readable(loadRoots({ get }, known.root));
+  const roots = await unlessRefused(loadRoots({ get }, known.root), UNREADABLE);
   return roots ? undefined : last;
 }

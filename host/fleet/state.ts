@@ -5,7 +5,7 @@
  * Nothing here is older than what this operator has seen before: a mirror of last week must not be what he builds on.
  */
 import { sha256Of } from '../digest.js';
-import { oneLine, WeirError } from '../errors.js';
+import { type ErrorCode, oneLine, WeirError } from '../errors.js';
 import {
   DELEGATIONS_MAX,
   ROOT_BYTES_MAX,
@@ -56,6 +56,9 @@ export interface Known {
   readonly root: Uint8Array;
   readonly versions: Readonly<Record<string, number>>;
 }
+
+/** How `loadState` refuses what is published: it is damaged, older than what was seen, or not there. */
+export const UNREADABLE: readonly ErrorCode[] = ['METADATA_REFUSED', 'METADATA_STALE', 'FLEET_MISSING'];
 
 /**
  * Reads and verifies everything; what is damaged or gone comes from a copy where that has it, and what was verified goes there. Throws
