@@ -11,8 +11,8 @@ import { unlessRefused, WeirError } from '../errors.js';
 import { replaceFile } from '../durable.js';
 import { ROOT_BYTES_MAX, TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { TIMESTAMP } from './edition.js';
-import { isFilePath, readRoot, storedPath, targetFile } from './metadata.js';
-import { isSigned, type Repository, type State } from './state.js';
+import { isFilePath, isSigned, readRoot, storedPath, targetFile } from './metadata.js';
+import type { Repository, State } from './state.js';
 
 export interface Copy {
   /** Paths of all that is here, as in the repository. */

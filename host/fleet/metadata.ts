@@ -264,6 +264,19 @@ export function neededRole(delegator: Metadata<Root> | Metadata<Targets>, role: 
   throw new WeirError('METADATA_REFUSED', `${role}: there is no such role`);
 }
 
+export type Delegator = Metadata<Root> | Metadata<Targets>;
+export type Signed = Metadata<Root | Targets | Snapshot | Timestamp>;
+
+/** As many keys of the role have signed as have to. */
+export function isSigned(delegator: Delegator, role: string, metadata: Signed): boolean {
+  try {
+    delegator.verifyDelegate(role, metadata);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** How many keys of the role have signed; their ids. */
 export function signersOf(
   delegator: Metadata<Root> | Metadata<Targets>,

@@ -14,10 +14,10 @@ import type { Act } from './audit.js';
 import { type Base, dutiesOf, signChange } from './change.js';
 import type { Change, KeyRing, NewTargets } from './edition.js';
 import { signatureIsOf } from './keys.js';
-import { delegationsIn, type Metadata, roleIn, type Root, type Targets } from './metadata.js';
+import { delegationsIn, isSigned, type Metadata, roleIn, type Root, type Targets } from './metadata.js';
 import { type ProposalFile, readProposalFile, type Voucher } from './proposalfile.js';
 import { checkKeys } from './roles.js';
-import { isSigned, type Known, loadRoots, verify } from './state.js';
+import { type Known, loadRoots, verify } from './state.js';
 import { effectiveTargets, overlaid } from './words.js';
 
 export interface Proposal {

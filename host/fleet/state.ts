@@ -18,7 +18,10 @@ import { checkMetadata } from './checks.js';
 import { type Copy, NO_COPY, orCopy } from './copy.js';
 import { TIMESTAMP } from './edition.js';
 import {
+  type Delegator,
+  isSigned,
   type Metadata,
+  type Signed,
   type Root,
   readRoot,
   readSnapshot,
@@ -185,18 +188,6 @@ async function fetchMeta(
     );
   copy.put(path, bytes);
   return bytes;
-}
-
-type Delegator = Metadata<Root> | Metadata<Targets>;
-type Signed = Metadata<Root | Targets | Snapshot | Timestamp>;
-
-export function isSigned(delegator: Delegator, role: string, metadata: Signed): boolean {
-  try {
-    delegator.verifyDelegate(role, metadata);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Throws METADATA_REFUSED when fewer keys of the role have signed than have to. */

@@ -10,6 +10,7 @@ import type { Base } from './change.js';
 import type { Change, NewTargets } from './edition.js';
 import {
   delegationsIn,
+  isSigned,
   type Metadata,
   roleIn,
   type RoleIn,
@@ -18,7 +19,6 @@ import {
   type Targets,
   TOP_LEVEL,
 } from './metadata.js';
-import { isSigned } from './state.js';
 
 /** Enough of a key's id to tell it from others. */
 export function shortId(id: string): string {
