@@ -151,7 +151,7 @@ export const FILTERS_MAX = 64;
 export const SOURCES_MAX = 64;
 
 /** How much a batch aims for. A single longer event still travels whole, up to the filter's input region. */
-export const BATCH_BYTES_DEFAULT = 256 * KiB;
+export const BATCH_BYTES_DEFAULT = MiB;
 export const BATCH_BYTES_MIN = 64;
 export const BATCH_BYTES_MAX = 16 * MiB;
 

@@ -1,8 +1,10 @@
 /**
  * The benchmark's input as appliances write it, 1,000,000 events of each kind, from a printed seed.
- * Files are made once in the temporary folder and used again while their size is right.
+ *
+ * Files are made anew for each run, when a job first wants them, and removed at its end: how fast the kernel reads one
+ * depends on where its pages lie, and those of files that have been there for hours lie scattered (7 and not 19 GB/s).
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seeded } from '../filter.js';
@@ -113,21 +115,21 @@ const MAKERS = { ndjson: ndjsonEvent, syslog: syslogEvent, keyvalue: keyvalueEve
 
 export type DataKind = keyof typeof MAKERS;
 
+const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
 /** Path of a file with `EVENTS` events of the kind. */
 export function benchFile(kind: DataKind): string {
-  const folder = join(tmpdir(), 'weir-bench');
-  const path = join(folder, `${kind}-${SEED}-${EVENTS}.log`);
+  const path = join(folder, `${kind}.log`);
   if (existsSync(path)) return path;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const next = seeded(SEED);
   const event = MAKERS[kind];
-  const file = openSync(`${path}.new`, 'w', 0o600);
+  const file = openSync(path, 'wx', 0o600);
   for (let at = 0; at < EVENTS; ) {
     const lines: string[] = [];
     for (const stop = at + 10_000; at < stop; at++) lines.push(event(next, at));
     writeSync(file, `${lines.join('\n')}\n`);
   }
   closeSync(file);
-  renameSync(`${path}.new`, path);
   return path;
 }

@@ -12,7 +12,7 @@ import { buildTestFilter } from '../runtime/testfilter.js';
 
 const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
 /** What the dearest that was found may take of what there is. */
-const SHARE_MAX = 0.75;
+const SHARE_MAX = 0.9;
 
 interface Subject {
   readonly filter: string;
