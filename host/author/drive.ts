@@ -7,13 +7,14 @@
 import { createEngine, type FilterEvent } from '../engine.js';
 import { printable, WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
-import { startFilter } from '../filter/instance.js';
+import { type FilterInstance, startFilter } from '../filter/instance.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { BATCH_BYTES_DEFAULT } from '../limits.js';
 import { jsonLines } from '../pack.js';
 import type { Cursor, ReadAgain } from '../source/source.js';
-import { instanceZones } from '../timezone.js';
+import { instanceZones, type Transition } from '../timezone.js';
 import { CONTENT_CBOR, decodeRecords, type WireRecord } from '../wire.js';
+import { authorsPlace } from './place.js';
 
 /** A time, as milliseconds since 1970 or in ISO 8601. */
 export type Time = number | string;
@@ -58,10 +59,10 @@ const SHOWN_BYTES_MAX = 200;
 export const DEFAULT_NOW = '2026-01-31T12:00:00Z';
 
 /** Starts a filter. Throws a WeirError when it may not run, and from each call in which it breaks the rules. */
-export function driveFilter({ manifest, module }: InstalledFilter, options: DriveOptions = {}): DrivenFilter {
+export function driveFilter(installed: InstalledFilter, options: DriveOptions = {}): DrivenFilter {
   const zones = instanceZones(options.timezone ?? 'UTC', 'timezone');
-  const filter = startFilter({ manifest, module, config: options.config ?? {}, zones });
-  const { name } = manifest;
+  const filter = startForAuthor(installed, options.config ?? {}, zones);
+  const { name } = installed.manifest;
   const found: { readonly stream: string; readonly record: Buffer }[] = [];
   const cursor = memoryCursor();
   const engine = createEngine({
@@ -70,7 +71,7 @@ export function driveFilter({ manifest, module }: InstalledFilter, options: Driv
     filters: [{ instance: name, filter, format: 'cbor', cursors: new Map([['memory', cursor]]) }],
     onRecord: (_instance, stream, record) => void found.push({ stream, record: Buffer.from(record) }),
     onFilterEvent(_instance, event) {
-      throw faultOf(event, filter.ledger().in);
+      throw faultOf(event, filter.ledger().in, installed);
     },
   });
   let nowMs = milliseconds(options.now ?? DEFAULT_NOW);
@@ -125,15 +126,34 @@ function isRepeating(record: Buffer): boolean {
   return fields !== (count < 24 ? count : next);
 }
 
-/** The error for an author, who wants to see the event: here a filter is not forgiven anything. */
-export function faultOf(event: FilterEvent, eventsBefore: number): unknown {
+/** Starts a filter; what it does wrong is told with its author's line. */
+export function startForAuthor(
+  installed: InstalledFilter,
+  config: unknown,
+  zones: readonly Transition[],
+): FilterInstance {
+  const { manifest, module } = installed;
+  try {
+    return startFilter({ manifest, module, config, zones });
+  } catch (error) {
+    if (!(error instanceof WeirError) || error.code !== 'FILTER_FAULT') throw error;
+    throw new WeirError(error.code, `${error.problem}${authorsPlace(installed, error)}`, { cause: error });
+  }
+}
+
+/**
+ * The error for an author, who wants to see the event, and the line of his that it came to: here a filter is not forgiven
+ * anything.
+ */
+export function faultOf(event: FilterEvent, eventsBefore: number, installed?: InstalledFilter): unknown {
   if (event.kind === 'approved') return undefined;
   if (event.kind !== 'fault' || !(event.error instanceof WeirError)) return event.error;
   const { source, line } = event.letter;
   const shown = printable(Buffer.from(line).toString('utf8', 0, SHOWN_BYTES_MAX).trimEnd());
   const where =
     source === undefined ? 'when windows were to be closed' : `at event ${eventsBefore + 1}: ${shown}`;
-  return new WeirError(event.error.code, `${event.error.problem}, ${where}`, { cause: event.error });
+  const place = installed ? authorsPlace(installed, event.error) : '';
+  return new WeirError(event.error.code, `${event.error.problem}${place}, ${where}`, { cause: event.error });
 }
 
 /** A record as `weir replay` prints it. */

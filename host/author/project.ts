@@ -100,7 +100,8 @@ export async function filterIn(folder: string, name: string, tell: Tell): Promis
   if (!known.includes(name)) throw unknownFilter(name, known);
   if (existsSync(join(parent, name, 'filter.wasm'))) return loadFilter(name, parent);
   const manifest = loadManifestOf(name, parent);
-  return { manifest, module: await compileModule(PACKAGE_FOLDER, join(parent, name), tell) };
+  const { module, sourceMap } = await compileModule(PACKAGE_FOLDER, join(parent, name), tell);
+  return { manifest, module, sourceMap: () => sourceMap };
 }
 
 function isAuthored(sources: string, name: string): boolean {

@@ -6,7 +6,6 @@ import { type Stats, statSync } from 'node:fs';
 import { createEngine } from '../engine.js';
 import { WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
-import { startFilter } from '../filter/instance.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { createFileSource } from '../source/file.js';
 import { expand } from '../source/glob.js';
@@ -14,7 +13,7 @@ import type { Cursor, Source } from '../source/source.js';
 import { createStdinSource } from '../source/stdin.js';
 import type { Transition } from '../timezone.js';
 import { LEDGER_STREAM } from '../wire.js';
-import { faultOf, recordLine } from './drive.js';
+import { faultOf, recordLine, startForAuthor } from './drive.js';
 import { packedAs } from './packed.js';
 
 export interface RerunOptions {
@@ -46,7 +45,7 @@ export interface Rerun {
 const STDIN = '-';
 export async function rerun(options: RerunOptions): Promise<Rerun> {
   const { manifest } = options.filter;
-  const filter = startFilter({ ...options.filter, config: options.config, zones: options.zones });
+  const filter = startForAuthor(options.filter, options.config, options.zones);
   const sources = await openInputs(options);
   const cursor = chained(sources.map((source) => source.cursor()));
   const streams = Object.fromEntries(
@@ -62,7 +61,7 @@ export async function rerun(options: RerunOptions): Promise<Rerun> {
       if (options.print) kept.push({ stream, record: Uint8Array.from(record) });
     },
     onFilterEvent(_instance, event) {
-      throw faultOf(event, filter.ledger().in);
+      throw faultOf(event, filter.ledger().in, options.filter);
     },
   });
 

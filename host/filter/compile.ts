@@ -27,11 +27,20 @@ const ERROR_CATEGORY = 3;
 const TYPESCRIPT_CODES_FROM = 1000;
 const MARKED_COLUMNS_MAX = 200;
 
+/** What the compiler adds to a module that has a source map: a custom section with the map's name. */
+const MAP_SECTION = Buffer.from('\0\x23\x10sourceMappingURL\x11./filter.wasm.map', 'latin1');
+
+export interface Compiled {
+  readonly module: Uint8Array;
+  /** Which line each byte of the module was made of (ECMA-426), without the sources. */
+  readonly sourceMap: string;
+}
+
 type Compiler = typeof import('assemblyscript/asc');
 type Diagnostic = Parameters<NonNullable<import('assemblyscript/asc').APIOptions['reportDiagnostic']>>[0];
 
 /**
- * Compiles `<folder>/filter.ts` into `outFile`, which is there whole or not at all. `packageFolder` is the folder of
+ * Compiles `<folder>/filter.ts` into `outFile`, which is there whole or not at all, with its source map beside it. `packageFolder` is the folder of
  * weir itself. Throws BUILD_FAILED with the number of mistakes; `tell` gets each of them, once, with its line.
  */
 export async function compileFilter(
@@ -40,8 +49,10 @@ export async function compileFilter(
   outFile: string,
   tell: (text: string) => void = () => {},
 ): Promise<void> {
-  const module = await compileModule(packageFolder, folder, tell);
+  const { module, sourceMap } = await compileModule(packageFolder, folder, tell);
   await mkdir(dirname(outFile), { recursive: true });
+  // Before the module, by whose time it is known whether a build is stale.
+  await writeFile(`${outFile}.map`, sourceMap);
   const unfinished = `${outFile}.${process.pid}`;
   await writeFile(unfinished, module);
   await rename(unfinished, outFile);
@@ -52,7 +63,7 @@ export async function compileModule(
   packageFolder: string,
   folder: string,
   tell: (text: string) => void,
-): Promise<Uint8Array> {
+): Promise<Compiled> {
   const source = join(folder, 'filter.ts');
   if (!existsSync(source)) {
     throw new WeirError('BUILD_FAILED', `${source}: expected the filter's source, found no such file`);
@@ -69,14 +80,17 @@ export async function compileModule(
   const options = ['--config', 'asconfig.json', '--runtime', 'stub', '--baseDir', packageFolder];
   const files = new Map<string, Uint8Array | string>();
   const mistakes: Diagnostic[] = [];
-  const { error, stderr } = await asc.main([entry, ENTRY_FILE, ...options, '--outFile', 'filter.wasm'], {
-    readFile: readSource,
-    writeFile: (name, contents) => void files.set(name, contents),
-    listFiles: () => [],
-    reportDiagnostic: (found) => void mistakes.push(found),
-  });
+  const { error, stderr } = await asc.main(
+    [entry, ENTRY_FILE, ...options, '--sourceMap', '--outFile', 'filter.wasm'],
+    {
+      readFile: readSource,
+      writeFile: (name, contents) => void files.set(name, contents),
+      listFiles: () => [],
+      reportDiagnostic: (found) => void mistakes.push(found),
+    },
+  );
   const module = files.get('filter.wasm');
-  if (!error && module instanceof Uint8Array) return module;
+  if (!error && module instanceof Uint8Array) return compiled(module, String(files.get('filter.wasm.map')));
   const texts = mistakes
     .filter(({ category }) => category === ERROR_CATEGORY)
     .map((mistake) => describe(mistake, sources, placeOf));
@@ -87,6 +101,13 @@ export async function compileModule(
     'BUILD_FAILED',
     `filter ${basename(resolve(folder))}: expected a module, found ${found}`,
   );
+}
+
+/** The map is nothing that an appliance gets, so the module does not name it. */
+function compiled(bytes: Uint8Array, map: string): Compiled {
+  const end = bytes.length - MAP_SECTION.length;
+  const module = MAP_SECTION.equals(bytes.subarray(end)) ? bytes.subarray(0, end) : bytes;
+  return { module, sourceMap: JSON.stringify({ ...JSON.parse(map), sourcesContent: undefined }) };
 }
 
 /**

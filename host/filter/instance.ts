@@ -111,7 +111,8 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const counters = createCounters(memory, map);
   let snapshot: Snapshot | undefined;
   const fault = (what: string) => new FilterFault(name, 'rules', what);
-  const outOfFuel = () => new FilterFault(name, 'fuel', `used up its fuel of ${fuelMax}`);
+  const outOfFuel = (cause?: unknown) =>
+    new FilterFault(name, 'fuel', `used up its fuel of ${fuelMax}`, cause);
   /** Of the call that is made. */
   let fuelMax = manifest.fuel;
   let fuelUsed = 0;
@@ -134,7 +135,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       try {
         answer = call(from);
       } catch (cause) {
-        if (fuel.value < 0n) throw outOfFuel();
+        if (fuel.value < 0n) throw outOfFuel(cause);
         if (cause instanceof WeirError) throw cause;
         const kind = cause instanceof RangeError ? 'stack' : 'trap';
         throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}`, cause);

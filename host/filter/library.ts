@@ -17,6 +17,8 @@ export const SHIPPED_FILTERS = fileURLToPath(new URL('../../filters', import.met
 export interface InstalledFilter {
   readonly manifest: Manifest;
   readonly module: Uint8Array;
+  /** The source map of its build, where that was kept: for an author, who wants to see his own lines. */
+  readonly sourceMap?: () => string | undefined;
 }
 
 /** `name@version+hash`, the hash being the first 12 hex digits of the module's SHA-256: as messages and people name a version. */
@@ -32,7 +34,12 @@ export function loadFilter(name: string, folder: string = SHIPPED_FILTERS): Inst
     const known = installedFilters(folder).join(', ') || 'none';
     throw new WeirError('FILTER_UNKNOWN', `filter "${name}": expected one of ${known}`);
   }
-  return { manifest: loadManifestOf(name, folder), module: readModuleFile(modulePath) };
+  const sourceMap = () => readSourceMap(`${modulePath}.map`);
+  return { manifest: loadManifestOf(name, folder), module: readModuleFile(modulePath), sourceMap };
+}
+
+function readSourceMap(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
 /** Reads a module. Throws MODULE_UNREADABLE, or MODULE_REFUSED when it is too large. */

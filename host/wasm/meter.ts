@@ -32,23 +32,45 @@ type Bytes = readonly number[];
 
 /** Rewrites a module that has been admitted. */
 export function meter(module: WasmModule): Uint8Array {
+  return Buffer.concat(meteredParts(module));
+}
+
+/** From a byte of the metered module to where it stands in the one that was metered; what was added is what it stands before. */
+export function originalPlaces(module: WasmModule): (at: number) => number {
+  const parts = meteredParts(module);
+  const { buffer, byteOffset } = module.bytes;
+  return (at) => {
+    let original = 0;
+    let from = 0;
+    for (const part of parts) {
+      const isOriginal = part.buffer === buffer;
+      const start = isOriginal ? part.byteOffset - byteOffset : original;
+      if (at < from + part.length) return isOriginal ? start + at - from : original;
+      original = isOriginal ? start + part.length : original;
+      from += part.length;
+    }
+    return original;
+  };
+}
+
+/** The metered module in pieces; what stays as it was is a view of the module's own bytes. */
+function meteredParts(module: WasmModule): Uint8Array[] {
   const { bytes, sections, globals } = module;
   const fuel = globals.length;
-  const parts: Uint8Array[] = [bytes.subarray(0, sections[0]?.start)];
+  const parts = [bytes.subarray(0, sections[0]?.start)];
   const global = [I64, MUTABLE, op('i64.const'), 0, END];
   let hasGlobals = false;
   for (const { id, start, content, end } of sections) {
-    const whole = bytes.subarray(start, end);
     if (id === SECTION.global) {
       hasGlobals = true;
-      parts.push(section(id, extended(bytes, content, end, [global])));
+      parts.push(...section(id, extended(bytes, content, end, [global])));
     } else if (id === SECTION.export) {
-      if (!hasGlobals) parts.push(section(SECTION.global, Uint8Array.from([1, ...global])));
-      parts.push(section(id, extended(bytes, content, end, exportsOf(module))));
-    } else if (id === SECTION.code) parts.push(section(id, meteredBodies(module, fuel)));
-    else parts.push(whole);
+      if (!hasGlobals) parts.push(...section(SECTION.global, [Uint8Array.from([1, ...global])]));
+      parts.push(...section(id, extended(bytes, content, end, exportsOf(module))));
+    } else if (id === SECTION.code) parts.push(...section(id, meteredBodies(module, fuel)));
+    else parts.push(bytes.subarray(start, end));
   }
-  return Buffer.concat(parts);
+  return parts;
 }
 
 /** The fuel, which is the global behind the module's own, and those of its own that can change. */
@@ -65,27 +87,30 @@ function exportsOf({ globals }: WasmModule): Bytes[] {
 }
 
 /** A vector with more items. */
-function extended(bytes: Uint8Array, content: number, end: number, items: readonly Bytes[]): Uint8Array {
+function extended(bytes: Uint8Array, content: number, end: number, items: readonly Bytes[]): Uint8Array[] {
   const reader = createReader(bytes, content, end);
   const count = reader.u32('a number of items');
-  return Buffer.concat([
+  return [
     Uint8Array.from(unsigned(count + items.length)),
     bytes.subarray(reader.at, end),
     Uint8Array.from(items.flat()),
-  ]);
+  ];
 }
 
-function section(id: number, content: Uint8Array): Uint8Array {
-  return Buffer.concat([Uint8Array.from([id, ...unsigned(content.length)]), content]);
+function section(id: number, content: readonly Uint8Array[]): Uint8Array[] {
+  return [Uint8Array.from([id]), ...sized(content)];
 }
 
-function meteredBodies(module: WasmModule, fuel: number): Uint8Array {
+/** With its length in bytes before it. */
+function sized(parts: readonly Uint8Array[]): Uint8Array[] {
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  return [Uint8Array.from(unsigned(bytes)), ...parts];
+}
+
+function meteredBodies(module: WasmModule, fuel: number): Uint8Array[] {
   const fixed = fixedCosts(module);
-  const bodies = module.bodies.map((body) => {
-    const metered = meteredBody(module, body, fuel, fixed);
-    return Buffer.concat([Uint8Array.from(unsigned(metered.length)), metered]);
-  });
-  return Buffer.concat([Uint8Array.from(unsigned(bodies.length)), ...bodies]);
+  const bodies = module.bodies.flatMap((body) => sized(meteredBody(module, body, fuel, fixed)));
+  return [Uint8Array.from(unsigned(module.bodies.length)), ...bodies];
 }
 
 function meteredBody(
@@ -93,8 +118,8 @@ function meteredBody(
   body: Body,
   fuel: number,
   fixed: ReadonlyMap<number, number>,
-): Uint8Array {
-  if (fixed.has(body.index)) return module.bytes.subarray(body.locals, body.end);
+): Uint8Array[] {
+  if (fixed.has(body.index)) return [module.bytes.subarray(body.locals, body.end)];
   const plan = planOf(module, body, fixed);
   const { charges, calls, lengths, start } = plan;
   const isKept = plan.hasLoops || lengths.length > 0;
@@ -102,19 +127,19 @@ function meteredBody(
     ? keptEdits(plan, fuel)
     : chargedEdits(charges, fuel, calls.length > 0 || costOf(charges) > FIXED_COST_MAX);
   const added = isKept ? [[1, I64], ...(lengths.length > 0 ? [[1, I32]] : [])] : [];
-  const header = withLocals(module.bytes, body.locals, start, added as number[][]);
-  return Buffer.concat([header, edited(module.bytes, start, body.end, edits)]);
+  const header = withLocals(module.bytes, body.locals, start, added as Bytes[]);
+  return [...header, ...edited(module.bytes, start, body.end, edits)];
 }
 
 /** Declarations of locals, with more behind them, so that the others keep their numbers. */
-function withLocals(bytes: Uint8Array, from: number, start: number, added: readonly number[][]): Uint8Array {
+function withLocals(bytes: Uint8Array, from: number, start: number, added: readonly Bytes[]): Uint8Array[] {
   const reader = createReader(bytes, from, start);
   const kinds = reader.u32('the kinds of locals');
-  return Buffer.concat([
+  return [
     Uint8Array.from(unsigned(kinds + added.length)),
     bytes.subarray(reader.at, start),
     Uint8Array.from(added.flat()),
-  ]);
+  ];
 }
 
 /** Bytes that go in before those at a place. */
@@ -123,7 +148,7 @@ interface Edit {
   readonly insert: Bytes;
 }
 
-function edited(bytes: Uint8Array, start: number, end: number, edits: readonly Edit[]): Uint8Array {
+function edited(bytes: Uint8Array, start: number, end: number, edits: readonly Edit[]): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let from = start;
   // A stable sort: what goes to one place stays in the order in which it was planned.
@@ -132,7 +157,7 @@ function edited(bytes: Uint8Array, start: number, end: number, edits: readonly E
     from = at;
   }
   parts.push(bytes.subarray(from, end));
-  return Buffer.concat(parts);
+  return parts;
 }
 
 /** For a function that keeps the fuel in a local while it runs. */

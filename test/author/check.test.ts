@@ -129,7 +129,7 @@ author('one cause is told once, whatever could not be checked because of it', as
     'filters/fault/samples/b.log.expected': '',
   });
   const fault = await check(project, 'fault');
-  const told = failures(fault).flat().join('\n').split('too long, at event 1: longer');
+  const told = failures(fault).flat().join('\n').split('too long (filter.ts:6), at event 1: longer');
   assert.is(told.length, 2, told.join());
   assert.ok(fault.notes.includes('samples that fail to run are left out of what holds for every filter'));
   assert.is(fault.checks.length, 8);

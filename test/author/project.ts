@@ -36,6 +36,7 @@ export async function testProject(): Promise<TestProject> {
       const module = await compiledModule(source);
       mkdirSync(built, { recursive: true });
       copyFileSync(module, join(built, 'filter.wasm'));
+      copyFileSync(`${module}.map`, join(built, 'filter.wasm.map'));
       copyFileSync(join(source, 'filter.json'), join(built, 'filter.json'));
     },
     said: (command) => said(command.split(' '), path, COMPILE_MS_MAX),

@@ -24,7 +24,9 @@ export async function buildTestFilter(name: string): Promise<TestFilter> {
   const source = join(ROOT, 'test/filters', name);
   const target = join(folder.path, name);
   await mkdir(target);
-  await copyFile(await compiledModule(source), join(target, 'filter.wasm'));
+  const module = await compiledModule(source);
+  await copyFile(module, join(target, 'filter.wasm'));
+  await copyFile(`${module}.map`, join(target, 'filter.wasm.map'));
   await copyFile(join(source, 'filter.json'), join(target, 'filter.json'));
   return {
     folder: folder.path,
@@ -46,9 +48,10 @@ export async function compiledModule(source: string, tell?: (text: string) => vo
   const folder = modulesFolder();
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${basename(source)}-${digest.digest('hex').slice(0, 32)}.wasm`);
-  if (existsSync(path)) return path;
+  if (existsSync(path) && existsSync(`${path}.map`)) return path;
   const beside = `${path}.${process.pid}`;
   await compileFilter(ROOT, source, beside, tell);
+  await rename(`${beside}.map`, `${path}.map`);
   await rename(beside, path);
   return path;
 }

@@ -8,6 +8,8 @@ const name = settings.get('name').text();
 const told = new Stream('told');
 const LINE = key('line');
 const COUNT = key('count');
+const counts: i32[] = [1, 2];
+let endless = 0;
 const table = new Table('lines', 16, 32, 2);
 if (!name.isEmpty()) key(String.UTF8.decodeUnsafe(name.start, name.length));
 
@@ -25,12 +27,29 @@ events((line) => {
   else if (is('repeated')) told.open(0).text(LINE, line).int(LINE, 1).close();
   else if (is('assert')) assert(line.at(0) === 97, 'the line begins with a');
   else if (is('throw')) throw new Error('no such line');
+  else if (is('divide'))
+    told
+      .open(0)
+      .int(COUNT, 1 / <i64>line.at(7))
+      .close();
+  else if (is('endless')) while (line.at(0)) endless++;
+  else if (is('deep')) endless = deeper(line.at(0));
+  else if (is('index')) told.open(0).int(COUNT, counts[line.at(0)]).close();
+  else if (is('allocate'))
+    told
+      .open(0)
+      .int(COUNT, [line.at(0)].length)
+      .close();
   else told.open(0).text(LINE, line).int(COUNT, table.count(row, 1)).close();
 });
 
 function closeTwice(line: Text): void {
   told.open(0).text(LINE, line).close();
   told.close();
+}
+
+function deeper(byte: i32): i32 {
+  return byte ? deeper(byte + 1) + 1 : 0;
 }
 
 function is(what: string): bool {
