@@ -158,6 +158,8 @@ new any --force
   2 USAGE: Unknown option '--force', expected no options; see --help
 replay any LOG --filter-dir nowhere
   2 USAGE: --filter-dir: expected a folder, found none at nowhere; see --help
+run --filter-dir nowhere
+  2 USAGE: --filter-dir: expected a folder, found none at nowhere; see --help
 replay any LOG --filter-dir .
   1 FILTER_UNKNOWN: filter "any": expected it in ., found no filter there; name one of these, write one with "weir new NAME", or give "weir run" its folder with --filter-dir
 capture weir.> --events 5 -o LOG

@@ -7,10 +7,11 @@ import { setFlagsFromString } from 'node:v8';
 import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } from '../config.js';
 import { makeFolder } from '../datafolder.js';
 import { WeirError } from '../errors.js';
+import { installedFilters } from '../filter/library.js';
 import { startHost } from '../index.js';
 import { CONFIG_LOOK_MS, MODULE_TABLE_ENTRIES_MAX } from '../limits.js';
 import { needRegularFile } from '../validate.js';
-import { type Command, isoTime, parseCommand } from './command.js';
+import { type Command, folderPath, isoTime, parseCommand } from './command.js';
 
 const DEFAULT_CONFIG = 'weir.json';
 
@@ -56,6 +57,8 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     if (values.now !== undefined && !untilEof)
       throw new WeirError('USAGE', '--now: expected --until-eof beside it');
     const fixedNowMs = values.now === undefined ? undefined : isoTime('--now', values.now);
+    const givenDir = values['filter-dir'];
+    const filterDir = givenDir === undefined ? undefined : folderPath('--filter-dir', givenDir);
     // A second fence behind our own judgement of modules, before the engine sees the first one.
     setFlagsFromString(`--wasm-max-table-size=${MODULE_TABLE_ENTRIES_MAX}`);
     // A signal may come before the host stands.
@@ -68,6 +71,10 @@ Without nats.servers in the config a nats-server of its own is started on loopba
     // Until the host stands there is nothing to read anew; without a handler the signal would end the process.
     let reload = () => {};
     process.on('SIGHUP', () => reload());
+    if (filterDir !== undefined && installedFilters(filterDir).length === 0)
+      print(
+        `--filter-dir ${filterDir}: no built filter is there; "weir build" makes them from their sources`,
+      );
     // Decided once: a file that goes away later must not make the host fall back to defaults.
     const path = values.config ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
     const config = readConfig(path, print);
@@ -80,7 +87,7 @@ Without nats.servers in the config a nats-server of its own is started on loopba
         needRegularFile('CONFIG_UNREADABLE', path);
         return loadConfig(path);
       },
-      ...(values['filter-dir'] === undefined ? {} : { filterDir: values['filter-dir'] }),
+      ...(filterDir === undefined ? {} : { filterDir }),
       untilEof,
       now: () => fixedNowMs ?? Date.now(),
       print,
