@@ -31,6 +31,7 @@ import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
 import {
   type Answering,
+  clockOf,
   ensureStream,
   firstPlace,
   lastMessage,
@@ -97,6 +98,8 @@ export interface Broker {
   revision(stream: string, subject: string): Promise<number>;
   /** All subjects on which a stream holds messages. */
   subjects(stream: string): Promise<string[]>;
+  /** What time it is at the broker, which is asked in the name of a stream. */
+  clockMs(stream: string): Promise<number>;
   /** Takes everything on a subject out of a stream, and its room with it. */
   purge(stream: string, subject: string): Promise<void>;
   /** The place of the first message that the stream still holds. */
@@ -221,6 +224,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     value: (stream, subject) => asking(stream, subject, (to) => lastValue(to, stream, subject)),
     revision: (stream, subject) => asking(stream, subject, (to) => lastRevision(to, stream, subject)),
     subjects: (stream) => asking(stream, stream, (to) => subjectsOf(to, stream)),
+    clockMs: (stream) => asking(stream, stream, (to) => clockOf(to, stream)),
     purge: (stream, subject) => asking(stream, subject, (to) => purgeSubject(to, stream, subject)),
     first: () => asking(stream.name, stream.name, (to) => firstPlace(to, stream)),
     async read(options, each) {

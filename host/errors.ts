@@ -71,7 +71,7 @@ export const REMEDIES = {
   REPOSITORY_DAMAGED:
     'what appliances run stays as it is; "weir fleet restore" writes anew what this folder has a copy of',
   COPY_MISSING: 'look for the folder of whoever has published last',
-  CLOCK_BEHIND: 'nothing was published; set the clock of this machine',
+  CLOCK_WRONG: 'nothing was published; set the clock that is wrong, of this machine or of the broker',
   ROLLOUT_REFUSED: 'look with "weir fleet status"',
   ASSIGNMENT_REFUSED: 'what runs stays as it is; "weir push" writes assignments',
   STATUS_INVALID: 'look at that appliance; what it publishes under its name is no status of weir',

@@ -63,7 +63,7 @@ export const STATUS_BYTES_MAX = 64 * MiB;
 export const AUDIT_BYTES_MAX = 256 * MiB;
 /** A reason, a ticket or a version in an assignment, and so in the audit. */
 export const REASON_CHARACTERS_MAX = 500;
-/** How far the clocks of two operators may be apart. */
+/** How far the clock of an operator may be from that of the broker: what is signed is good for a week and longer. */
 export const CLOCK_MS_MAX = 3_600_000;
 /** An assignment: 64 filters with two releases each, with their config. */
 export const ASSIGNMENT_BYTES_MAX = 768 * KiB;

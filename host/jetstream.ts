@@ -1,7 +1,8 @@
 /**
  * The JetStream stream that keeps events and dead letters: found, or created with limits.
  */
-import { type JetStreamManager, type MsgHdrs, nanos, NatsError, type StreamConfig } from 'nats';
+import { randomBytes } from 'node:crypto';
+import { AckPolicy, type JetStreamManager, type MsgHdrs, nanos, NatsError, type StreamConfig } from 'nats';
 import type { LastMessage } from './broker.js';
 import { oneLine, WeirError } from './errors.js';
 import { STREAM_AGE_MS_MAX, STREAM_BYTES_CHOICES, STREAM_DUPLICATES_MS } from './limits.js';
@@ -143,6 +144,19 @@ export function isNoMessage(error: unknown): boolean {
 export async function firstPlace(manager: JetStreamManager, { name }: KnownStream): Promise<number> {
   const { state } = await manager.streams.info(name);
   return state.first_seq;
+}
+
+/** What time it is there: JetStream says of a consumer when it was made, and of nothing else that it does at once. It is forgotten soon. */
+export async function clockOf(manager: JetStreamManager, stream: string): Promise<number> {
+  const { created } = await manager.consumers.add(stream, {
+    name: `weir-clock-${randomBytes(8).toString('hex')}`,
+    ack_policy: AckPolicy.None,
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: nanos(1_000),
+  });
+  // A text, whatever the client's type says.
+  return Date.parse(String(created));
 }
 
 /** The subject does not end in the place that a message was to follow. */

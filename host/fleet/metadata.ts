@@ -42,7 +42,7 @@ export function expiryOf(role: string, nowMs: number): string {
 }
 
 /** For how long metadata of a role is good. */
-export function lifeMs(role: string): number {
+function lifeMs(role: string): number {
   return (LIFE_DAYS[role] ?? (LIFE_DAYS.targets as number)) * DAY_MS;
 }
 

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
 import { unlessRefused, WeirError } from '../errors.js';
-import { CLOCK_MS_MAX, TARGET_BYTES_MAX } from '../fleetlimits.js';
+import { TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
 import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
@@ -24,8 +24,8 @@ import {
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
 import { keepCopy, orCopy } from './copy.js';
-import { timeOf } from './checks.js';
-import { lifeMs, readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
+import { needClock } from './clock.js';
+import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
 import { needWhole } from './roles.js';
 import { loadState, type Repository, type State, UNREADABLE } from './state.js';
@@ -99,24 +99,12 @@ export async function publishSigned(
 ): Promise<void> {
   const { folder, broker, repository, state, now } = operator;
   needAllSigned(state, change);
-  needClock(state, now());
   const renews = change.renews === true || state.halfRotated.includes('snapshot');
   const edition = await composeEdition(repository, state, ring, now(), { ...change, renews });
   await publishEdition(folder, broker, edition, act, ring, now);
 }
 
-/** What is signed by a clock that is behind has expired sooner than it should, or already. Throws CLOCK_BEHIND. */
-function needClock({ timestamp }: State, nowMs: number): void {
-  const signedMs = (timeOf(timestamp.signed.expires) ?? 0) - lifeMs('timestamp');
-  if (nowMs >= signedMs - CLOCK_MS_MAX) return;
-  const [clock, signed] = [nowMs, signedMs].map((ms) => new Date(ms).toISOString());
-  throw new WeirError(
-    'CLOCK_BEHIND',
-    `the clock of this machine says ${clock}, expected it to be behind ${signed}, when the timestamp was signed`,
-  );
-}
-
-/** Publishes what is composed and signed already. */
+/** Publishes what is composed and signed already. Throws CLOCK_WRONG, and nothing was changed. */
 export async function publishEdition(
   folder: FleetFolder,
   broker: Broker,
@@ -125,6 +113,7 @@ export async function publishEdition(
   ring: KeyRing,
   now: () => number = Date.now,
 ): Promise<void> {
+  await needClock(broker, now());
   const named = { ...act, id: randomBytes(8).toString('hex') };
   folder.setPending({ edition, act: named });
   await finish(folder, broker, edition, named, ring, now);
@@ -180,6 +169,7 @@ export async function complete(
   print(
     `fleet: completing what was interrupted: ${pending.act.action} ${pending.act.filter ?? ''}`.trimEnd(),
   );
+  await needClock(broker, now());
   try {
     await finish(folder, broker, pending.edition, pending.act, await ring(), now);
     await tellAppliances(broker);

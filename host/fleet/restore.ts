@@ -66,7 +66,7 @@ export async function repair(
   const edition = isAnew ? [...files, ...(await publishedAnew(broker, state, ring, nowMs))] : files;
   if (wrongRoot !== undefined) await removeFile(broker, wrongRoot);
   const act = { action: 'restored', files: edition.length, by: folder.operator };
-  await publishEdition(folder, broker, edition, act, ring);
+  await publishEdition(folder, broker, edition, act, ring, () => nowMs);
   folder.remember(state);
   return edition.length;
 }

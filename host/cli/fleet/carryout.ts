@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { replaceFile } from '../../durable.js';
 import { oneLine, WeirError } from '../../errors.js';
 import type { Act } from '../../fleet/audit.js';
+import { needClock } from '../../fleet/clock.js';
 import { type Duty, dutiesOf } from '../../fleet/change.js';
 import type { Change, KeyRing } from '../../fleet/edition.js';
 import { type Operator, publish } from '../../fleet/operator.js';
@@ -26,7 +27,7 @@ export interface Done {
   readonly lines: readonly string[];
 }
 
-/** Publishes or proposes a change, and says so. Throws SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
+/** Publishes or proposes a change, and says so. Throws CLOCK_WRONG, SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
 export async function carryOut(
   values: FleetValues & { readonly propose?: string | undefined },
   operator: Operator,
@@ -38,6 +39,7 @@ export async function carryOut(
   const { propose } = values;
   if (propose !== undefined && existsSync(propose))
     throw new WeirError('FILE_EXISTS', `${propose}: expected a new file`);
+  await needClock(operator.broker, operator.now());
   const ring = opened ?? (await keyRing(values, operator.folder));
   if (propose === undefined) {
     await publish(operator, ring, change, act);

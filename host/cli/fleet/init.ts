@@ -6,6 +6,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Broker } from '../../broker.js';
 import { WeirError } from '../../errors.js';
+import { needClock } from '../../fleet/clock.js';
 import { firstEdition, signRole } from '../../fleet/edition.js';
 import { createFleetFolder, keysIn, openFleetFolder } from '../../fleet/folder.js';
 import { keyIdOf } from '../../fleet/keys.js';
@@ -72,6 +73,7 @@ async function make(
 ): Promise<boolean> {
   if (await openRepository(broker).get('metadata/1.root.json', ROOT_BYTES_MAX))
     throw new WeirError('FLEET_EXISTS', 'repository: expected an empty one, found that of a fleet');
+  await needClock(broker, Date.now());
   if (!(await isSure(values, `Make a new fleet in ${path}?`))) return false;
   const passphrase = await newPassphrase(values, 'passphrase for the new keys');
   createFleetFolder(path, values.operator ?? userInfo().username);
