@@ -82,7 +82,7 @@ export interface LastMessage {
 
 export interface Broker {
   connected(): boolean;
-  /** Calls the listener each time a connection stands. One listener. */
+  /** Calls the listener each time a connection stands; at once where one does. */
   onConnected(listener: () => void): void;
   /**
    * Resolves when JetStream holds the message, as the one behind that in place `follows` of the stream, 0 for the first of its
@@ -136,7 +136,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   let connection: NatsConnection | undefined;
   let stream = OWN_STREAM;
   let attempts = 0;
-  let tellConnected = () => {};
+  const listeners: (() => void)[] = [];
 
   async function open(): Promise<void> {
     const opened = await dial(servers, options, closing.signal);
@@ -152,7 +152,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       options.notice(`broker: lost ${shown}${error ? ` (${reason(error)})` : ''}; connecting again`);
       void keepTrying();
     });
-    tellConnected();
+    for (const listener of listeners) listener();
   }
 
   async function keepTrying(): Promise<void> {
@@ -200,7 +200,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   return {
     connected: () => connection !== undefined,
     onConnected(listener) {
-      tellConnected = listener;
+      listeners.push(listener);
       if (connection) listener();
     },
     say({ subject, headers, body }) {

@@ -82,6 +82,8 @@ export const FLEET_RETRY_MS = 15_000;
 export const APPLY_ROUNDS_MAX = 3;
 /** How many appliances may ask a broker at once, where an operator tells them that there is something new. */
 export const APPLIANCES_A_SECOND = 2_000;
+/** Over what time appliances look that have just been connected: as many as a broker takes may be so at once. */
+export const CONNECTED_SPREAD_MS = (FLEET_APPLIANCES_MAX / APPLIANCES_A_SECOND) * 1_000;
 /** A status as operators read it: 64 filters with all that is said of them, four times over. */
 export const FLEET_STATUS_BYTES_MAX = 256 * KiB;
 /** An appliance whose last status is older is silent: three intervals. */

@@ -211,6 +211,8 @@ if (brokerAvailable()) {
     assert.is((await errorOf(broker.ensureStream())).code, 'BROKER_UNREACHABLE');
     let connections = 0;
     broker.onConnected(() => connections++);
+    let others = 0;
+    broker.onConnected(() => others++);
     const heard: number[] = [];
     broker.subscribe('weir.ev.>', (_subject, headers) => heard.push(Number(headers['Weir-Seq'])));
     await server.restart();
@@ -225,6 +227,7 @@ if (brokerAvailable()) {
     await broker.publish(message(2));
     await until(() => heard.length === 2, WAIT_MS, 'what was subscribed to on an earlier connection');
     assert.equal(heard, [1, 2]);
+    assert.is(others, connections);
     await broker.close();
     await server.stop();
   });

@@ -2,14 +2,17 @@
  * The agent of a fleet on an appliance: takes over what is signed for its group (`trust.ts`, `assigned.ts`), brings it to run (`apply.ts`),
  * and says what became of it.
  *
- * It looks when it is told that there is something new, and now and then by itself. Whatever fails, what runs goes on running: without
- * a network, with metadata that has expired, with a repository in somebody else's hands.
+ * Whatever fails, what runs goes on running: without a network, with metadata that has expired, with a repository in somebody else's hands.
  */
-import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { oneLine, systemCode, WeirError } from '../errors.js';
-import { ANNOUNCE_GAP_MS, ANNOUNCE_SPREAD_MS_MAX, APPLY_ROUNDS_MAX, FLEET_RETRY_MS } from '../fleetlimits.js';
+import {
+  ANNOUNCE_SPREAD_MS_MAX,
+  APPLY_ROUNDS_MAX,
+  CONNECTED_SPREAD_MS,
+  FLEET_RETRY_MS,
+} from '../fleetlimits.js';
 import { ANNOUNCE_SUBJECT, auditSubject } from '../wire.js';
 import { agentStatus, type Trouble } from './agentstatus.js';
 import type { AssignedHost, Assigner } from '../assigner.js';
@@ -17,11 +20,13 @@ import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type Act, type AuditBroker, createAudit } from './audit.js';
+import { createLooks } from './looks.js';
 import { storedFile } from './repository.js';
 import { createTrust, type Fetch } from './trust.js';
 
 export interface AgentBroker extends AuditBroker {
   connected(): boolean;
+  onConnected(listener: () => void): void;
   subscribe(
     subject: string,
     each: (subject: string, headers: Readonly<Record<string, string>>, body: Uint8Array) => void,
@@ -62,9 +67,6 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   let host: AssignedHost | undefined;
   let broker: AgentBroker | undefined;
   let subscription: { unsubscribe(): void } | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
-  let looking: Promise<void> | undefined;
   let trouble: Trouble | undefined;
   let told = '';
 
@@ -116,8 +118,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     selection = next;
   }
 
-  async function lookOnce(): Promise<void> {
-    lookedAtMs = performance.now();
+  const looks = createLooks(lookOnce);
+
+  /** Answers after how long to look again. */
+  async function lookOnce(): Promise<number> {
     try {
       await update();
       if (trouble?.isRefused) note({ action: 'fresh' });
@@ -134,7 +138,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     }
     tellChange();
     const againMs = trouble || applied === 'later' ? FLEET_RETRY_MS : pollMs;
-    schedule(Math.min(againMs, pollMs, Math.max(nextDueMs(selection.assignment, now()) - now(), 0)));
+    return Math.min(againMs, pollMs, Math.max(nextDueMs(selection.assignment, now()) - now(), 0));
   }
 
   function tellTrouble(error: unknown): void {
@@ -161,23 +165,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     told = text;
   }
 
-  function schedule(inMs: number): void {
-    clearTimeout(timer);
-    // Up to a fifth is random, so that a fleet does not come all at once.
-    if (host) timer = setTimeout(() => void look(), inMs + randomInt(Math.ceil(inMs / 5) + 1));
-  }
-
-  function look(): Promise<void> {
-    looking ??= lookOnce().finally(() => {
-      looking = undefined;
-    });
-    return looking;
-  }
-
-  function announced(body: Uint8Array): void {
-    const restMs = Math.max(0, lookedAtMs + ANNOUNCE_GAP_MS - performance.now());
-    clearTimeout(timer);
-    timer = setTimeout(() => void look(), restMs + spreadMs(body));
+  function connected(to: AgentBroker): void {
+    if (to !== broker) return;
+    sendAudit();
+    looks.soon(CONNECTED_SPREAD_MS);
   }
 
   selection = await selectTrusted();
@@ -188,13 +179,15 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     attach(attached, to) {
       host = attached;
       broker = to;
-      subscription = to.subscribe(ANNOUNCE_SUBJECT, (_subject, _headers, body) => announced(body));
-      sendAudit();
-      void look();
+      looks.start();
+      subscription = to.subscribe(ANNOUNCE_SUBJECT, (_subject, _headers, body) => looks.soon(spreadMs(body)));
+      to.onConnected(() => connected(to));
+      // Also without a connection: what is trusted may not run yet. With one, this is the look that it has asked for.
+      void looks.now();
     },
     detach() {
       subscription?.unsubscribe();
-      clearTimeout(timer);
+      looks.stop();
       host = undefined;
       broker = undefined;
     },
@@ -208,7 +201,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       tellChange();
     },
     status,
-    look,
+    look: looks.now,
   };
 }
 
@@ -221,7 +214,7 @@ function tellDamage(note: (act: Act) => void, print: (line: string) => void): vo
 /** Anybody on the broker may be at the other end: it says only that there may be something new, and over what time to ask for it. */
 function spreadMs(announcement: Uint8Array): number {
   const wantedMs = Number(Buffer.from(announcement.subarray(0, 16)).toString()) || 0;
-  return randomInt(Math.ceil(Math.min(Math.max(wantedMs, 0), ANNOUNCE_SPREAD_MS_MAX)) + 1);
+  return Math.min(Math.max(wantedMs, 0), ANNOUNCE_SPREAD_MS_MAX);
 }
 
 /** Who signs may not know what was signed before; nobody goes back to that unseen. */

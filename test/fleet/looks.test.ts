@@ -8,7 +8,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Agent, type AgentBroker, createAgent } from '../../host/fleet/agent.js';
 import type { AssignedHost } from '../../host/assigner.js';
-import { ANNOUNCE_GAP_MS } from '../../host/fleetlimits.js';
+import { createLooks } from '../../host/fleet/looks.js';
+import { ANNOUNCE_GAP_MS, CONNECTED_SPREAD_MS } from '../../host/fleetlimits.js';
 import { AUDIT_STREAM } from '../../host/wire.js';
 import { temporaryFolder, until } from '../help.js';
 import { createWorld, NOW_MS, type World } from './world.js';
@@ -20,6 +21,10 @@ interface Context {
   asked: string[];
   isAway: boolean;
   announce: (body: Uint8Array) => void;
+  /** The connection stands. */
+  connect: () => void;
+  /** Answers of the repository wait for it. */
+  slowly: Promise<void> | undefined;
   broker: AgentBroker;
   nowMs: number;
   printed: string[];
@@ -49,11 +54,16 @@ looks.before.each(async (context) => {
     connected: () => !context.isAway,
     publish: async () => ({ sequence: ++sequence }),
     async value(stream, subject) {
+      await context.slowly;
       if (context.isAway) throw new Error('away');
       if (stream === AUDIT_STREAM) return undefined;
       const file = subject.slice('$KV.WEIR_REPO.'.length);
       context.asked.push(file);
       return world.repository.files.get(file);
+    },
+    onConnected(listener) {
+      context.connect = listener;
+      if (!context.isAway) listener();
     },
     subscribe(_subject, each) {
       context.announce = (body) => each('weir.fleet.announce', {}, body);
@@ -88,6 +98,63 @@ looks('announcements by the thousand, of whatever content, are one look', async 
   await until(() => timesLooked(context) > before, 5 * ANNOUNCE_GAP_MS, 'a look');
   await pause(ANNOUNCE_GAP_MS / 2);
   assert.is(timesLooked(context), before + 1);
+});
+
+looks('what is announced while it looks is looked for behind that', async (context) => {
+  let go = () => {};
+  context.slowly = new Promise((resolve) => {
+    go = resolve;
+  });
+  const before = timesLooked(context);
+  const look = context.agent.look();
+  context.announce(Buffer.from('0'));
+  await pause(2 * ANNOUNCE_GAP_MS);
+  assert.is(timesLooked(context), before, 'it looks just now');
+  context.slowly = undefined;
+  go();
+  await look;
+  assert.is(timesLooked(context), before + 1);
+  await until(() => timesLooked(context) > before + 1, 2 * ANNOUNCE_GAP_MS, 'the second one');
+});
+
+looks('a connection that comes later, or back, is a look', async (context) => {
+  const { agent, broker } = context;
+  agent.detach();
+  context.isAway = true;
+  agent.attach(HOST, broker);
+  await agent.look();
+  assert.match(status(context).error as string, /away/);
+  context.isAway = false;
+  for (const what of ['the first', 'the second']) {
+    const before = timesLooked(context);
+    context.connect();
+    await until(
+      () => timesLooked(context) > before,
+      CONNECTED_SPREAD_MS + 2 * ANNOUNCE_GAP_MS,
+      `a look after ${what} connection`,
+    );
+    await agent.look();
+    assert.is(status(context).error, null);
+  }
+});
+
+looks('agents that are connected at the same time look one after the other', async () => {
+  const times: number[] = [];
+  const all = Array.from({ length: 200 }, () =>
+    createLooks(async () => {
+      times.push(performance.now());
+      return 3_600_000;
+    }),
+  );
+  for (const one of all) {
+    one.start();
+    one.soon(CONNECTED_SPREAD_MS);
+  }
+  await until(() => times.length === all.length, CONNECTED_SPREAD_MS + 2_000, 'all have looked');
+  for (const one of all) one.stop();
+  const tenth = CONNECTED_SPREAD_MS / 10;
+  const most = Math.max(...times.map((ms) => times.filter((one) => one >= ms && one < ms + tenth).length));
+  assert.ok(most < all.length / 3, `${most} of ${all.length} within ${tenth} ms`);
 });
 
 looks('what has expired is stale, with a broker that answers and without', async (context) => {
