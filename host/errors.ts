@@ -74,6 +74,8 @@ export const REMEDIES = {
   CLOCK_WRONG: 'nothing was published; set the clock that is wrong, of this machine or of the broker',
   ROLLOUT_REFUSED: 'look with "weir fleet status"',
   ASSIGNMENT_REFUSED: 'what runs stays as it is; "weir push" writes assignments',
+  ASSIGNMENT_UNREADABLE:
+    'what appliances run stays as it is; take the weir that wrote it, let whoever has published last run "weir fleet restore", or replace all of it with "weir push --anew"',
   STATUS_INVALID: 'look at that appliance; what it publishes under its name is no status of weir',
   METADATA_REFUSED: 'what is trusted stays as it is; ask who runs the repository',
   METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',

@@ -8,7 +8,14 @@ import type { Assignment, Release } from '../fleet/assignment.js';
 import { type Audience, audienceOf } from '../fleet/audience.js';
 import { type Bundle, bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
 import { bundleFilter } from '../fleet/gather.js';
-import { draftChange, filesOf, readAssignment } from '../fleet/operator.js';
+import {
+  draftChange,
+  emptyAssignment,
+  filesOf,
+  lookAtAssignment,
+  type Operator,
+  readAssignment,
+} from '../fleet/operator.js';
 import { newRollout, ofFilter, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
 import { startFilter } from '../filter/instance.js';
@@ -39,6 +46,7 @@ With --percent only a part of the group runs it, chosen by a hash; "weir fleet p
   --timezone ZONE   of dates that have none (default: as before, or UTC)
   --format FORMAT   cbor or ndjson (default: as before, or cbor)
   --not-before TIME  when appliances may begin
+  --anew            what is assigned to the group cannot be read: put this in the place of all of it
 ${PROPOSE_HELP}${FLEET_HELP}
 Example: weir push ssh-auth --group edge --from auth --reason "logins of the edge" --percent 10
 `,
@@ -58,6 +66,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
         timezone: { type: 'string' },
         format: { type: 'string' },
         'not-before': { type: 'string' },
+        anew: { type: 'boolean', default: false },
       },
     });
     const { group, reason } = values;
@@ -70,7 +79,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
     const bundles = await bundlesOf(names);
     return operate(values, async (operator) => {
       const motive = motiveOf(operator.folder, reason, values.ticket);
-      const before = await readAssignment(operator, group);
+      const before = await (values.anew ? replaced : readAssignment)(operator, group);
       const audience = audienceOf(group, await readStatuses(operator.broker));
       const base = { ...motive, percent, ...notBefore(values['not-before']) };
       const { next, releases } = composed(values, before, group, bundles, base, audience);
@@ -78,7 +87,8 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
       const warnings = releases.flatMap(({ from }) => audience.warnings(from));
       for (const warning of new Set(warnings)) print(warning);
       const versions = releases.map(({ version }) => version).join(', ');
-      if (!(await isSure(values, `Push ${versions} to ${percent} % of ${group}?`))) return 1;
+      const instead = values.anew ? ', and nothing else' : '';
+      if (!(await isSure(values, `Push ${versions} to ${percent} % of ${group}${instead}?`))) return 1;
       const files = new Map(bundles.map(({ label, bytes }) => [bundlePath(label), bytes]));
       const targets = await draftChange(operator, await filesOf(operator, next, files));
       const instances = bundles.map(({ name }) => values.as ?? name);
@@ -86,7 +96,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
         action: 'pushed',
         group,
         filter: instances.join(', '),
-        before: versionsIn(before, instances),
+        before: values.anew ? 'what could not be read' : versionsIn(before, instances),
         after: versions,
         percent,
         ...motive,
@@ -99,6 +109,18 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
     });
   },
 };
+
+/** Nothing, where what is assigned cannot be read. Throws USAGE where it can. */
+async function replaced(operator: Operator, group: string): Promise<Assignment> {
+  const found = await lookAtAssignment(operator, group);
+  if (typeof found !== 'string')
+    throw new WeirError(
+      'USAGE',
+      `--anew: expected what is assigned to ${group} to be unreadable, found it whole`,
+    );
+  print(`what is assigned to ${group} cannot be read, and is replaced: ${found}`);
+  return emptyAssignment(operator, group);
+}
 
 /** The assignment with a release of each bundle; however many are pushed, it is one change. */
 function composed(

@@ -18,6 +18,8 @@ export interface Evidence {
   /** Public keys that roots of the fleet have ever named, by their ids. */
   readonly keys: ReadonlyMap<string, string>;
   readonly assignments: readonly Assignment[];
+  /** Why what is assigned to a group cannot be read, by group. */
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 export interface ChainReport {
@@ -48,7 +50,7 @@ interface Chain {
   readonly findings: string[];
 }
 
-export function createProof({ heads, keys, assignments }: Evidence): Proof {
+export function createProof({ heads, keys, assignments, unreadable }: Evidence): Proof {
   const chains = new Map<string, Chain>();
   const pushes = new Set<string>();
 
@@ -90,6 +92,8 @@ export function createProof({ heads, keys, assignments }: Evidence): Proof {
   }
 
   function checkReleases(): void {
+    for (const [group, problem] of unreadable)
+      find(chainOf(FLEET_AUDIT_SUBJECT), `what is assigned to ${group} cannot be read: ${problem}`);
     for (const { group, filters } of assignments)
       for (const [filter, { release, before }] of Object.entries(filters))
         for (const one of [release, before]) {

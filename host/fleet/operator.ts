@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
-import { unlessRefused, WeirError } from '../errors.js';
+import { WeirError } from '../errors.js';
 import { TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
@@ -220,10 +220,37 @@ export async function readTarget(operator: Operator, path: string): Promise<Uint
   return orCopy(place, repository.get(place, TARGET_BYTES_MAX), folder.copy, isIt);
 }
 
-/** What a group runs; nothing before the first push to it. */
+/** What a group runs; nothing before the first push to it. Throws ASSIGNMENT_UNREADABLE. */
 export async function readAssignment(operator: Operator, group: string): Promise<Assignment | undefined> {
-  const bytes = await readTarget(operator, assignmentPath(group));
-  return bytes && parseAssignment(bytes, group);
+  try {
+    const bytes = await readTarget(operator, assignmentPath(group));
+    return bytes && parseAssignment(bytes, group);
+  } catch (error) {
+    if (!(error instanceof WeirError) || !/^(METADATA|ASSIGNMENT)_REFUSED$/.test(error.code)) throw error;
+    throw new WeirError('ASSIGNMENT_UNREADABLE', error.problem, { cause: error });
+  }
+}
+
+/** The same of any group, or a text that says why it cannot be read. */
+export async function lookAtAssignment(
+  operator: Operator,
+  group: string,
+): Promise<Assignment | string | undefined> {
+  try {
+    return await readAssignment(operator, group);
+  } catch (error) {
+    if (error instanceof WeirError && error.code === 'ASSIGNMENT_UNREADABLE') return error.problem;
+    throw error;
+  }
+}
+
+/**
+ * Nothing, in the place of an assignment that cannot be read. What is signed behind it is newer for every appliance, whatever it has taken:
+ * each change of an assignment was a new version of the targets of some role, and the snapshot names all of these.
+ */
+export function emptyAssignment({ state }: Pick<Operator, 'state'>, group: string): Assignment {
+  const versions = Object.values(state.snapshot.signed.meta).map(({ version }) => version);
+  return { format: 1, group, serial: versions.reduce((sum, version) => sum + version, 0), filters: {} };
 }
 
 /** Names of all groups that have an assignment. */
@@ -249,11 +276,8 @@ export async function filesOf(
   for (const group of groupsOf(operator)) {
     if (group === assignment.group) continue;
     // One that cannot be read must not keep others from theirs: what it needs is not known, so all of it stays.
-    const other = await unlessRefused(readAssignment(operator, group), [
-      'ASSIGNMENT_REFUSED',
-      'METADATA_REFUSED',
-    ]);
-    if (!other) return files;
+    const other = await lookAtAssignment(operator, group);
+    if (typeof other !== 'object') return files;
     assignments.push(other);
   }
   for (const { filters } of assignments)

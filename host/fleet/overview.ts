@@ -7,9 +7,12 @@ import type { FleetWord, HostWord, Told } from './statuses.js';
 
 /**
  * How it stands with a filter on an appliance. `release`, `before`, `none`: as wanted; `lags`: not yet; `refused`: it was tried there, in
- * vain; `silent`: whatever it said is old; `own`: of the config of that machine.
+ * vain; `silent`: whatever it said is old; `own`: of the config of that machine; `unknown`: what is assigned cannot be read.
  */
-export type Standing = 'release' | 'before' | 'none' | 'lags' | 'refused' | 'silent' | 'own';
+export type Standing = 'release' | 'before' | 'none' | 'lags' | 'refused' | 'silent' | 'own' | 'unknown';
+
+/** What is assigned to a group; a text says why it cannot be read, nothing that there is none. */
+export type AssignedTo = Assignment | string | undefined;
 
 export interface FilterView {
   readonly filter: string;
@@ -38,13 +41,15 @@ export interface ReleaseView {
   readonly before: string | null;
   /** Appliances may begin then; null where they may at once. */
   readonly not_before: string | null;
-  readonly counts: Readonly<Record<Exclude<Standing, 'own'>, number>>;
+  readonly counts: Readonly<Record<Exclude<Standing, 'own' | 'unknown'>, number>>;
 }
 
 export interface GroupView {
   readonly group: string;
   /** 0 where nothing is assigned. */
   readonly serial: number;
+  /** Why what is assigned cannot be read. */
+  readonly problem: string | null;
   readonly releases: readonly ReleaseView[];
   readonly appliances: readonly ApplianceView[];
 }
@@ -57,23 +62,25 @@ export interface Overview {
   readonly others: readonly string[];
 }
 
-/** `assignments`: by group, of those that are looked at; nothing where nothing is assigned. */
+/** `assignments`: by group, of those that are looked at. */
 export function overviewOf(
-  assignments: ReadonlyMap<string, Assignment | undefined>,
+  assignments: ReadonlyMap<string, AssignedTo>,
   told: ReadonlyMap<string, Told>,
   nowMs: number,
 ): Overview {
   const all = [...told.values()].sort((one, other) => (one.appliance < other.appliance ? -1 : 1));
-  const groups = [...assignments].map(([group, assignment]): GroupView => {
+  const groups = [...assignments].map(([group, assigned]): GroupView => {
+    const assignment = typeof assigned === 'string' ? undefined : assigned;
+    const problem = typeof assigned === 'string' ? assigned : null;
     const appliances = all.flatMap((one) => {
       const { word } = one;
       const isMember = typeof word !== 'string' && word.fleet?.group === group;
-      return isMember ? [applianceView(one, word, word.fleet, assignment, nowMs)] : [];
+      return isMember ? [applianceView(one, word, word.fleet, assigned, nowMs)] : [];
     });
     const releases = Object.entries(assignment?.filters ?? {}).map(([filter, assigned]) =>
       releaseView(filter, assigned, appliances),
     );
-    return { group, serial: assignment?.serial ?? 0, releases, appliances };
+    return { group, serial: assignment?.serial ?? 0, problem, releases, appliances };
   });
   return {
     groups,
@@ -98,6 +105,7 @@ export function isWrong({ groups, unreadable }: Overview): boolean {
   const appliances = groups.flatMap((group) => group.appliances);
   return (
     unreadable.length > 0 ||
+    groups.some(({ problem }) => problem !== null) ||
     appliances.some(({ silent, stale }) => silent || stale !== null) ||
     appliances.some(({ filters }) => filters.some(({ standing }) => standing === 'refused'))
   );
@@ -105,8 +113,9 @@ export function isWrong({ groups, unreadable }: Overview): boolean {
 
 /** Every release is for the whole of its group, and nobody lags. */
 export function isOver({ groups }: Overview): boolean {
-  return groups.every(({ releases }) =>
-    releases.every(({ percent, counts }) => percent === 100 && counts.lags === 0),
+  return groups.every(
+    ({ problem, releases }) =>
+      problem === null && releases.every(({ percent, counts }) => percent === 100 && counts.lags === 0),
   );
 }
 
@@ -118,16 +127,18 @@ function applianceView(
   told: Told,
   { filters }: HostWord,
   fleet: FleetWord,
-  assignment: Assignment | undefined,
+  assignedTo: AssignedTo,
   nowMs: number,
 ): ApplianceView {
   const silent = isSilent(told, nowMs);
-  const assigned = assignment?.filters ?? {};
+  const isKnown = typeof assignedTo !== 'string';
+  const assigned = (isKnown && assignedTo?.filters) || {};
   const names = new Set([...Object.keys(assigned), ...fleet.runs.keys(), ...filters.keys()]);
   const views = [...names].map((filter): FilterView => {
     const judged = judge(told.appliance, filter, assigned[filter], filters, fleet, nowMs);
     const running = filters.get(filter)?.running ?? null;
-    const standing = silent && judged.standing !== 'own' ? 'silent' : judged.standing;
+    const known = isKnown || judged.standing === 'own' ? judged.standing : 'unknown';
+    const standing = silent && judged.standing !== 'own' ? 'silent' : known;
     return { filter, running, state: filters.get(filter)?.state ?? null, ...judged, standing };
   });
   return {
@@ -188,7 +199,7 @@ function releaseView(
   const counts = { release: 0, before: 0, none: 0, lags: 0, refused: 0, silent: 0 };
   for (const { filters } of appliances)
     for (const { filter: name, standing } of filters)
-      if (name === filter && standing !== 'own') counts[standing]++;
+      if (name === filter && standing !== 'own' && standing !== 'unknown') counts[standing]++;
   const { version, percent, not_before = null } = release;
   return { filter, version, percent, before: before?.version ?? null, not_before, counts };
 }

@@ -1,7 +1,7 @@
 /**
  * An overview of a fleet for people. What appliances say is anybody's text.
  */
-import { printable } from '../errors.js';
+import { printable, REMEDIES } from '../errors.js';
 import type { ApplianceView, FilterView, GroupView, Overview } from './overview.js';
 
 const HEADINGS = ['APPLIANCE', 'AGE', 'FILTER', 'WHAT', 'RUNS', 'WHY'];
@@ -14,8 +14,9 @@ export function overviewLines({ groups, unreadable, others }: Overview): string[
   return lines.map(printable);
 }
 
-function groupLines({ group, serial, releases, appliances }: GroupView): string[] {
-  const lines = [serial === 0 ? `group ${group}: nothing is assigned` : `group ${group}, serial ${serial}`];
+function groupLines({ group, serial, problem, releases, appliances }: GroupView): string[] {
+  const assigned = serial === 0 ? `group ${group}: nothing is assigned` : `group ${group}, serial ${serial}`;
+  const lines = problem === null ? [assigned] : [unreadableText(group, problem)];
   for (const { filter, version, percent, before, not_before, counts } of releases) {
     const from = not_before === null ? '' : ` from ${not_before} on`;
     const older = before === null ? '' : `, before it ${before}`;
@@ -31,6 +32,10 @@ function groupLines({ group, serial, releases, appliances }: GroupView): string[
     return appliance.stale === null ? found : [...found, staleCells(appliance, appliance.stale)];
   });
   return [...lines, ...table([HEADINGS, ...rows]), ''];
+}
+
+function unreadableText(group: string, problem: string): string {
+  return `group ${group}: what is assigned cannot be read: ${problem}; ${REMEDIES.ASSIGNMENT_UNREADABLE}`;
 }
 
 function cellsOf(appliance: ApplianceView, view: FilterView): string[] {
@@ -73,7 +78,8 @@ export function changedLines(
 /** A line for each thing that is told, without what is always another one. */
 export function standingLines({ groups, unreadable }: Overview): Map<string, string> {
   const lines = new Map<string, string>();
-  for (const { group, releases, appliances } of groups) {
+  for (const { group, problem, releases, appliances } of groups) {
+    if (problem !== null) lines.set(`group ${group}`, unreadableText(group, problem));
     for (const { filter, version, percent } of releases)
       lines.set(`${group}/${filter}`, `${group}: ${filter}: ${version} for ${percent} %`);
     for (const { appliance, filters, stale } of appliances) {

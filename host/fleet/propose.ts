@@ -8,7 +8,7 @@ import type { Act } from './audit.js';
 import { type Base, dutiesOf } from './change.js';
 import type { Change, KeyRing } from './edition.js';
 import { type Metadata, type Root, readRoot } from './metadata.js';
-import { groupsOf, type Operator, publishSigned, readTarget } from './operator.js';
+import { groupsOf, lookAtAssignment, type Operator, publishSigned, readTarget } from './operator.js';
 import { type Proposal, signProposal, touchedRoles } from './proposal.js';
 import { effectiveTargets, overlaid, shortId, wordsOf } from './words.js';
 
@@ -87,9 +87,12 @@ async function needBundles(operator: Operator, { change: { targets = [] } }: Pro
   }
   for (const group of groups) {
     const path = assignmentPath(group);
-    const bytes = after.has(path) ? (contents.get(path) ?? (await readTarget(operator, path))) : undefined;
-    if (!bytes) continue;
-    for (const { release, before } of Object.values(parseAssignment(bytes, group).filters))
+    if (!after.has(path)) continue;
+    const bytes = contents.get(path);
+    const found = bytes ? parseAssignment(bytes, group) : await lookAtAssignment(operator, group);
+    // What cannot be read here nobody takes, and so nobody misses a bundle of it.
+    if (typeof found !== 'object') continue;
+    for (const { release, before } of Object.values(found.filters))
       for (const one of [release, before])
         if (one && !after.has(one.bundle))
           throw new WeirError('PROPOSAL_OUTDATED', `group ${group}: expected ${one.bundle}, found it gone`);

@@ -140,7 +140,14 @@ function targetWords(
     const was = before.get(path);
     if (!was && old.has(path))
       throw new WeirError('PROPOSAL_INVALID', `${path}: expected it as it is published, found nothing`);
-    return assignmentWords(was && parseAssignment(was, group), parseAssignment(bytes, group));
+    const after = parseAssignment(bytes, group);
+    try {
+      return assignmentWords(was && parseAssignment(was, group), after);
+    } catch (error) {
+      if (!(error instanceof WeirError)) throw error;
+      const said = `group ${group}: what it was cannot be read, and all of it is replaced: ${error.problem}`;
+      return [said, ...assignmentWords(undefined, after)];
+    }
   }
 }
 

@@ -32,9 +32,11 @@ function chainOf(count: number, who = 'fw', make = (entry: AuditEntry) => entry)
 
 const signed = (count: number) => chainOf(count, 'ann', (entry) => signEntry(entry, key));
 
+const NOTHING: Evidence = { heads: new Map(), keys, assignments: [], unreadable: new Map() };
+
 /** What is found in a chain. */
 function findingsIn(subject: string, lines: readonly string[], evidence: Partial<Evidence> = {}) {
-  const proof = createProof({ heads: new Map(), keys, assignments: [], ...evidence });
+  const proof = createProof({ ...NOTHING, ...evidence });
   for (const line of lines) proof.take(subject, line);
   return proof.result().flatMap(({ findings }) => findings);
 }
@@ -120,7 +122,7 @@ proofs('a release that is assigned without an entry shows that the end is missin
 });
 
 proofs('of much that is wrong the first is told, and how much', () => {
-  const proof = createProof({ heads: new Map(), keys, assignments: [] });
+  const proof = createProof(NOTHING);
   for (let at = 0; at < 1_000; at++) proof.take(OURS, 'x');
   const [report] = proof.result();
   assert.equal([report?.findings.length, report?.wrong, report?.entries], [10, 1_000, 1_000]);

@@ -7,7 +7,7 @@ import type { Assignment } from '../../fleet/assignment.js';
 import type { AuditHead } from '../../fleet/audit.js';
 import { type ChainReport, createProof, type Evidence } from '../../fleet/auditproof.js';
 import { type AuditLine, auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
-import { groupsOf, type Operator, readAssignment } from '../../fleet/operator.js';
+import { groupsOf, lookAtAssignment, type Operator } from '../../fleet/operator.js';
 import { loadRoots } from '../../fleet/state.js';
 import { readStatuses } from '../../fleet/statuses.js';
 import { AUDIT_STREAM, auditSubject, NAME_PATTERN } from '../../wire.js';
@@ -110,10 +110,12 @@ async function evidenceFor(operator: Operator, appliance: string | undefined): P
   const named = roots.flatMap(({ signed }) => Object.entries(signed.keys));
   const keys = new Map(named.map(([id, key]) => [id, key.keyVal.public ?? '']));
   const assignments: Assignment[] = [];
+  const unreadable = new Map<string, string>();
   // The operators' chain is not looked at where one appliance is.
   for (const group of appliance === undefined ? groupsOf(operator) : []) {
-    const assignment = await readAssignment(operator, group);
-    if (assignment) assignments.push(assignment);
+    const found = await lookAtAssignment(operator, group);
+    if (typeof found === 'string') unreadable.set(group, found);
+    else if (found) assignments.push(found);
   }
-  return { heads, keys, assignments };
+  return { heads, keys, assignments, unreadable };
 }

@@ -1,9 +1,15 @@
 /**
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
-import type { Assignment } from '../../fleet/assignment.js';
-import { groupsOf, type Operator, readAssignment, readFleet } from '../../fleet/operator.js';
-import { groupsIn, isOver, isWrong, type Overview, overviewOf } from '../../fleet/overview.js';
+import { groupsOf, lookAtAssignment, type Operator, readFleet } from '../../fleet/operator.js';
+import {
+  type AssignedTo,
+  groupsIn,
+  isOver,
+  isWrong,
+  type Overview,
+  overviewOf,
+} from '../../fleet/overview.js';
 import { changedLines, overviewLines, standingLines } from '../../fleet/overviewtext.js';
 import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js';
 import { ANNOUNCE_GAP_MS } from '../../fleetlimits.js';
@@ -30,6 +36,7 @@ belongs to the group that it names. For each of its filters:
   refused   has tried it in vain (refused, returned or out), and why
   silent    its last status is older than 30 s
   own       a filter of its own config
+  unknown   what is assigned to its group cannot be read
 
 A status is signed by nobody: an appliance in somebody else's hands says what it likes under its own name.
 
@@ -37,7 +44,7 @@ A status is signed by nobody: an appliance in somebody else's hands says what it
   --watch           go on until every release is for its whole group and nobody lags, or Ctrl-C; where standard output is no terminal,
                     a line for each change
 ${READER_HELP}
-Exit code: 1 when an appliance refused something, is stale or silent, or its status cannot be read; else 0.
+Exit code: 1 when an appliance refused something, is stale or silent, or its status or what is assigned cannot be read; else 0.
 
 Example: weir fleet status --group edge --watch
 `,
@@ -65,12 +72,12 @@ async function assignmentsOf(
   operator: Operator,
   group: string | undefined,
   told: ReadonlyMap<string, Told>,
-  known: ReadonlyMap<string, Assignment | undefined>,
-): Promise<Map<string, Assignment | undefined>> {
+  known: ReadonlyMap<string, AssignedTo>,
+): Promise<Map<string, AssignedTo>> {
   const groups = group === undefined ? [...groupsOf(operator), ...groupsIn(told)] : [group];
-  const found = new Map<string, Assignment | undefined>();
+  const found = new Map<string, AssignedTo>();
   for (const name of [...new Set(groups)].sort())
-    found.set(name, known.has(name) ? known.get(name) : await readAssignment(operator, name));
+    found.set(name, known.has(name) ? known.get(name) : await lookAtAssignment(operator, name));
   return found;
 }
 
@@ -88,7 +95,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const statuses = await watchStatuses(broker);
   const show = createView(values);
-  let assignments = new Map<string, Assignment | undefined>();
+  let assignments = new Map<string, AssignedTo>();
   let readAtMs = performance.now();
   try {
     for (;;) {
