@@ -38,7 +38,7 @@ export function pushed(
   return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
 }
 
-/** The same release for another part of the group. Throws ROLLOUT_REFUSED. */
+/** The same release for a larger part of the group; the assignment as it is where it is for that part already. Throws ROLLOUT_REFUSED. */
 export function promoted(
   before: Assignment | undefined,
   group: string,
@@ -50,8 +50,9 @@ export function promoted(
   if (percent < release.percent)
     throw new WeirError(
       'ROLLOUT_REFUSED',
-      `filter ${instance}: expected more than ${release.percent} percent`,
+      `filter ${instance}: expected more than ${release.percent} percent, which run it, found ${percent}`,
     );
+  if (before && percent === release.percent) return before;
   return changed(before, group, instance, { ...current, release: { ...release, percent } });
 }
 

@@ -189,6 +189,7 @@ test('releases follow each other: pushed, promoted, pushed again while it is on 
     codeOf(() => promoted(third, 'edge', 'f', 5)),
     /^ROLLOUT_REFUSED filter f: expected more than 10 percent/,
   );
+  assert.is(promoted(third, 'edge', 'f', 10), third);
   const whole = promoted(third, 'edge', 'f', 100);
   const fourth = pushed(whole, 'edge', 'f', release('4.0.0'));
   assert.equal(versions(fourth), ['ssh-auth@4.0.0', '100', 'ssh-auth@3.0.0']);

@@ -128,5 +128,20 @@ command('options that would do nothing are refused, and a fleet is not made twic
   assert.match(again.err, 'FLEET_EXISTS: repository: expected an empty one');
 });
 
+command('a promotion to what a group has already signs nothing', async ({ fleet }) => {
+  const release = releaseOf('1.0.0', { percent: 10 });
+  await fleet.assign('edge', { f: { release } });
+  const entries = async () => JSON.parse((await fleet.weirFleet('audit', '--json')).out).entries.length;
+  const before = await entries();
+  const promote = (percent: string) =>
+    fleet.weirFleet('promote', 'f', '--group', 'edge', '--percent', percent, '--json');
+  const [same, less, more] = [await promote('10'), await promote('9'), await promote('11')];
+  const { serial, release: found } = JSON.parse(same.out);
+  assert.equal([same.code, serial, found], [0, 1, release]);
+  assert.match(less.err, 'ROLLOUT_REFUSED: filter f: expected more than 10 percent, which run it, found 9');
+  assert.equal([more.code, JSON.parse(more.out).serial], [0, 2], more.err);
+  assert.is(await entries(), before + 1);
+});
+
 audience.run();
 if (brokerAvailable()) command.run();

@@ -9,7 +9,7 @@ import { type Command, duration, parseCommand, wholeNumber } from '../command.js
 import { changeOf } from './assign.js';
 import { motiveOf } from './motive.js';
 import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
-import { FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
+import { answer, FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
 import { promoteAuto } from './promoteauto.js';
 
 const OPTIONS = {
@@ -29,7 +29,8 @@ export const promote: Command = {
   help: `Usage: weir fleet promote NAME --group GROUP --percent P [OPTIONS]
        weir fleet promote NAME --group GROUP --auto [OPTIONS]
 
-Lets a larger part of the group run the release that was pushed last. Those that run it already are among it.
+Lets a larger part of the group run the release that was pushed last. Those that run it already are among it. Where the group has that part
+already, nothing is changed.
 
 With --auto step by step: 1, 10, 50 and 100 %, from where it is now on. In each step all appliances of the part that are alive have to say that they run the
 release, and then, for the time of the soak, that all is well. At the first trouble (an appliance refused the release, gave it up or was taken out of it, leaves out
@@ -127,12 +128,18 @@ async function change(
     const motive = motiveOf(operator.folder, values.reason ?? action, values.ticket);
     const before = await readAssignment(operator, group);
     const next = make(before, motive);
-    if (!(await isSure(values, `${name} of ${group}: change to ${to}?`))) return 1;
     const release = next.filters[name]?.release;
+    const value = { group, serial: next.serial, filter: name, release: release ?? null };
+    if (next === before) {
+      answer(values, value, [
+        `${name}: ${release?.percent} % of ${group} have it already, nothing was changed`,
+      ]);
+      return 0;
+    }
+    if (!(await isSure(values, `${name} of ${group}: change to ${to}?`))) return 1;
     const line = release
       ? `${name}: ${release.version} for ${release.percent} % of ${group}`
       : `${name}: taken away from ${group}`;
-    const value = { group, serial: next.serial, filter: name, release: release ?? null };
     const { change: made, act } = await changeOf(operator, name, before, next, action, motive);
     await carryOut(values, operator, made, act, { value, lines: [line] });
     return 0;
