@@ -3,6 +3,7 @@
  */
 import { FLEET_SILENT_MS } from '../fleetlimits.js';
 import { type Assigned, type Assignment, chosen, isIncluded, type Release } from './assignment.js';
+import type { DamagedFile } from './restore.js';
 import type { FleetWord, HostWord, Told } from './statuses.js';
 
 /**
@@ -60,6 +61,8 @@ export interface Overview {
   readonly unreadable: readonly { readonly appliance: string; readonly problem: string }[];
   /** Hosts in no fleet. */
   readonly others: readonly string[];
+  /** What appliances cannot have as it was published: they stay as they are, and are stale. */
+  readonly repository: readonly DamagedFile[];
 }
 
 /** `assignments`: by group, of those that are looked at. */
@@ -67,6 +70,7 @@ export function overviewOf(
   assignments: ReadonlyMap<string, AssignedTo>,
   told: ReadonlyMap<string, Told>,
   nowMs: number,
+  repository: readonly DamagedFile[] = [],
 ): Overview {
   const all = [...told.values()].sort((one, other) => (one.appliance < other.appliance ? -1 : 1));
   const groups = [...assignments].map(([group, assigned]): GroupView => {
@@ -84,6 +88,7 @@ export function overviewOf(
   });
   return {
     groups,
+    repository,
     unreadable: all.flatMap(({ appliance, word }) =>
       typeof word === 'string' ? [{ appliance, problem: word }] : [],
     ),
@@ -101,10 +106,10 @@ export function groupsIn(told: ReadonlyMap<string, Told>): string[] {
 }
 
 /** Something needs a person. */
-export function isWrong({ groups, unreadable }: Overview): boolean {
+export function isWrong({ groups, unreadable, repository }: Overview): boolean {
   const appliances = groups.flatMap((group) => group.appliances);
   return (
-    unreadable.length > 0 ||
+    unreadable.length + repository.length > 0 ||
     groups.some(({ problem }) => problem !== null) ||
     appliances.some(({ silent, stale }) => silent || stale !== null) ||
     appliances.some(({ filters }) => filters.some(({ standing }) => standing === 'refused'))

@@ -2,14 +2,16 @@
  * An overview of a fleet for people. What appliances say is anybody's text.
  */
 import { printable, REMEDIES } from '../errors.js';
+import { damageLines } from './restore.js';
 import type { ApplianceView, FilterView, GroupView, Overview } from './overview.js';
 
 const HEADINGS = ['APPLIANCE', 'AGE', 'FILTER', 'WHAT', 'RUNS', 'WHY'];
 
-export function overviewLines({ groups, unreadable, others }: Overview): string[] {
+export function overviewLines({ groups, unreadable, others, repository }: Overview): string[] {
   const lines = groups.flatMap(groupLines);
   for (const { appliance, problem } of unreadable)
     lines.push(`${appliance}: its status cannot be read: ${problem}`);
+  lines.push(...damageLines(repository).map((line) => `repository: ${line}`));
   if (others.length > 0) lines.push(`in no fleet: ${others.join(', ')}`);
   return lines.map(printable);
 }
@@ -76,7 +78,7 @@ export function changedLines(
 }
 
 /** A line for each thing that is told, without what is always another one. */
-export function standingLines({ groups, unreadable }: Overview): Map<string, string> {
+export function standingLines({ groups, unreadable, repository }: Overview): Map<string, string> {
   const lines = new Map<string, string>();
   for (const { group, problem, releases, appliances } of groups) {
     if (problem !== null) lines.set(`group ${group}`, unreadableText(group, problem));
@@ -92,5 +94,6 @@ export function standingLines({ groups, unreadable }: Overview): Map<string, str
   }
   for (const { appliance, problem } of unreadable)
     lines.set(`unreadable ${appliance}`, `${appliance}: its status cannot be read: ${problem}`);
+  for (const line of damageLines(repository)) lines.set(`repository ${line}`, `repository: ${line}`);
   return new Map([...lines].map(([key, line]) => [key, printable(line)]));
 }

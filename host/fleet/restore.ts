@@ -29,6 +29,13 @@ export interface Damage {
   readonly state: State;
 }
 
+/** A file of the repository that is not as it was published; `copy`: this operator can write it anew. */
+export interface DamagedFile {
+  readonly path: string;
+  readonly problem: 'missing' | 'damaged' | 'unsigned';
+  readonly copy: boolean;
+}
+
 /** Compares the repository with the copy, which is completed. Throws COPY_MISSING where neither can be read. */
 export async function findDamage(
   broker: Pick<Broker, 'value' | 'revision' | 'publish'>,
@@ -43,7 +50,8 @@ export async function findDamage(
   const state = published ?? (await copied(copy, known()));
   const missing = await keepCopy(repository, state, copy, anchor);
   const isAnew = published === undefined;
-  const own = [...pathsOf(state)].filter((path) => !isAnew || path !== TIMESTAMP);
+  // The timestamp is as it should be where it could be read, and may be replaced by somebody just now; else it is made anew.
+  const own = [...pathsOf(state)].filter((path) => path !== TIMESTAMP);
   const files: EditionFile[] = [];
   for (const path of own) {
     const bytes = copy.get(path);
@@ -52,6 +60,41 @@ export async function findDamage(
       files.push({ path, bytes, revision: stored?.revision ?? 0 });
   }
   return { files, wrongRoot, isAnew, missing, state };
+}
+
+export function damagedFiles({ files, wrongRoot, missing }: Damage): DamagedFile[] {
+  return [
+    ...files.map(
+      ({ path, revision }): DamagedFile => ({
+        path,
+        problem: revision === 0 ? 'missing' : 'damaged',
+        copy: true,
+      }),
+    ),
+    ...(wrongRoot === undefined
+      ? []
+      : [{ path: wrongRoot, problem: 'unsigned', copy: false } satisfies DamagedFile]),
+    ...missing.map((path): DamagedFile => ({ path, problem: 'missing', copy: false })),
+  ];
+}
+
+const LINES_MAX = 20;
+
+/** A line for each of the first files, and what helps; none where nothing is wrong. */
+export function damageLines(files: readonly DamagedFile[]): string[] {
+  if (files.length === 0) return [];
+  const lines = files.slice(0, LINES_MAX).map(({ path, problem, copy }) => {
+    if (problem === 'damaged') return `${path}: is damaged`;
+    if (problem === 'unsigned') return `${path}: is not signed by the root before it`;
+    return copy
+      ? `${path}: is not there`
+      : `${path}: is not there as it was signed, and this folder has no copy`;
+  });
+  const more = files.length > LINES_MAX ? [`and ${files.length - LINES_MAX} more`] : [];
+  const helps = files.some(({ problem, copy }) => copy || problem === 'unsigned')
+    ? '"weir fleet restore" writes anew what this folder has a copy of'
+    : 'let whoever has published last run "weir fleet restore"';
+  return [...lines, ...more, helps];
 }
 
 /** Writes it as it should be; answers how many files. Throws SIGNATURES_MISSING where keys are needed that are not here, and REPOSITORY_MOVED. */

@@ -1,12 +1,16 @@
 /**
  * `weir fleet status`: who runs what, who lags, who refused and why, whatever anybody says.
  */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
 import { isIncluded, type Assignment } from '../../host/fleet/assignment.js';
+import { pathsOf } from '../../host/fleet/copy.js';
 import { isOver, isWrong, overviewOf } from '../../host/fleet/overview.js';
 import { overviewLines } from '../../host/fleet/overviewtext.js';
+import { removeFile } from '../../host/fleet/repository.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
 import { FLEET_SILENT_MS, FLEET_STATUS_BYTES_MAX } from '../../host/fleetlimits.js';
 import { brokerAvailable } from '../broker.js';
@@ -234,6 +238,64 @@ command('--watch tells each change, and ends when all have it', async ({ fleet }
     watching.out(),
     /watched: f: f@1\.1\.0\S+ for 100 %\nw-1: f: lags .* wants f@1\.1\.0\S+\nw-1: f: release f@1\.1\.0\S+\n$/,
   );
+});
+
+command('what is missing or damaged in the repository is told, with what helps', async () => {
+  const fleet = await startFleet();
+  try {
+    const [release, other] = [releaseOf('1.0.0'), releaseOf('2.0.0')];
+    await fleet.assign('edge', { f: { release }, g: { release: other } });
+    const paths = [...pathsOf((await fleet.operator()).state)];
+    const [missing = '', damaged = ''] = [release, other].map(
+      ({ bundle }) => paths.find((path) => path.endsWith(bundle.split('/').at(-1) as string)) as string,
+    );
+    const targets = paths.find((path) => path.endsWith('.targets.json')) as string;
+    const write = (path: string, text: string) =>
+      fleet.broker.publish({ subject: `$KV.WEIR_REPO.${path}`, headers: {}, body: Buffer.from(text) });
+    assert.equal((await fleet.weirFleet('status')).code, 0);
+    await removeFile(fleet.broker, missing);
+    await write(damaged, 'x');
+    await write(targets, '{}');
+    const { code, out } = await fleet.weirFleet('status');
+    assert.is(code, 1);
+    for (const line of [
+      `${missing}: is not there`,
+      `${damaged}: is damaged`,
+      `${targets}: is damaged`,
+      '"weir fleet restore" writes anew what this folder has a copy of',
+    ])
+      assert.ok(out.includes(`\nrepository: ${line}\n`), `${line}: ${out}`);
+    const { repository } = JSON.parse((await fleet.weirFleet('status', '--json')).out);
+    const byPath = (one: { path: string }, two: { path: string }) => (one.path < two.path ? -1 : 1);
+    assert.equal(
+      repository.sort(byPath),
+      [
+        { path: missing, problem: 'missing', copy: true },
+        { path: damaged, problem: 'damaged', copy: true },
+        { path: targets, problem: 'damaged', copy: true },
+      ].sort(byPath),
+    );
+
+    const args = ['fleet', 'status', '--watch', '--fleet', fleet.folder.path, '--server', fleet.server.url];
+    await fleet.say('fw', statusOf('fw', undefined));
+    const watching = weir(args);
+    await until(() => watching.out().includes(`repository: ${missing}`), WAIT_MS, 'it is told');
+    assert.is((await fleet.weirFleet('restore')).code, 0);
+    await fleet.say('fw', {
+      ...statusOf('fw', release, { runs: { f: release.rollout, g: other.rollout } }),
+    });
+    assert.is(await watching.exited, 0, watching.out());
+    rmSync(join(fleet.folder.path, 'copy', missing));
+    await removeFile(fleet.broker, missing);
+    const lost = await fleet.weirFleet('status');
+    assert.match(
+      lost.out,
+      `repository: ${missing}: is not there as it was signed, and this folder has no copy\n`,
+    );
+    assert.match(lost.out, 'repository: let whoever has published last run "weir fleet restore"\n');
+  } finally {
+    await fleet.stop();
+  }
 });
 
 if (brokerAvailable()) command.run();

@@ -5,9 +5,8 @@ import { delegatedRoles, loadState } from '../../fleet/state.js';
 import { timeOf } from '../../fleet/checks.js';
 import { type Operator, publish } from '../../fleet/operator.js';
 import { prune } from '../../fleet/prune.js';
-import { findDamage } from '../../fleet/restore.js';
+import { damagedFiles, damageLines, findDamage } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
-import { damageLines } from './restore.js';
 import { answer, SIGNER_HELP, SIGNER_OPTIONS, keyRing, operate, print } from './operate.js';
 
 /** People sign what lives long: they are told while there is time. */
@@ -45,13 +44,12 @@ Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/crede
       const load = () => loadState(operator.repository, folder.known(), folder.copy);
       const pruned = await prune(operator.broker, load);
       if (pruned > 0) print(`fleet: took ${pruned} files out of the repository that nothing names any more`);
-      const damage = damageLines(await findDamage(operator.broker, folder));
-      for (const line of damage) print(line);
-      if (damage.length > 0) print('fleet: "weir fleet restore" writes anew what this folder has a copy of');
+      const damaged = damagedFiles(await findDamage(operator.broker, folder));
+      for (const line of damageLines(damaged)) print(`fleet: ${line}`);
       answer(values, { renewed: renews ? ['timestamp', 'snapshot'] : ['timestamp'] }, [
         `signed anew: timestamp${renews ? ' and snapshot' : ''}`,
       ]);
-      return damage.length > 0 ? 1 : 0;
+      return damaged.length > 0 ? 1 : 0;
     });
   },
 };

@@ -2,7 +2,7 @@
  * `weir fleet restore`: the repository as it should be, from this operator's copy.
  */
 import { complete } from '../../fleet/operator.js';
-import { type Damage, findDamage, repair } from '../../fleet/restore.js';
+import { type Damage, damagedFiles, damageLines, findDamage, repair } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
 import {
   answer,
@@ -38,7 +38,7 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
       const { files, wrongRoot, missing, isAnew } = damage;
       const paths = files.map(({ path }) => path);
       const found = { restored: paths, removed: wrongRoot ?? null, missing, anew: isAnew };
-      for (const line of damageLines(damage)) print(line);
+      for (const line of damageLines(damagedFiles(damage))) print(`fleet: ${line}`);
       const exitCode = missing.length > 0 ? 1 : 0;
       if (paths.length === 0 && wrongRoot === undefined && !isAnew) {
         answer(values, found, missing.length > 0 ? [] : ['the repository is as it should be']);
@@ -54,18 +54,6 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
     }
   },
 };
-
-const LINES_MAX = 20;
-
-export function damageLines({ files, wrongRoot, missing }: Damage): string[] {
-  const lines = [
-    ...files.map(({ path, revision }) => `fleet: ${path}: ${revision === 0 ? 'is not there' : 'is damaged'}`),
-    ...(wrongRoot === undefined ? [] : [`fleet: ${wrongRoot}: is not signed by the root before it`]),
-    ...missing.map((path) => `fleet: ${path}: is not there as it was signed, and this folder has no copy`),
-  ];
-  const more = lines.length - LINES_MAX;
-  return more > 0 ? [...lines.slice(0, LINES_MAX), `fleet: and ${more} more`] : lines;
-}
 
 function questionOf({ files, isAnew, state }: Damage): string {
   if (!isAnew) return `Write ${files.length} files anew?`;

@@ -11,6 +11,7 @@ import {
   overviewOf,
 } from '../../fleet/overview.js';
 import { changedLines, overviewLines, standingLines } from '../../fleet/overviewtext.js';
+import { type DamagedFile, damagedFiles, findDamage } from '../../fleet/restore.js';
 import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js';
 import { ANNOUNCE_GAP_MS } from '../../fleetlimits.js';
 import { ANNOUNCE_SUBJECT } from '../../wire.js';
@@ -38,13 +39,15 @@ belongs to the group that it names. For each of its filters:
   own       a filter of its own config
   unknown   what is assigned to its group cannot be read
 
+A file of the repository that is missing or damaged is told, too, with what helps.
+
 A status is signed by nobody: an appliance in somebody else's hands says what it likes under its own name.
 
   --group GROUP     this group only
   --watch           go on until every release is for its whole group and nobody lags, or Ctrl-C; where standard output is no terminal,
                     a line for each change
 ${READER_HELP}
-Exit code: 1 when an appliance refused something, is stale or silent, or its status or what is assigned cannot be read; else 0.
+Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read; else 0.
 
 Example: weir fleet status --group edge --watch
 `,
@@ -60,12 +63,17 @@ Example: weir fleet status --group edge --watch
       if (values.watch) return watch(values, operator);
       const told = await readStatuses(operator.broker);
       const assignments = await assignmentsOf(operator, values.group, told, new Map());
-      const overview = overviewOf(assignments, told, Date.now());
+      const overview = overviewOf(assignments, told, Date.now(), await damageOf(operator));
       answer(values, { schema: 1, ...overview }, overviewLines(overview));
       return isWrong(overview) ? 1 : 0;
     });
   },
 };
+
+/** Reads every file of the repository. */
+async function damageOf({ broker, folder }: Operator): Promise<DamagedFile[]> {
+  return damagedFiles(await findDamage(broker, folder));
+}
 
 /** What is assigned to one group, or to all that have an assignment or an appliance; `known` has been read before. */
 async function assignmentsOf(
@@ -96,20 +104,24 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
   const statuses = await watchStatuses(broker);
   const show = createView(values);
   let assignments = new Map<string, AssignedTo>();
+  let damage = await damageOf(operator);
   let readAtMs = performance.now();
   try {
     for (;;) {
       // Anybody who may announce may do so often.
       const dueMs = readAtMs + (isNew ? ANNOUNCE_GAP_MS : READ_MS);
       if (statuses.isCurrent() && performance.now() > dueMs) {
+        const wasNew = isNew;
         isNew = false;
         readAtMs = performance.now();
         operator = await readFleet(folder, broker, print);
+        // All of it, which may be much, only where somebody has published, or restored, something.
+        if (wasNew) damage = await damageOf(operator);
         assignments = new Map();
       }
       const told = statuses.all();
       assignments = await assignmentsOf(operator, values.group, told, assignments);
-      const overview = overviewOf(assignments, told, Date.now());
+      const overview = overviewOf(assignments, told, Date.now(), damage);
       show(overview);
       if (isStopped || (isOver(overview) && !isNew)) return isWrong(overview) ? 1 : 0;
       await statuses.next(LOOK_MS);
