@@ -64,7 +64,8 @@ export const REMEDIES = {
   PROPOSAL_INVALID: 'nothing of it was signed or published; let it be made anew',
   PROPOSAL_OUTDATED:
     'it is published already, or somebody else has published since; look with "weir fleet audit", and propose it anew if need be',
-  FLEET_EXISTS: 'work with the folder of that fleet (--fleet), or make another fleet on another broker',
+  FLEET_EXISTS:
+    'work with the folder of that fleet (--fleet), or make another fleet in another folder and on another broker',
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',

@@ -58,10 +58,8 @@ const Settings = object({
 });
 const CODES = { unreadable: 'FLEET_MISSING', invalid: 'FLEET_MISSING' } as const;
 
-/** Makes the folder of a new fleet, without a root yet. Throws FILE_EXISTS. */
+/** Makes the folder of a new fleet, without a root yet. */
 export function createFleetFolder(path: string, operator: string): void {
-  if (existsSync(join(path, 'fleet.json')))
-    throw new WeirError('FLEET_EXISTS', `${path}: expected a new folder, found a fleet`);
   mkdirSync(join(path, 'keys'), { recursive: true, mode: 0o700 });
   replaceFile(join(path, 'fleet.json'), `${JSON.stringify({ format: 1, operator }, undefined, 2)}\n`, true);
 }

@@ -40,6 +40,8 @@ the first metadata. FOLDER/root.json is the root of trust: give it to each appli
 
 Keep the keys of root and targets off machines that are always on; "weir fleet refresh" needs those of snapshot and timestamp only.
 
+A folder that has a fleet is left as it is, and one that was interrupted is completed.
+
   --operator NAME   who you are, for the audit (default: your login)
 ${FLEET_HELP}`,
   async run(args) {
@@ -48,16 +50,20 @@ ${FLEET_HELP}`,
     const broker = await fleetBroker(values);
     try {
       await broker.ensureFleetStreams();
-      // One that was interrupted is completed.
-      if (existsSync(join(path, 'root.json'))) {
-        const folder = openFleetFolder(path);
-        await complete(folder, broker, print, () => keyRing(values, folder));
-      } else if (!(await make(path, values, broker))) return 1;
+      const root = join(path, 'root.json');
+      const isThere = existsSync(root);
+      const made = isThere ? await found(path, values, broker) : await make(path, values, broker);
+      if (made === undefined) return 1;
       const folder = openFleetFolder(path);
       await readFleet(folder, broker, print);
-      answer(values, { fleet: path, root: join(path, 'root.json') }, [
-        `the fleet is there: ${path}, with keys for ${TOP_LEVEL.join(', ')}`,
-        `give ${join(path, 'root.json')} to each appliance, and name it in "fleet.root" of its config`,
+      const { operator } = folder;
+      const keys = folder.keys().map(({ name }) => name);
+      const whose = `of operator ${operator}, ${keys.length > 0 ? `with the keys ${keys.join(', ')}` : 'without keys'}`;
+      answer(values, { fleet: path, root, operator, made }, [
+        made
+          ? `the fleet is made: ${path}, ${whose}`
+          : `nothing was made: ${path} has a fleet already, ${whose}`,
+        `give ${root} to each appliance, and name it in "fleet.root" of its config`,
       ]);
       return 0;
     } finally {
@@ -66,31 +72,48 @@ ${FLEET_HELP}`,
   },
 };
 
-async function make(
-  path: string,
-  values: FleetValues & { operator?: string },
-  broker: Broker,
-): Promise<boolean> {
+/** What the audit says of it. */
+const MADE = 'fleet made';
+
+type InitValues = FleetValues & { operator?: string };
+
+/** Completes a fleet that was interrupted when it was made; false when it was there. Throws FLEET_EXISTS where the folder is of another one. */
+async function found(path: string, values: InitValues, broker: Broker): Promise<boolean> {
+  if (!existsSync(join(path, 'fleet.json')))
+    throw new WeirError('FLEET_EXISTS', `${path}: expected a new folder, found the root of trust of a fleet`);
+  const folder = openFleetFolder(path);
+  if (values.operator !== undefined && values.operator !== folder.operator) {
+    const problem = `--operator: expected ${folder.operator}, whose fleet is in ${path}`;
+    throw new WeirError('FLEET_EXISTS', `${problem}, found ${values.operator}`);
+  }
+  const isMaking = folder.pending()?.act.action === MADE;
+  await complete(folder, broker, print, () => keyRing(values, folder));
+  return isMaking;
+}
+
+/** Nothing when the answer is no. */
+async function make(path: string, values: InitValues, broker: Broker): Promise<true | undefined> {
   if (await openRepository(broker).get('metadata/1.root.json', ROOT_BYTES_MAX))
     throw new WeirError('FLEET_EXISTS', 'repository: expected an empty one, found that of a fleet');
   await needClock(broker, Date.now());
-  if (!(await isSure(values, `Make a new fleet in ${path}?`))) return false;
+  if (!(await isSure(values, `Make a new fleet in ${path}?`))) return undefined;
   const passphrase = await newPassphrase(values, 'passphrase for the new keys');
   createFleetFolder(path, values.operator ?? userInfo().username);
   const { root, bytes } = makeRoot(path, passphrase);
   const folder = openFleetFolder(path, bytes);
   const ring = folder.ring(passphrase);
   const edition = firstEdition(root, ring, Date.now());
-  await publishEdition(folder, broker, edition, { action: 'fleet made', by: folder.operator }, ring);
+  await publishEdition(folder, broker, edition, { action: MADE, by: folder.operator }, ring);
   return true;
 }
 
 /** Keys for the four roles, one each, and the root that names them. */
 function makeRoot(path: string, passphrase: string) {
-  const { addKey, ring } = keysIn(path);
+  const { addKey, keys, ring } = keysIn(path);
   const roles = {} as Record<TopLevel, RoleKeys>;
   for (const role of TOP_LEVEL) {
-    const { public: raw } = addKey(role, passphrase);
+    // Without a root nobody knows those that are there: they were made by this, and that was interrupted.
+    const { public: raw } = keys().find(({ name }) => name === role) ?? addKey(role, passphrase);
     roles[role] = { keys: [{ id: keyIdOf(raw), public: raw }], threshold: 1 };
   }
   const root = newRoot(roles, 1, Date.now());
