@@ -90,5 +90,7 @@ export const FLEET_STATUS_BYTES_MAX = 256 * KiB;
 export const FLEET_SILENT_MS = 30_000;
 /** Findings that are told of one chain of the audit; who can write there can write much. */
 export const AUDIT_FINDINGS_MAX = 10;
+/** Findings that are acknowledged with one entry of the audit, which is one message. */
+export const AUDIT_MARKS_MAX = 500;
 /** How often an operator's command looks at a fleet that keeps talking: with 10,000 appliances a look takes some 30 ms. */
 export const STATUSES_GAP_MS = 200;

@@ -71,7 +71,7 @@ run --config missing.json
 run --config .
   1 CONFIG_UNREADABLE: .: expected a readable file, found EISDIR: illegal operation on a directory, read; check the path and its permissions
 fleet nothing
-  2 USAGE: expected a command (init, status, promote, rollback, remove, keys, sign, publish, audit, policy, refresh, restore, nats-config, streams), found "nothing"; see --help
+  2 USAGE: expected a command (init, status, promote, rollback, remove, keys, sign, publish, audit, acknowledge, policy, refresh, restore, nats-config, streams), found "nothing"; see --help
 fleet nats-config
   2 USAGE: expected --out FOLDER; see --help
 fleet nats-config --out new --appliance a.b

@@ -21,6 +21,7 @@ For those who run many appliances on one broker.
     sign: async () => (await import('./fleet/sign.js')).sign,
     publish: async () => (await import('./fleet/sign.js')).publishCommand,
     audit: async () => (await import('./fleet/audit.js')).audit,
+    acknowledge: async () => (await import('./fleet/acknowledge.js')).acknowledge,
     policy: async () => (await import('./fleet/policy.js')).policy,
     refresh: async () => (await import('./fleet/refresh.js')).refresh,
     restore: async () => (await import('./fleet/restore.js')).restore,

@@ -4,8 +4,12 @@
  * Of each chain: it begins with its first entry, each entry names the digest of the one before, and the entry that the appliance's
  * last status names as its end is in it, so that a chain that was cut off or written anew shows. Of the operators' chain: each entry is signed by a
  * key that a root of the fleet has ever named, and every release that is assigned has its entry, because their end is named nowhere else.
+ *
+ * What is wrong stays wrong for ever, also where it is known why. So an operator can sign that he knows it (`acknowledge.ts`): each finding has
+ * a mark, which names the digest of the entry at which it shows, and covers no other one.
  */
-import { AUDIT_FINDINGS_MAX } from '../fleetlimits.js';
+import { AUDIT_FINDINGS_MAX, AUDIT_MARKS_MAX } from '../fleetlimits.js';
+import { sha256Of } from '../digest.js';
 import { auditSubject, FLEET_AUDIT_SUBJECT } from '../wire.js';
 import type { Assignment, Release } from './assignment.js';
 import { type AuditEntry, type AuditHead, brokenLink, headOf, parseEntry } from './audit.js';
@@ -20,6 +24,8 @@ export interface Evidence {
   readonly assignments: readonly Assignment[];
   /** Why what is assigned to a group cannot be read, by group. */
   readonly unreadable: ReadonlyMap<string, string>;
+  /** Marks of findings that operators have acknowledged. */
+  readonly known: ReadonlySet<string>;
 }
 
 export interface ChainReport {
@@ -31,6 +37,8 @@ export interface ChainReport {
   readonly findings: readonly string[];
   /** All of it. */
   readonly wrong: number;
+  /** How much more there is that an operator has acknowledged. */
+  readonly known: number;
   /** The status names an entry that is behind the end: it may still be on its way. */
   readonly isBehind: boolean;
 }
@@ -39,6 +47,8 @@ export interface Proof {
   /** A message of the audit stream; in its order. */
   take(subject: string, line: string): void;
   result(): readonly ChainReport[];
+  /** Of the first findings in the result that can be acknowledged. */
+  marks(): readonly string[];
 }
 
 interface Chain {
@@ -47,10 +57,12 @@ interface Chain {
   /** The entry that the status names was there. */
   isEndSeen: boolean;
   wrong: number;
+  known: number;
   readonly findings: string[];
 }
 
-export function createProof({ heads, keys, assignments, unreadable }: Evidence): Proof {
+export function createProof({ heads, keys, assignments, unreadable, known }: Evidence): Proof {
+  const marks = new Set<string>();
   const chains = new Map<string, Chain>();
   const pushes = new Set<string>();
 
@@ -60,21 +72,35 @@ export function createProof({ heads, keys, assignments, unreadable }: Evidence):
       head: undefined,
       isEndSeen: false,
       wrong: 0,
+      known: 0,
       findings: [],
     };
     chains.set(subject, chain);
     return chain;
   }
 
-  function find(chain: Chain, finding: string): void {
+  /** `digest`: of the entry at which it shows. */
+  function find(subject: string, finding: string, digest?: string): void {
+    const chain = chainOf(subject);
+    const mark = [`${applianceOf(subject) ?? 'operators'}: ${finding}`, digest].filter(Boolean).join(' ');
+    if (known.has(mark)) {
+      chain.known++;
+      return;
+    }
+    if (marks.size < AUDIT_MARKS_MAX) marks.add(mark);
+    tell(chain, finding);
+  }
+
+  function tell(chain: Chain, finding: string): void {
     chain.wrong++;
     if (chain.findings.length < AUDIT_FINDINGS_MAX) chain.findings.push(finding);
   }
 
-  function checkOperator(chain: Chain, line: string, entry: AuditEntry): void {
+  function checkOperator(line: string, entry: AuditEntry): void {
     if (signerOf(line, keys) === undefined) {
       const found = entry.sig === undefined ? 'none' : 'one that is none of them, or of another entry';
-      find(chain, `entry ${entry.seq}: expected a signature by a key of the fleet, found ${found}`);
+      const finding = `entry ${entry.seq}: expected a signature by a key of the fleet, found ${found}`;
+      find(FLEET_AUDIT_SUBJECT, finding, sha256Of(line));
       return;
     }
     for (const version of String(entry.after ?? '').split(', ')) pushes.add(markOf(version, entry));
@@ -87,19 +113,20 @@ export function createProof({ heads, keys, assignments, unreadable }: Evidence):
       if (!head || head.seq === 0 || chain.isEndSeen) continue;
       const last = chain.head?.seq ?? 0;
       const found = last < head.seq ? `it to end with entry ${last}` : 'another one in its place';
-      find(chain, `expected entry ${head.seq}, as the status of the appliance names it, found ${found}`);
+      const finding = `expected entry ${head.seq}, as the status of the appliance names it, found ${found}`;
+      find(subject, finding, head.digest);
     }
   }
 
   function checkReleases(): void {
     for (const [group, problem] of unreadable)
-      find(chainOf(FLEET_AUDIT_SUBJECT), `what is assigned to ${group} cannot be read: ${problem}`);
+      tell(chainOf(FLEET_AUDIT_SUBJECT), `what is assigned to ${group} cannot be read: ${problem}`);
     for (const { group, filters } of assignments)
       for (const [filter, { release, before }] of Object.entries(filters))
         for (const one of [release, before]) {
           if (!one || pushes.has(markOf(one.version, one))) continue;
           const what = `${filter} of ${group}: ${one.version}, assigned by ${one.by} at ${one.at}`;
-          find(chainOf(FLEET_AUDIT_SUBJECT), `${what}: expected a signed entry of that, found none`);
+          find(FLEET_AUDIT_SUBJECT, `${what}: expected a signed entry of that, found none`);
         }
   }
 
@@ -109,28 +136,30 @@ export function createProof({ heads, keys, assignments, unreadable }: Evidence):
       const appliance = applianceOf(subject);
       const entry = parseEntry(line);
       const broken = brokenLink(chain.head, line);
-      if (broken !== undefined) find(chain, broken);
+      if (broken !== undefined) find(subject, broken, sha256Of(line));
       else if (chain.entries === 0 && entry && entry.seq !== 1)
-        find(chain, `entry ${entry.seq}: expected the chain to begin with entry 1`);
+        find(subject, `entry ${entry.seq}: expected the chain to begin with entry 1`, sha256Of(line));
       chain.entries++;
       if (!entry) return;
       // Behind a hole it is checked on from there.
       chain.head = headOf(line);
-      if (appliance === undefined) return checkOperator(chain, line, entry);
-      if (entry.who !== appliance) find(chain, `entry ${entry.seq}: expected one of ${appliance}`);
+      if (appliance === undefined) return checkOperator(line, entry);
+      if (entry.who !== appliance)
+        find(subject, `entry ${entry.seq}: expected one of ${appliance}`, chain.head.digest);
       const end = heads.get(appliance);
       if (end?.seq === entry.seq && end.digest === chain.head.digest) chain.isEndSeen = true;
     },
     result() {
       checkEnds();
       checkReleases();
-      return [...chains].map(([subject, { entries, head, findings, wrong, isEndSeen }]) => {
+      return [...chains].map(([subject, { entries, head, findings, wrong, known, isEndSeen }]) => {
         const appliance = applianceOf(subject) ?? null;
         const last = head?.seq ?? 0;
-        const isBehind = !isEndSeen && (heads.get(appliance ?? '')?.seq ?? 0) > last;
-        return { appliance, entries, last, findings, wrong, isBehind };
+        const isBehind = wrong > 0 && !isEndSeen && (heads.get(appliance ?? '')?.seq ?? 0) > last;
+        return { appliance, entries, last, findings, wrong, known, isBehind };
       });
     },
+    marks: () => [...marks],
   };
 }
 

@@ -14,9 +14,13 @@ const MARK = 'weir audit entry\n';
 /** Those that publish have signed a timestamp; the others are for who signs without that. */
 const ROLES = ['timestamp', 'snapshot', 'targets', 'root'];
 
-/** A key of the fleet that is here; nothing when none is. Throws PASSPHRASE_WRONG. */
-export function auditKey({ signed }: Metadata<Root>, ring: KeyRing): SigningKey | undefined {
-  for (const role of ROLES) {
+/** A key of one of these roles that is here; nothing when none is. Throws PASSPHRASE_WRONG. */
+export function auditKey(
+  { signed }: Metadata<Root>,
+  ring: KeyRing,
+  roles: readonly string[] = ROLES,
+): SigningKey | undefined {
+  for (const role of roles) {
     const [key] = ring.open(roleIn(signed, role)?.ids ?? []);
     if (key) return key;
   }

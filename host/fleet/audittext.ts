@@ -65,10 +65,11 @@ export function auditJson({ subject, line, storedMs }: AuditLine): object {
 
 /** What the proof has found, chain by chain. */
 export function proofLines(reports: readonly ChainReport[]): string[] {
-  const lines = reports.flatMap(({ appliance, entries, findings, wrong }) => {
+  const lines = reports.flatMap(({ appliance, entries, findings, wrong, known }) => {
     const who = appliance ?? 'operators';
     const more = wrong > findings.length ? [`  ${who}: and ${wrong - findings.length} more`] : [];
-    const state = wrong === 0 ? 'whole' : `${wrong} wrong`;
+    const found = wrong === 0 ? 'whole' : `${wrong} wrong`;
+    const state = known === 0 ? found : `${found}, but for ${known} that operators have acknowledged`;
     return [`${who}: ${entries} entries, ${state}`, ...findings.map((text) => `  ${who}: ${text}`), ...more];
   });
   return lines.map(printable);

@@ -1,12 +1,16 @@
 /**
  * `weir fleet audit`: what was done, and that nobody leaves out, changes or adds an entry unseen.
  */
+import { connect } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Assignment } from '../../host/fleet/assignment.js';
-import { type AuditEntry, type AuditHead, headOf } from '../../host/fleet/audit.js';
-import { createProof, type Evidence } from '../../host/fleet/auditproof.js';
-import { signEntry, signerOf } from '../../host/fleet/auditsign.js';
+import { appendEntry, type AuditEntry, type AuditHead, headOf } from '../../host/fleet/audit.js';
+import { type ChainReport, createProof, type Evidence } from '../../host/fleet/auditproof.js';
+import { readProved } from '../../host/fleet/auditread.js';
+import { auditKey, signEntry, signerOf } from '../../host/fleet/auditsign.js';
+import { proofLines } from '../../host/fleet/audittext.js';
+import { AUDIT_MARKS_MAX } from '../../host/fleetlimits.js';
 import { FLEET_AUDIT_SUBJECT } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll } from '../command.js';
@@ -32,7 +36,13 @@ function chainOf(count: number, who = 'fw', make = (entry: AuditEntry) => entry)
 
 const signed = (count: number) => chainOf(count, 'ann', (entry) => signEntry(entry, key));
 
-const NOTHING: Evidence = { heads: new Map(), keys, assignments: [], unreadable: new Map() };
+const NOTHING: Evidence = {
+  heads: new Map(),
+  keys,
+  assignments: [],
+  unreadable: new Map(),
+  known: new Set(),
+};
 
 /** What is found in a chain. */
 function findingsIn(subject: string, lines: readonly string[], evidence: Partial<Evidence> = {}) {
@@ -126,6 +136,28 @@ proofs('of much that is wrong the first is told, and how much', () => {
   for (let at = 0; at < 1_000; at++) proof.take(OURS, 'x');
   const [report] = proof.result();
   assert.equal([report?.findings.length, report?.wrong, report?.entries], [10, 1_000, 1_000]);
+});
+
+proofs('what an operator has acknowledged is no finding, and nothing else is covered by that', () => {
+  const lines = chainOf(5).slice(2);
+  const proofOf = (found: readonly string[], known: readonly string[] = []) => {
+    const proof = createProof({ ...NOTHING, known: new Set(known) });
+    for (const line of found) proof.take(OURS, line);
+    return { report: proof.result()[0], marks: proof.marks() };
+  };
+  const { marks } = proofOf(lines);
+  assert.is(marks.length, 1);
+  const { report } = proofOf(lines, marks);
+  assert.equal([report?.wrong, report?.known, report?.findings], [0, 1, []]);
+  const [text = ''] = proofLines([report as ChainReport]);
+  assert.is(text, 'fw: 3 entries, whole, but for 1 that operators have acknowledged');
+  // Somebody writes the chain anew, from the same entry on.
+  const other = lines.map((line) => line.replace('f@1.3.0', 'f@6.6.6'));
+  assert.is(proofOf(other, marks).report?.wrong, 2);
+  assert.is(proofOf(lines.slice(1), marks).report?.wrong, 1);
+  const many = Array.from({ length: AUDIT_MARKS_MAX + 1 }, (_, at) => `x${at}`);
+  assert.is(proofOf(many).marks.length, AUDIT_MARKS_MAX);
+  assert.is(proofOf(many, proofOf(many).marks).report?.wrong, 1);
 });
 
 proofs.run();
@@ -245,6 +277,55 @@ command('an entry that is on its way yet is waited for', async ({ fleet }) => {
   await publish(two);
   const { code, out } = await proved;
   assert.is(code, 0, out);
+});
+
+command('what a broker has lost is wrong until an operator signs that he knows it', async ({ fleet }) => {
+  const release = releaseOf('1.0.0');
+  await fleet.assign('edge', { f: { release } });
+  const connection = await connect({ servers: [fleet.server.url] });
+  const manager = await connection.jetstreamManager();
+  const lose = async () => {
+    await manager.streams.delete('WEIR_AUDIT');
+    await fleet.broker.ensureFleetStreams();
+  };
+  await lose();
+  // The chain of an appliance that has only its latest entries.
+  for (const line of chainOf(5).slice(2))
+    await fleet.broker.publish({ subject: OURS, headers: {}, body: Buffer.from(line) });
+  const verify = () => fleet.weirFleet('audit', '--verify');
+  const before = await verify();
+  assert.is(before.code, 1);
+  const { marks } = await readProved(await fleet.operator(), undefined, 0);
+  assert.is(marks.length, 2);
+
+  // Who has stolen a key of the machine that renews the timestamp.
+  const timestamp = auditKey((await fleet.operator()).state.root, fleet.ring, ['timestamp']);
+  await appendEntry(fleet.broker, FLEET_AUDIT_SUBJECT, ({ seq, digest: prev }) =>
+    signEntry(
+      { seq: seq + 1, prev, ts: Date.now(), who: 'ann', action: 'audit acknowledged', known: marks },
+      timestamp,
+    ),
+  );
+  const forged = await verify();
+  assert.equal([forged.code, forged.out.match(/ wrong$/gm)?.length], [1, 2], forged.out);
+
+  const signed = await fleet.weirFleet('acknowledge', '--reason', 'the disk was lost');
+  assert.equal([signed.code, signed.out], [0, 'acknowledged: 2 findings\n'], signed.err);
+  assert.match(signed.err, 'f of edge: f@1.0.0');
+  const after = await verify();
+  assert.is(after.code, 0, after.out);
+  assert.match(after.out, /operators: 2 entries, whole, but for 1 that operators have acknowledged\n/);
+  assert.match(after.out, /fw: 3 entries, whole, but for 1 that operators have acknowledged\n/);
+  assert.match(
+    after.out,
+    /audit acknowledged reason="the disk was lost" .*expected the chain to begin with entry 1/,
+  );
+  const nothing = await fleet.weirFleet('acknowledge', '--reason', 'again');
+  assert.equal([nothing.code, nothing.out], [0, 'nothing is wrong with the audit\n']);
+
+  await lose();
+  assert.is((await verify()).code, 1, 'what was acknowledged is gone with it');
+  await connection.close();
 });
 
 if (brokerAvailable()) command.run();

@@ -79,7 +79,9 @@ export async function startFleet(): Promise<TestFleet> {
   return {
     ...{ server, folder, broker, ring, path: temporary.path, operator },
     weirFleet(...args) {
-      const changes = ['promote', 'rollback', 'remove', 'restore', 'publish'].includes(args[0] as string);
+      const changes = ['promote', 'rollback', 'remove', 'restore', 'publish', 'acknowledge'].includes(
+        args[0] as string,
+      );
       const keys = changes ? ['--yes', '--passphrase-file', passphrase] : [];
       return said(['fleet', ...args, ...login, ...keys], undefined, 60_000);
     },

@@ -1,22 +1,12 @@
 /**
  * `weir fleet audit`: what operators and appliances have done, and the proof that nothing of it is missing.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { WeirError } from '../../errors.js';
-import type { Assignment } from '../../fleet/assignment.js';
-import type { AuditHead } from '../../fleet/audit.js';
-import { type ChainReport, createProof, type Evidence } from '../../fleet/auditproof.js';
-import { type AuditLine, auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
-import { groupsOf, lookAtAssignment, type Operator } from '../../fleet/operator.js';
-import { loadRoots } from '../../fleet/state.js';
-import { readStatuses } from '../../fleet/statuses.js';
-import { AUDIT_STREAM, auditSubject, NAME_PATTERN } from '../../wire.js';
+import { readAudit, readProved } from '../../fleet/auditread.js';
+import { auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
+import { NAME_PATTERN } from '../../wire.js';
 import { type Command, parseCommand, timeOrAge } from '../command.js';
 import { answer, observe, READER_HELP, READER_OPTIONS } from './operate.js';
-
-/** An entry that a status names already may still be on its way. */
-const SETTLE_MS = 1_000;
-const SETTLE_ATTEMPTS = 5;
 
 export const audit: Command = {
   summary: 'tell what was done, by whom and why, and prove that nothing is missing',
@@ -31,7 +21,7 @@ why. Nothing of the stream WEIR_AUDIT can be deleted.
                     names is there, operators' entries are signed by a key that a root of the fleet has named, and each release that
                     is assigned has its entry
 ${READER_HELP}
-Exit code: 1 when --verify has found something, else 0.
+Exit code: 1 when --verify has found something that no operator has acknowledged ("weir fleet acknowledge"), else 0.
 
 Example: weir fleet audit --since 24h --verify
 `,
@@ -51,7 +41,7 @@ Example: weir fleet audit --since 24h --verify
     return observe(values, async (operator) => {
       const { lines, reports } = values.verify
         ? await readProved(operator, appliance, sinceMs ?? 0)
-        : { lines: await readLines(operator, appliance, sinceMs), reports: undefined };
+        : { lines: await readAudit(operator, appliance, sinceMs), reports: undefined };
       lines.sort((one, other) => timeOfLine(one) - timeOfLine(other));
       answer(values, { schema: 1, entries: lines.map(auditJson), ...(reports ? { chains: reports } : {}) }, [
         ...lines.map(auditText),
@@ -61,61 +51,3 @@ Example: weir fleet audit --since 24h --verify
     });
   },
 };
-
-async function readLines(
-  { broker }: Operator,
-  appliance: string | undefined,
-  sinceMs: number | undefined,
-  each: (found: AuditLine) => void = () => {},
-): Promise<AuditLine[]> {
-  const lines: AuditLine[] = [];
-  const options = {
-    stream: AUDIT_STREAM,
-    ...(appliance === undefined ? {} : { subject: auditSubject(appliance) }),
-    ...(sinceMs === undefined ? {} : { sinceMs }),
-  };
-  await broker.read(options, ({ subject, body, storedMs }) => {
-    const found = { subject, line: Buffer.from(body).toString('utf8'), storedMs };
-    lines.push(found);
-    each(found);
-  });
-  return lines;
-}
-
-/** Reads all of it, because a chain is proved from its beginning on; answers the entries since a time. */
-async function readProved(
-  operator: Operator,
-  appliance: string | undefined,
-  sinceMs: number,
-): Promise<{ lines: AuditLine[]; reports: readonly ChainReport[] }> {
-  // First, so that what they name has been written before the chains are read.
-  const evidence = await evidenceFor(operator, appliance);
-  for (let attempt = 1; ; attempt++) {
-    const proof = createProof(evidence);
-    const lines = await readLines(operator, appliance, undefined, ({ subject, line }) =>
-      proof.take(subject, line),
-    );
-    const reports = proof.result();
-    if (attempt < SETTLE_ATTEMPTS && reports.some(({ isBehind }) => isBehind)) await pause(SETTLE_MS);
-    else return { lines: lines.filter(({ storedMs }) => storedMs >= sinceMs), reports };
-  }
-}
-
-async function evidenceFor(operator: Operator, appliance: string | undefined): Promise<Evidence> {
-  const { broker, repository, folder } = operator;
-  const heads = new Map<string, AuditHead>();
-  for (const { appliance: id, word } of (await readStatuses(broker)).values())
-    if (typeof word !== 'string' && word.fleet && (appliance ?? id) === id) heads.set(id, word.fleet.audit);
-  const roots = await loadRoots(repository, folder.anchor);
-  const named = roots.flatMap(({ signed }) => Object.entries(signed.keys));
-  const keys = new Map(named.map(([id, key]) => [id, key.keyVal.public ?? '']));
-  const assignments: Assignment[] = [];
-  const unreadable = new Map<string, string>();
-  // The operators' chain is not looked at where one appliance is.
-  for (const group of appliance === undefined ? groupsOf(operator) : []) {
-    const found = await lookAtAssignment(operator, group);
-    if (typeof found === 'string') unreadable.set(group, found);
-    else if (found) assignments.push(found);
-  }
-  return { heads, keys, assignments, unreadable };
-}

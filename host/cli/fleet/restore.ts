@@ -48,12 +48,16 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
       const ring = await keyRing(values, folder);
       const count = await repair(folder, broker, damage, ring, Date.now());
       answer(values, found, [`restored: ${count} files`]);
+      if (isAnew) print(`fleet: look at the audit, too: ${AUDIT_HINT}`);
       return exitCode;
     } finally {
       await broker.close();
     }
   },
 };
+
+const AUDIT_HINT =
+  'what the broker has lost of it "weir fleet audit --verify" finds, and "weir fleet acknowledge" signs that it is known';
 
 function questionOf({ files, isAnew, state }: Damage): string {
   if (!isAnew) return `Write ${files.length} files anew?`;

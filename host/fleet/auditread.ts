@@ -1,0 +1,79 @@
+/**
+ * Reads the audit from the broker, with what there is to prove it.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { AUDIT_STREAM, auditSubject } from '../wire.js';
+import { acknowledged } from './acknowledge.js';
+import type { Assignment } from './assignment.js';
+import type { AuditHead } from './audit.js';
+import { type ChainReport, createProof, type Evidence } from './auditproof.js';
+import type { AuditLine } from './audittext.js';
+import { groupsOf, lookAtAssignment, type Operator } from './operator.js';
+import { loadRoots } from './state.js';
+import { readStatuses } from './statuses.js';
+
+/** An entry that a status names already may still be on its way. */
+const SETTLE_MS = 1_000;
+const SETTLE_ATTEMPTS = 5;
+
+/** What the stream of the audit has: of one appliance, or since a time. */
+export async function readAudit(
+  { broker }: Operator,
+  appliance: string | undefined,
+  sinceMs: number | undefined,
+  each: (found: AuditLine) => void = () => {},
+): Promise<AuditLine[]> {
+  const lines: AuditLine[] = [];
+  const options = {
+    stream: AUDIT_STREAM,
+    ...(appliance === undefined ? {} : { subject: auditSubject(appliance) }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+  };
+  await broker.read(options, ({ subject, body, storedMs }) => {
+    const found = { subject, line: Buffer.from(body).toString('utf8'), storedMs };
+    lines.push(found);
+    each(found);
+  });
+  return lines;
+}
+
+/** Reads all of it, because a chain is proved from its beginning on; answers the entries since a time, and what is found. */
+export async function readProved(
+  operator: Operator,
+  appliance: string | undefined,
+  sinceMs: number,
+): Promise<{ lines: AuditLine[]; reports: readonly ChainReport[]; marks: readonly string[] }> {
+  // First, so that what they name has been written before the chains are read.
+  const evidence = await evidenceFor(operator, appliance);
+  for (let attempt = 1; ; attempt++) {
+    const proof = createProof(evidence);
+    const lines = await readAudit(operator, appliance, undefined, ({ subject, line }) =>
+      proof.take(subject, line),
+    );
+    const reports = proof.result();
+    if (attempt < SETTLE_ATTEMPTS && reports.some(({ isBehind }) => isBehind)) await pause(SETTLE_MS);
+    else {
+      const since = lines.filter(({ storedMs }) => storedMs >= sinceMs);
+      return { lines: since, reports, marks: proof.marks() };
+    }
+  }
+}
+
+async function evidenceFor(operator: Operator, appliance: string | undefined): Promise<Evidence> {
+  const { broker, repository, folder } = operator;
+  const heads = new Map<string, AuditHead>();
+  for (const { appliance: id, word } of (await readStatuses(broker)).values())
+    if (typeof word !== 'string' && word.fleet && (appliance ?? id) === id) heads.set(id, word.fleet.audit);
+  const roots = await loadRoots(repository, folder.anchor);
+  const named = roots.flatMap(({ signed }) => Object.entries(signed.keys));
+  const keys = new Map(named.map(([id, key]) => [id, key.keyVal.public ?? '']));
+  const assignments: Assignment[] = [];
+  const unreadable = new Map<string, string>();
+  // The operators' chain is not looked at where one appliance is.
+  for (const group of appliance === undefined ? groupsOf(operator) : []) {
+    const found = await lookAtAssignment(operator, group);
+    if (typeof found === 'string') unreadable.set(group, found);
+    else if (found) assignments.push(found);
+  }
+  return { heads, keys, assignments, unreadable, known: await acknowledged(operator, roots) };
+}
