@@ -59,7 +59,9 @@ const NOTHING: Selection = { assignment: undefined, wanted: new Map(), refused: 
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const { appliance, group, folder, own, now, print, pollMs } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const trust = createTrust(join(folder, 'trust'), readAnchor(options.root));
+  const trustFolder = join(folder, 'trust');
+  const trust = createTrust(trustFolder, readAnchor(options.root));
+  const wrongRoot = trust.isOtherFleet ? wrongRootText(options.root, trustFolder) : undefined;
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
   const apply = createApply({ own, attempts, note, now, print });
@@ -155,7 +157,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     const running = (instance: string) => host?.running(instance);
     const known = { trusted: trust.trusted(), attempts: attempts.all(), head: audit.head() };
     const sources = host?.sources() ?? [];
-    return agentStatus({ group, selection, trouble, running, sources, nowMs: now(), ...known });
+    return agentStatus({ group, selection, trouble, wrongRoot, running, sources, nowMs: now(), ...known });
   }
 
   /** Who waits for a rollout hears of it at once. */
@@ -165,6 +167,11 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     told = text;
   }
 
+  function tell(action: string, problem: string): void {
+    note({ action, error: problem });
+    print(`fleet: ${problem}`);
+  }
+
   function connected(to: AgentBroker): void {
     if (to !== broker) return;
     sendAudit();
@@ -172,7 +179,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
 
   selection = await selectTrusted();
-  if (trust.isDamaged) tellDamage(note, print);
+  if (trust.isDamaged) tell('trust damaged', DAMAGED);
+  if (wrongRoot !== undefined) tell('root refused', wrongRoot);
   return {
     installed: () =>
       [...selection.wanted].filter(([instance]) => !own.includes(instance)).map(([, one]) => one.installed),
@@ -205,10 +213,11 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   };
 }
 
-function tellDamage(note: (act: Act) => void, print: (line: string) => void): void {
-  const problem = 'what was trusted is damaged on the disk; the repository is asked for it';
-  note({ action: 'trust damaged', error: problem });
-  print(`fleet: ${problem}`);
+const DAMAGED = 'what was trusted is damaged on the disk; the repository is asked for it';
+
+function wrongRootText(root: string, trustFolder: string): string {
+  const problem = `fleet.root: ${root}: expected the root of the fleet that is trusted, found that of another one`;
+  return `${problem}; what is trusted goes on, and to go over to the other one remove ${trustFolder}`;
 }
 
 /** Anybody on the broker may be at the other end: it says only that there may be something new, and over what time to ask for it. */

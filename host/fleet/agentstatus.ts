@@ -20,6 +20,8 @@ export interface AgentState {
   readonly group: string;
   readonly selection: Selection;
   readonly trusted: Trusted | undefined;
+  /** What is wrong with the root of trust in the config. */
+  readonly wrongRoot: string | undefined;
   readonly trouble: Trouble | undefined;
   readonly attempts: Readonly<Record<string, Attempt>>;
   readonly head: AuditHead;
@@ -30,12 +32,12 @@ export interface AgentState {
 
 /** The object `fleet` of a status; the README has it field by field. */
 export function agentStatus(state: AgentState): object {
-  const { group, selection, trusted, trouble, attempts, head, running, sources, nowMs } = state;
+  const { group, selection, trusted, trouble, wrongRoot, attempts, head, running, sources, nowMs } = state;
   return {
     group,
     sources,
     serial: selection.assignment?.serial ?? 0,
-    stale: staleness(trusted, trouble, nowMs),
+    stale: wrongRoot ?? staleness(trusted, trouble, nowMs),
     error: trouble ? short(trouble.text) : null,
     metadata: trusted?.versions ?? {},
     runs: runsOf(selection, running),

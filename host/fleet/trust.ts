@@ -27,7 +27,7 @@ import {
 } from '../fleetlimits.js';
 import { checkMetadata } from './checks.js';
 import { goneBack, type HighWater, raised } from './highwater.js';
-import { readRoot, TOP_LEVEL } from './metadata.js';
+import { isSigned, type Metadata, readRoot, type Root, TOP_LEVEL } from './metadata.js';
 import { openTrustFiles, type Target, type Trusted } from './trustfiles.js';
 
 /** Gets a file of the repository, of up to so many bytes; nothing when there is none. Rejects when it cannot be asked. */
@@ -45,6 +45,8 @@ export interface Trust {
   trusted(): Trusted | undefined;
   /** What was trusted was damaged on the disk when this was made. */
   readonly isDamaged: boolean;
+  /** The root of trust is another one than that from which it was reached, and as far as keys tell of another fleet. It changes nothing. */
+  readonly isOtherFleet: boolean;
   /** A target of what is trusted; nothing when none is signed or it was not asked for. Throws METADATA_REFUSED when it is damaged. */
   target(path: string): Buffer | undefined;
   /**
@@ -58,6 +60,10 @@ export interface Trust {
 export function createTrust(folder: string, anchor: Uint8Array): Trust {
   checkAnchor(anchor);
   const files = openTrustFiles(folder);
+  const digest = sha256Of(anchor);
+  const from = files.trusted()?.anchor ?? digest;
+  const root = files.metadata('root.json');
+  const isOtherFleet = from !== digest && root !== undefined && !isRelated(readRoot(anchor), readRoot(root));
 
   /** Without a write: most of the time there is nothing new. */
   async function isKnown(fetch: Fetch, atMs: number, path: string): Promise<boolean> {
@@ -112,7 +118,8 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
         const now = judge(staging, highWater, atMs);
         const mark = raised(highWater, now.highWater);
         const { versions } = now.highWater;
-        files.commit({ versions, asked, targets, expiresMs: now.expiresMs, highWater: mark });
+        const anchored = { anchor: isOtherFleet ? from : digest };
+        files.commit({ versions, asked, targets, expiresMs: now.expiresMs, highWater: mark, ...anchored });
       },
     };
   }
@@ -120,6 +127,7 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
   return {
     trusted: files.trusted,
     isDamaged: files.isDamaged,
+    isOtherFleet,
     target(path) {
       const target = files.trusted()?.targets[path];
       const bytes = target && files.target(target);
@@ -148,6 +156,11 @@ function checkAnchor(anchor: Uint8Array): void {
   } catch (error) {
     throw new WeirError('METADATA_REFUSED', `root of trust: ${oneLine(error)}`, { cause: error });
   }
+}
+
+/** One of two roots is signed by keys of the other: so are those that follow each other, and one and the same. */
+function isRelated(one: Metadata<Root>, other: Metadata<Root>): boolean {
+  return isSigned(one, 'root', other) || isSigned(other, 'root', one);
 }
 
 /** What goes through here is checked before anybody believes it. */

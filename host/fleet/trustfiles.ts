@@ -39,6 +39,8 @@ export interface Trusted {
   /** When the first of the metadata expires. */
   readonly expiresMs: number;
   readonly highWater: HighWater;
+  /** SHA-256 of the root of trust from which it was reached. */
+  readonly anchor: string;
 }
 
 interface Index extends Trusted {

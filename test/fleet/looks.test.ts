@@ -1,12 +1,12 @@
 /**
  * When an agent looks, and what its status says, with a broker and a host of the test's own.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Agent, type AgentBroker, createAgent } from '../../host/fleet/agent.js';
+import { type Agent, type AgentBroker, type AgentOptions, createAgent } from '../../host/fleet/agent.js';
 import type { AssignedHost } from '../../host/assigner.js';
 import { createLooks } from '../../host/fleet/looks.js';
 import { ANNOUNCE_GAP_MS, CONNECTED_SPREAD_MS } from '../../host/fleetlimits.js';
@@ -28,6 +28,7 @@ interface Context {
   broker: AgentBroker;
   nowMs: number;
   printed: string[];
+  options: AgentOptions;
   agent: Agent;
 }
 
@@ -70,7 +71,7 @@ looks.before.each(async (context) => {
       return { unsubscribe() {} };
     },
   };
-  context.agent = await createAgent({
+  context.options = {
     appliance: 'fw',
     group: 'edge',
     root: join(path, 'root.json'),
@@ -79,7 +80,8 @@ looks.before.each(async (context) => {
     own: [],
     now: () => context.nowMs,
     print: (line) => context.printed.push(line),
-  });
+  };
+  context.agent = await createAgent(context.options);
   context.agent.attach(HOST, context.broker);
   await context.agent.look();
 });
@@ -183,6 +185,30 @@ looks(
     assert.is(status(context).stale, null);
   },
 );
+
+looks('a root of trust of another fleet is told in the status, the log and the audit', async (context) => {
+  const { agent, broker, folder, world, printed } = context;
+  agent.detach();
+  writeFileSync(join(folder, 'root.json'), (await createWorld()).anchor);
+  context.agent = await createAgent({ ...context.options, print: (line) => printed.push(line) });
+  context.agent.attach(HOST, broker);
+  await world.push({ 'assignments/other.json': 'x' });
+  await context.agent.look();
+  const text = /fleet\.root: \S+root\.json: expected the root of the fleet .*remove \S+fleet\/trust$/;
+  assert.match(status(context).stale as string, text);
+  assert.ok(
+    printed.some((line) => text.test(line)),
+    printed.join('\n'),
+  );
+  assert.match(readFileSync(join(folder, 'fleet/audit.jsonl'), 'utf8'), '"action":"root refused"');
+  context.agent.detach();
+  rmSync(join(folder, 'fleet/trust'), { recursive: true });
+  writeFileSync(join(folder, 'root.json'), world.anchor);
+  context.agent = await createAgent(context.options);
+  context.agent.attach(HOST, broker);
+  await context.agent.look();
+  assert.is(status(context).stale, null);
+});
 
 looks('the same trouble is told once, and that it is over is in the audit', async (context) => {
   const { world } = context;

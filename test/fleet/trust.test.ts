@@ -30,6 +30,34 @@ trusting('goes on without network and clock', async (context) => {
   assert.equal(again.trusted(), context.trust.trusted());
 });
 
+trusting('a root of trust of another fleet is seen, and changes nothing', async (context) => {
+  const { world, folder, trust } = context;
+  const rootOf = (version: number) =>
+    world.repository.files.get(`metadata/${version}.root.json`)?.bytes as Buffer;
+  const other = await createWorld();
+  const opened = (anchor: Uint8Array) => createTrust(folder, anchor);
+  assert.is(trust.isOtherFleet, false);
+  assert.is(opened(other.anchor).isOtherFleet, true);
+  const misled = { ...context, trust: opened(other.anchor) };
+  await world.push({ [PATH]: 'second' });
+  assert.is(await updated(misled), 'second', 'the fleet that is trusted goes on');
+  assert.is(opened(other.anchor).isOtherFleet, true);
+  assert.is(opened(world.anchor).isOtherFleet, false);
+
+  // The root of the same fleet, in any version, also behind keys that have all been replaced.
+  for (let version = 2; version <= 4; version++) {
+    await world.rotate({ root: [testKey(`root-${version}`)] });
+    if (version === 2) assert.is(opened(rootOf(2)).isOtherFleet, false, 'before it is known');
+    assert.is(await updated({ ...context, trust: opened(world.anchor) }), 'second');
+    assert.is(opened(world.anchor).isOtherFleet, false);
+    assert.is(opened(rootOf(version)).isOtherFleet, false);
+  }
+  assert.is(opened(other.anchor).isOtherFleet, true);
+  rmSync(folder, { recursive: true });
+  await other.push({ [PATH]: 'of the other' });
+  assert.is(await updated({ folder, world: other, trust: opened(other.anchor) }), 'of the other');
+});
+
 trusting('a key that nobody has named', async (context) => {
   await context.world.push({ [PATH]: 'evil' }, { signers: [testKey('mallory')] });
   await refused(context, /METADATA_REFUSED .*targets was signed by 0\/1 keys/);
