@@ -85,6 +85,13 @@ export async function findFilter(project: Project, name: string, tell: Tell): Pr
   return loadFilter(name, SHIPPED_FILTERS);
 }
 
+/** Throws FILTER_UNKNOWN for one that `findFilter` would not find. */
+export function needFilters(project: Project, names: readonly string[]): void {
+  const known = [...authoredFilters(project), ...installedFilters(project.built), ...installedFilters()];
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw unknownFilter(unknown, known);
+}
+
 /** Reads a filter from a folder of built or source filters, or from its own; a source is compiled into memory. */
 export async function filterIn(folder: string, name: string, tell: Tell): Promise<InstalledFilter> {
   const isOwn = existsSync(join(folder, 'filter.json'));

@@ -16,15 +16,16 @@ import {
   type Operator,
   readAssignment,
 } from '../fleet/operator.js';
-import { newRollout, ofFilter, pushed } from '../fleet/rollout.js';
+import { type Motive, newRollout, ofFilter, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
 import { startFilter } from '../filter/instance.js';
 import { instanceZones } from '../timezone.js';
 import { readStatuses } from '../fleet/statuses.js';
-import { type Command, isoTime, jsonObject, parseCommand, wholeNumber, zoneName } from './command.js';
-import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './fleet/carryout.js';
-import { FLEET_HELP, FLEET_OPTIONS, isSure, operate, print } from './fleet/operate.js';
-import { checkMotive, motiveOf } from './fleet/motive.js';
+import type { Command } from './command.js';
+import { carryOut, PROPOSE_HELP } from './fleet/carryout.js';
+import { FLEET_HELP, isSure, observe, operate, print, readPassphrase } from './fleet/operate.js';
+import { motiveOf } from './fleet/motive.js';
+import { type PushArgs, pushArgs, type Settings } from './pushargs.js';
 
 export const push: Command = {
   summary: 'push filters to a group of appliances, signed',
@@ -51,52 +52,27 @@ ${PROPOSE_HELP}${FLEET_HELP}
 Example: weir push ssh-auth --group edge --from auth --reason "logins of the edge" --percent 10
 `,
   async run(args) {
-    const { values, positionals: names } = parseCommand(args, {
-      allowPositionals: true,
-      options: {
-        ...FLEET_OPTIONS,
-        ...PROPOSE_OPTIONS,
-        group: { type: 'string' },
-        from: { type: 'string', multiple: true },
-        percent: { type: 'string', default: '100' },
-        reason: { type: 'string' },
-        ticket: { type: 'string' },
-        as: { type: 'string' },
-        'filter-config': { type: 'string' },
-        timezone: { type: 'string' },
-        format: { type: 'string' },
-        'not-before': { type: 'string' },
-        anew: { type: 'boolean', default: false },
-      },
-    });
-    const { group, reason } = values;
-    if (names.length === 0 || group === undefined || reason === undefined)
-      throw new WeirError('USAGE', 'expected at least one NAME, --group and --reason');
-    if (values.as !== undefined && names.length > 1)
-      throw new WeirError('USAGE', '--as: expected one NAME beside it');
-    const percent = wholeNumber('--percent', values.percent, 0, 100);
-    checkMotive(reason, values.ticket);
+    const asked = pushArgs(args);
+    const { values, names, group, percent, reason, ticket } = asked;
+    await checkAssigned(asked);
     const bundles = await bundlesOf(names);
     return operate(values, async (operator) => {
-      const motive = motiveOf(operator.folder, reason, values.ticket);
-      const before = await (values.anew ? replaced : readAssignment)(operator, group);
-      const audience = audienceOf(group, await readStatuses(operator.broker));
-      const base = { ...motive, percent, ...notBefore(values['not-before']) };
-      const { next, releases } = composed(values, before, group, bundles, base, audience);
+      const motive = motiveOf(operator.folder, reason, ticket);
+      const before = await assignedBefore(operator, asked);
+      const { hasRun } = audienceOf(group, await readStatuses(operator.broker));
+      const { next, releases } = composed(asked, before, bundles, motive, hasRun);
       for (const [at, { bundle }] of bundles.entries()) checkStart(bundle, releases[at] as Release);
-      const warnings = releases.flatMap(({ from }) => audience.warnings(from));
-      for (const warning of new Set(warnings)) print(warning);
       const versions = releases.map(({ version }) => version).join(', ');
-      const instead = values.anew ? ', and nothing else' : '';
+      const instead = asked.isAnew ? ', and nothing else' : '';
       if (!(await isSure(values, `Push ${versions} to ${percent} % of ${group}${instead}?`))) return 1;
       const files = new Map(bundles.map(({ label, bytes }) => [bundlePath(label), bytes]));
       const targets = await draftChange(operator, await filesOf(operator, next, files));
-      const instances = bundles.map(({ name }) => values.as ?? name);
+      const instances = names.map((name) => instanceOf(asked, name));
       const act = {
         action: 'pushed',
         group,
         filter: instances.join(', '),
-        before: values.anew ? 'what could not be read' : versionsIn(before, instances),
+        before: asked.isAnew ? 'what could not be read' : versionsIn(before, instances),
         after: versions,
         percent,
         ...motive,
@@ -110,35 +86,60 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
   },
 };
 
-/** Nothing, where what is assigned cannot be read. Throws USAGE where it can. */
-async function replaced(operator: Operator, group: string): Promise<Assignment> {
+/** Looks at the fleet before anything is built: that it is there, that the sources are known, and whom the push is for, which is told. */
+async function checkAssigned(asked: PushArgs): Promise<void> {
+  const { values, names, group } = asked;
+  if (values['passphrase-file'] !== undefined) await readPassphrase(values, 'passphrase of the keys');
+  const check = async (operator: Operator) => {
+    const before = await assignedBefore(operator, asked, untold);
+    const sources = names.flatMap((name) => settingsOf(asked, instanceOf(asked, name), before).from);
+    const { warnings } = audienceOf(group, await readStatuses(operator.broker));
+    for (const line of warnings(sources)) print(line);
+  };
+  await observe(values, check, untold);
+}
+
+/** What is said of the repository is said when something is signed. */
+const untold = () => {};
+
+/** What is assigned; with --anew nothing, where that cannot be read. Throws ASSIGNMENT_UNREADABLE, or USAGE where it can. */
+async function assignedBefore(
+  operator: Operator,
+  { group, isAnew }: PushArgs,
+  tell = print,
+): Promise<Assignment | undefined> {
+  if (!isAnew) return readAssignment(operator, group);
   const found = await lookAtAssignment(operator, group);
-  if (typeof found !== 'string')
-    throw new WeirError(
-      'USAGE',
-      `--anew: expected what is assigned to ${group} to be unreadable, found it whole`,
-    );
-  print(`what is assigned to ${group} cannot be read, and is replaced: ${found}`);
-  return emptyAssignment(operator, group);
+  if (typeof found === 'string') {
+    tell(`what is assigned to ${group} cannot be read, and is replaced: ${found}`);
+    return emptyAssignment(operator, group);
+  }
+  const problem = `--anew: expected what is assigned to ${group} to be unreadable, found it whole`;
+  throw new WeirError('USAGE', problem);
+}
+
+function instanceOf({ as }: PushArgs, name: string): string {
+  return as ?? name;
 }
 
 /** The assignment with a release of each bundle; however many are pushed, it is one change. */
 function composed(
-  values: PushValues,
+  asked: PushArgs,
   before: Assignment | undefined,
-  group: string,
   bundles: readonly Built[],
-  base: Pick<Release, 'percent' | 'reason' | 'by' | 'at'>,
-  { hasRun }: Pick<Audience, 'hasRun'>,
+  motive: Motive,
+  hasRun: Audience['hasRun'],
 ): { readonly next: Assignment; readonly releases: readonly Release[] } {
+  const { group, percent, notBefore } = asked;
   let assignment = before;
   const releases: Release[] = [];
   for (const { name, label } of bundles) {
-    const instance = values.as ?? name;
-    const settings = settingsOf(values, instance, assignment);
+    const instance = instanceOf(asked, name);
     const release = {
-      ...settings,
-      ...base,
+      ...settingsOf(asked, instance, assignment),
+      ...motive,
+      percent,
+      ...notBefore,
       version: label,
       bundle: bundlePath(label),
       rollout: newRollout(),
@@ -198,39 +199,16 @@ async function bundlesOf(names: readonly string[]): Promise<Built[]> {
   return built;
 }
 
-interface PushValues {
-  readonly as?: string;
-  readonly from?: string[];
-  readonly timezone?: string;
-  readonly format?: string;
-  readonly 'filter-config'?: string;
-}
-
-type Settings = Pick<Release, 'from' | 'timezone' | 'format' | 'config'>;
-
-/** What is named goes before what it was. */
-function settingsOf(values: PushValues, instance: string, assignment: Assignment | undefined): Settings {
+/** What is named goes before what it was. Throws USAGE where nothing says from where a filter reads. */
+function settingsOf({ settings }: PushArgs, instance: string, assignment: Assignment | undefined): Settings {
   const { from, timezone, format, config } = ofFilter(assignment, instance)?.release ?? {};
-  const sources = values.from ?? from;
-  if (!sources) throw new WeirError('USAGE', `--from: expected a source for ${instance}, which ${NEW}`);
-  const found = {
-    timezone: values.timezone === undefined ? timezone : zoneName('--timezone', values.timezone),
-    format: values.format === undefined ? format : formatOf(values.format),
-    config:
-      values['filter-config'] === undefined ? config : jsonObject('--filter-config', values['filter-config']),
-  };
-  const named = Object.entries(found).filter(([, value]) => value !== undefined);
-  return { from: sources, ...(Object.fromEntries(named) as Omit<Settings, 'from'>) };
-}
-
-const NEW = 'the group does not run yet';
-
-function formatOf(text: string): 'cbor' | 'ndjson' {
-  if (text === 'cbor' || text === 'ndjson') return text;
-  throw new WeirError('USAGE', `--format: expected cbor or ndjson, found "${text}"`);
-}
-
-function notBefore(text: string | undefined): Pick<Release, 'not_before'> {
-  if (text === undefined) return {};
-  return { not_before: `${new Date(isoTime('--not-before', text)).toISOString().slice(0, 19)}Z` };
+  const before = { from, timezone, format, config, ...settings };
+  if (!before.from)
+    throw new WeirError(
+      'USAGE',
+      `--from: expected a source for ${instance}, which the group does not run yet`,
+    );
+  return Object.fromEntries(
+    Object.entries(before).filter(([, value]) => value !== undefined),
+  ) as unknown as Settings;
 }

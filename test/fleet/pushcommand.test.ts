@@ -1,6 +1,7 @@
 /**
  * `weir push`: what it says of whom a release is for, and what of it the audit has.
  */
+import { writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Release } from '../../host/fleet/assignment.js';
@@ -126,6 +127,46 @@ command('options that would do nothing are refused, and a fleet is not made twic
   assert.match(listed.err, "USAGE: Unknown option '--yes'");
   const again = await said(['fleet', 'init', '--yes', '--fleet', `${fleet.path}/other`, ...login]);
   assert.match(again.err, 'FLEET_EXISTS: repository: expected an empty one');
+});
+
+command('what is mistyped is told before anything is built', async ({ fleet }) => {
+  await fleet.say('fw', statusOf('fw', undefined, { sources: ['auth'] }));
+  const good = ['ssh-auth', '--group', 'edge', '--from', 'auth', '--reason', 'r'];
+  const there = `${fleet.path}/there.json`;
+  writeFileSync(there, '');
+  const cases: readonly [string, ...string[]][] = [
+    ['FILTER_UNKNOWN: filter "ssh-aut": expected one of ', 'ssh-aut'],
+    ['USAGE: --group: expected a name of letters, digits, - and _, found "ed ge"', '--group', 'ed ge'],
+    ['USAGE: --from: expected a name of letters, digits, - and _, found "a.b"', '--from', 'a.b'],
+    ['USAGE: --as: expected a name of letters, digits, - and _, found "a/b"', '--as', 'a/b'],
+    ['USAGE: --percent: expected a whole number from 0 to 100, found "101"', '--percent', '101'],
+    ['USAGE: --ticket: expected 1 to 500 characters, found " "', '--ticket', ' '],
+    ['USAGE: --format: expected cbor or ndjson, found "json"', '--format', 'json'],
+    ['USAGE: --timezone: expected a zone such as "Europe/Berlin", found "Mars"', '--timezone', 'Mars'],
+    ['USAGE: --filter-config: expected a JSON object, found ', '--filter-config', '{'],
+    ['USAGE: --not-before: expected a time such as ', '--not-before', 'tomorrow'],
+    ['FILE_EXISTS: ', '--propose', there],
+    ['KEY_UNREADABLE: --passphrase-file: ', '--passphrase-file', '/nowhere'],
+    ['FLEET_MISSING: ', '--fleet', '/nowhere'],
+    ['BROKER_UNREACHABLE: ', '--server', 'nats://127.0.0.1:1'],
+    ['USAGE: --anew: expected ', '--anew'],
+  ];
+  const login = ['--fleet', fleet.folder.path, '--server', fleet.server.url, '--yes'];
+  const keys = ['--passphrase-file', `${fleet.path}/passphrase`];
+  const runs = cases.map(([, ...more]) =>
+    said(['push', ...good, ...login, ...keys, ...more], undefined, 60_000),
+  );
+  for (const [at, { code, err }] of (await Promise.all(runs)).entries()) {
+    assert.is(code, cases[at]?.[0].startsWith('USAGE') ? 2 : 1, err);
+    assert.match(err, cases[at]?.[0] as string);
+    assert.not.match(err, /tested|built|compil/i);
+  }
+  const without = await fleet.weirPush('ssh-auth', '--group', 'edge', '--reason', 'r');
+  assert.equal(without.code, 2);
+  assert.match(
+    without.err,
+    /^weir: USAGE: --from: expected a source for ssh-auth, which the group does not run yet/,
+  );
 });
 
 command('a promotion to what a group has already signs nothing', async ({ fleet }) => {

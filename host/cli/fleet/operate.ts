@@ -75,11 +75,15 @@ export async function operate<T>(values: FleetValues, work: (operator: Operator)
 }
 
 /** Reads the repository and looks at something; no keys are needed, and nothing is changed. */
-export async function observe<T>(values: FleetValues, work: (operator: Operator) => Promise<T>): Promise<T> {
+export async function observe<T>(
+  values: FleetValues,
+  work: (operator: Operator) => Promise<T>,
+  tell = print,
+): Promise<T> {
   const folder = fleetFolder(values);
   const broker = await fleetBroker(values);
   try {
-    return await work(await readFleet(folder, broker, print));
+    return await work(await readFleet(folder, broker, tell));
   } finally {
     await broker.close();
   }
