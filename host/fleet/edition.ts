@@ -8,7 +8,7 @@
 import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import { EDITION_NUMBERS_MAX, TARGETS_BYTES_MAX, TIMESTAMP_BYTES_MAX } from '../fleetlimits.js';
-import type { SigningKey } from './keys.js';
+import type { KeyFile, SigningKey } from './keys.js';
 import {
   bytesOf,
   metaFile,
@@ -61,6 +61,8 @@ export interface Change {
   readonly targets?: readonly NewTargets[];
   /** Sign the snapshot anew, too. */
   readonly renews?: boolean;
+  /** New keys that it names: they come to the disk right before anything is published, so that a refusal leaves none. */
+  readonly keys?: readonly KeyFile[];
 }
 
 /** The next targets of a role, with what `edit` makes of them; not signed yet. */
@@ -191,8 +193,11 @@ export async function writeEdition(repository: Repository, edition: Edition): Pr
   }
 }
 
-/** A new root is read as soon as it is there: so none is written where it is known already that the timestamp will be refused. */
-async function needBase(repository: Repository, edition: Edition): Promise<void> {
+/**
+ * A new root is read as soon as it is there: so none is written where it is known already that the timestamp will be refused. Throws
+ * REPOSITORY_MOVED.
+ */
+export async function needBase(repository: Repository, edition: Edition): Promise<void> {
   const timestamp = edition.find(({ path }) => path === TIMESTAMP);
   const stored = timestamp && (await repository.get(TIMESTAMP, TIMESTAMP_BYTES_MAX));
   if (!timestamp || (stored && Buffer.from(stored.bytes).equals(timestamp.bytes))) return;

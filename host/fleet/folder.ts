@@ -33,9 +33,11 @@ export interface Pending {
 export interface Keys {
   keys(): readonly KeyFile[];
   keyPath(name: string): string;
-  /** Makes a key, sealed as those that are there. Throws FILE_EXISTS, PASSPHRASE_WRONG or PASSPHRASE_WEAK. */
-  addKey(name: string, passphrase: string): KeyFile;
-  ring(passphrase: string): KeyRing;
+  /** Makes a key, sealed as those that are there; it is not kept yet. Throws FILE_EXISTS, PASSPHRASE_WRONG or PASSPHRASE_WEAK. */
+  makeKey(name: string, passphrase: string): KeyFile;
+  keepKey(file: KeyFile): void;
+  /** Of the keys that are here, and of those that are not kept yet. */
+  ring(passphrase: string, more?: readonly KeyFile[]): KeyRing;
 }
 
 export interface FleetFolder extends Keys {
@@ -143,7 +145,7 @@ export function keysIn(path: string): Keys {
   return {
     keys,
     keyPath,
-    addKey(name, passphrase) {
+    makeKey(name, passphrase) {
       if (!NAME_PATTERN.test(name))
         throw new WeirError('USAGE', `expected the name of a key, found "${name}"`);
       if (existsSync(keyPath(name)))
@@ -151,12 +153,13 @@ export function keysIn(path: string): Keys {
       // One passphrase opens all of them: who mistypes it must not make a key that he cannot open.
       const [other] = keys();
       if (other) unlock(other, passphrase);
-      const file = createKeyFile(name, passphrase, other?.sealed.salt);
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      replaceFile(keyPath(name), `${JSON.stringify(file, undefined, 2)}\n`, true);
-      return file;
+      return createKeyFile(name, passphrase, other?.sealed.salt);
     },
-    ring: (passphrase) => ringOf(keys(), passphrase),
+    keepKey(file) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      replaceFile(keyPath(file.name), `${JSON.stringify(file, undefined, 2)}\n`, true);
+    },
+    ring: (passphrase, more = []) => ringOf([...keys(), ...more], passphrase),
   };
 }
 

@@ -18,11 +18,13 @@ import {
   draftTargets,
   type Edition,
   type KeyRing,
+  needBase,
   type NewTargets,
   writeEdition,
 } from './edition.js';
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
+import type { KeyFile } from './keys.js';
 import { keepCopy, orCopy } from './copy.js';
 import { needClock } from './clock.js';
 import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
@@ -101,10 +103,10 @@ export async function publishSigned(
   needAllSigned(state, change);
   const renews = change.renews === true || state.halfRotated.includes('snapshot');
   const edition = await composeEdition(repository, state, ring, now(), { ...change, renews });
-  await publishEdition(folder, broker, edition, act, ring, now);
+  await publishEdition(folder, broker, edition, act, ring, now, change.keys);
 }
 
-/** Publishes what is composed and signed already. Throws CLOCK_WRONG, and nothing was changed. */
+/** Publishes what is composed and signed already. Throws CLOCK_WRONG or REPOSITORY_MOVED, and nothing was changed. */
 export async function publishEdition(
   folder: FleetFolder,
   broker: Broker,
@@ -112,8 +114,11 @@ export async function publishEdition(
   act: Act,
   ring: KeyRing,
   now: () => number = Date.now,
+  keys: readonly KeyFile[] = [],
 ): Promise<void> {
   await needClock(broker, now());
+  await needBase(openRepository(broker), edition);
+  for (const key of keys) folder.keepKey(key);
   const named = { ...act, id: randomBytes(8).toString('hex') };
   folder.setPending({ edition, act: named });
   await finish(folder, broker, edition, named, ring, now);

@@ -1,7 +1,7 @@
 /**
  * Operators whose clock is wrong: nothing is signed by it.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -59,6 +59,8 @@ clocks('one that is wrong publishes nothing, proposes nothing and restores nothi
   const proposal = join(fleet.path, 'proposal.json');
   try {
     const [paths, entries] = [await filePaths(fleet.broker), await audit(fleet)];
+    const keys = () => readdirSync(join(fleet.fleet, 'keys'));
+    const before = keys();
     for (const [what, aheadMs] of WRONG) {
       for (const args of [
         ['refresh'],
@@ -67,6 +69,7 @@ clocks('one that is wrong publishes nothing, proposes nothing and restores nothi
       ])
         await withClock(aheadMs, () => refused(fleet, /CLOCK_WRONG/, ...args));
       assert.not(existsSync(proposal), what);
+      assert.equal(keys(), before, what);
     }
     await removeFile(fleet.broker, 'metadata/timestamp.json');
     for (const [, aheadMs] of WRONG) await withClock(aheadMs, () => refused(fleet, /CLOCK_WRONG/, 'restore'));

@@ -56,7 +56,9 @@ inits('says what it has made, and a second time that it was there', async ({ fle
 
 inits('completes what was interrupted before there was a root', async ({ fleet, init }) => {
   createFleetFolder(fleet, 'ann');
-  const { public: key } = keysIn(fleet).addKey('root', PASSPHRASE);
+  const { makeKey, keepKey } = keysIn(fleet);
+  const file = makeKey('root', PASSPHRASE);
+  keepKey(file);
   const { code, out, err } = await init('--operator', 'ann', '--json');
   assert.is(code, 0, err);
   assert.is(JSON.parse(out).made, true);
@@ -66,7 +68,7 @@ inits('completes what was interrupted before there was a root', async ({ fleet, 
     'targets.json',
     'timestamp.json',
   ]);
-  assert.is(keysIn(fleet).keys()[0]?.public, key);
+  assert.is(keysIn(fleet).keys()[0]?.public, file.public);
 });
 
 inits('completes what was interrupted while it was published', async ({ fleet, init, server }) => {

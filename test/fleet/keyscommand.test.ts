@@ -1,7 +1,7 @@
 /**
  * Keys and signatures as operators handle them, with a real broker: rotation, and a second signer on another machine.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -68,6 +68,12 @@ keys('what is refused makes no key and changes nothing', async (context) => {
   await refused(context, /PASSPHRASE_WRONG: key root/, 'keys', 'rotate', 'targets');
   const wrong = await said(['fleet', 'keys', 'create', 'ann', '--fleet', fleet]);
   assert.match(wrong.err, /PASSPHRASE_WRONG/);
+  const theirs = join(fleet, 'bob.pub.json');
+  writeFileSync(theirs, 'of bob');
+  const again = await said(['fleet', 'keys', 'create', 'bob', '--fleet', fleet]);
+  assert.match(again.err, /FILE_EXISTS: .*bob\.pub\.json: expected no key of this name, found one/);
+  assert.is(readFileSync(theirs, 'utf8'), 'of bob');
+  rmSync(theirs);
   process.env.WEIR_PASSPHRASE = PASSPHRASE;
   await refused(
     { ...context, server: { ...context.server, url: 'nats://127.0.0.1:9' } },
@@ -76,6 +82,9 @@ keys('what is refused makes no key and changes nothing', async (context) => {
     'rotate',
     'targets',
   );
+  const unwritable = ['--propose', join(fleet, 'missing/proposal.json')];
+  await refused(context, /OUTPUT_UNWRITABLE/, 'keys', 'rotate', 'targets', ...unwritable);
+  assert.equal(here(), before);
   // The key of root lies elsewhere: then it is proposed from here.
   mkdirSync(join(fleet, 'away'));
   renameSync(join(fleet, 'keys/root.json'), join(fleet, 'away/root.json'));
@@ -101,7 +110,10 @@ keys('two people sign for what a group runs, the second without a broker', async
   assert.is((await offline('keys', 'create', 'bob')).code, 0);
   assert.equal(readdirSync(bob).sort(), ['bob.pub.json', 'keys']);
   const filter = ['push', 'ssh-auth', '--group', 'edge', '--from', 'auth', '--reason', 'logins'];
-  const pushed = await said([...filter, '--server', server.url, '--fleet', fleet, '--yes']);
+  const pushed = await said([
+    ...[...filter, '--percent', '50'],
+    ...['--server', server.url, '--fleet', fleet, '--yes'],
+  ]);
   assert.is(pushed.code, 0, pushed.err);
   assert.is((await weirFleet(context, 'keys', 'create', 'ann')).code, 2, 'create does not know --server');
   assert.is((await said(['fleet', 'keys', 'create', 'ann', '--fleet', fleet])).code, 0);

@@ -8,6 +8,8 @@ import * as assert from 'uvu/assert';
 import type { Broker } from '../../host/broker.js';
 import { parseEntry } from '../../host/fleet/audit.js';
 import type { KeyRing } from '../../host/fleet/edition.js';
+import { keysIn } from '../../host/fleet/folder.js';
+import { unlock } from '../../host/fleet/keys.js';
 import { publish } from '../../host/fleet/operator.js';
 import { openRepository } from '../../host/fleet/repository.js';
 import { renewed, withKeys } from '../../host/fleet/roles.js';
@@ -19,6 +21,7 @@ import {
   type Fleet,
   fleetInMemory,
   open,
+  PASSPHRASE,
   push,
   refused,
   taken,
@@ -41,6 +44,11 @@ function cutAfter(broker: Broker, count: number): Broker {
   return { ...broker, publish };
 }
 
+function freshKey(fleet: string, name: string) {
+  const file = keysIn(fleet).makeKey(name, PASSPHRASE);
+  return { file, fresh: unlock(file, PASSPHRASE) };
+}
+
 const joined = (...rings: readonly KeyRing[]): KeyRing => ({
   open: (ids) => rings.flatMap((ring) => ring.open(ids)),
 });
@@ -49,13 +57,15 @@ keys('interrupted at any step, a rotation is completed by the next command', asy
   const { fleet, broker } = context;
   let { ring } = context;
   for (let steps = 0; steps <= 5; steps++) {
-    const fresh = testKey(`targets-${steps}`);
+    const { file, fresh } = freshKey(fleet, `targets-${steps}`);
     ring = joined(ring, ringOf(fresh));
     const operator = await open(context, cutAfter(broker, steps), ring);
-    const change = await withKeys(operator, 'targets', { keys: [fresh], threshold: 1 });
+    const drafted = await withKeys(operator, 'targets', { keys: [fresh], threshold: 1 });
+    const change = { ...drafted, keys: [file] };
     const act = { action: 'keys rotated', role: 'targets', step: steps };
     assert.is(await codeOf(publish(operator, ring, change, act)), steps < 5 ? 'Error: cut' : 'done');
     assert.is(existsSync(join(fleet, 'pending.json')), steps < 5);
+    assert.is(keysIn(fleet).keys().length, steps + 1, 'what is begun may need the key');
     const next = await open(context, broker, ring);
     assert.equal(next.state.halfRotated, []);
     await push(next, ring, steps + 1);
@@ -104,11 +114,13 @@ keys('of two operators at once the second is told, and nothing is overwritten', 
   cpSync(fleet, other, { recursive: true });
   const [mine, theirs] = [await open(context, broker, ring), await open({ fleet: other }, broker, ring)];
   await push(theirs, ring, 1);
-  const fresh = testKey('targets-2');
-  const change = await withKeys(mine, 'targets', { keys: [fresh], threshold: 1 });
+  const { file, fresh } = freshKey(fleet, 'targets-2');
+  const drafted = await withKeys(mine, 'targets', { keys: [fresh], threshold: 1 });
+  const change = { ...drafted, keys: [file] };
   const both = joined(ring, ringOf(fresh));
   assert.match(await codeOf(publish(mine, both, change, { action: 'keys rotated' })), /^REPOSITORY_MOVED/);
   assert.is(existsSync(join(fleet, 'pending.json')), false);
+  assert.equal(keysIn(fleet).keys(), [], 'of what was refused no key is left');
   assert.is(await openRepository(broker).get('metadata/2.root.json', 2 ** 17), undefined);
   assert.is(await taken(context), assignment(1).toString());
   await push(await open(context, broker, ring), ring, 2);

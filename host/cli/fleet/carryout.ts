@@ -1,7 +1,7 @@
 /**
  * The end of every command that changes a fleet: the change is published, or with `--propose` written to a file for others to sign.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { replaceFile } from '../../durable.js';
 import { oneLine, WeirError } from '../../errors.js';
 import type { Act } from '../../fleet/audit.js';
@@ -46,7 +46,14 @@ export async function carryOut(
     return answer(values, done.value, done.lines);
   }
   const proposal = await makeProposal(operator, ring, change, act);
-  writeProposal(propose, proposal);
+  const { keys = [] } = change;
+  for (const key of keys) operator.folder.keepKey(key);
+  try {
+    writeProposal(propose, proposal);
+  } catch (error) {
+    for (const { name } of keys) rmSync(operator.folder.keyPath(name));
+    throw error;
+  }
   const duties = dutiesOf(proposal.base, proposal.change);
   answer(values, { proposal: propose, ...signaturesOf(duties) }, [
     `proposed, and nothing is published yet: ${propose}`,

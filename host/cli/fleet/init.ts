@@ -109,11 +109,13 @@ async function make(path: string, values: InitValues, broker: Broker): Promise<t
 
 /** Keys for the four roles, one each, and the root that names them. */
 function makeRoot(path: string, passphrase: string) {
-  const { addKey, keys, ring } = keysIn(path);
+  const { makeKey, keepKey, keys, ring } = keysIn(path);
   const roles = {} as Record<TopLevel, RoleKeys>;
   for (const role of TOP_LEVEL) {
     // Without a root nobody knows those that are there: they were made by this, and that was interrupted.
-    const { public: raw } = keys().find(({ name }) => name === role) ?? addKey(role, passphrase);
+    const file = keys().find(({ name }) => name === role) ?? makeKey(role, passphrase);
+    keepKey(file);
+    const { public: raw } = file;
     roles[role] = { keys: [{ id: keyIdOf(raw), public: raw }], threshold: 1 };
   }
   const root = newRoot(roles, 1, Date.now());

@@ -116,6 +116,9 @@ gives it a role, FOLDER/NAME.pub.json. A folder with keys and the root of trust 
     const there = folder.keys().find((file) => file.name === name);
     // One that was interrupted in between has its key, but nothing to hand to others.
     const isHalf = there && !existsSync(publicPath);
+    // Somebody else's of the same name.
+    if (!there && existsSync(publicPath))
+      throw new WeirError('FILE_EXISTS', `${publicPath}: expected no key of this name, found one`);
     const file = isHalf ? there : await make(values, folder, name);
     writePublic(publicPath, file);
     const id = keyIdOf(file.public);
@@ -132,7 +135,9 @@ async function make(values: Parameters<typeof readPassphrase>[0], folder: Keys, 
   const passphrase = isFirst
     ? await newPassphrase(values, 'passphrase for the new key')
     : await readPassphrase(values, 'passphrase of the keys');
-  return folder.addKey(name, passphrase);
+  const file = folder.makeKey(name, passphrase);
+  folder.keepKey(file);
+  return file;
 }
 
 function writePublic(path: string, file: KeyFile): void {

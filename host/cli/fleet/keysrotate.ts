@@ -1,9 +1,8 @@
 /**
  * `weir fleet keys rotate`: new keys in the place of those that are here.
  */
-import { rmSync } from 'node:fs';
 import { WeirError } from '../../errors.js';
-import { keyIdOf, type PublicKey } from '../../fleet/keys.js';
+import { type KeyFile, keyIdOf, type PublicKey } from '../../fleet/keys.js';
 import type { RoleIn } from '../../fleet/metadata.js';
 import type { Operator } from '../../fleet/operator.js';
 import { needWhole, roleOf, withKeys } from '../../fleet/roles.js';
@@ -51,31 +50,27 @@ async function rotateKeys(
 ): Promise<number> {
   const { folder } = operator;
   const passphrase = await readPassphrase(values, 'passphrase of the keys');
-  const fresh = new Map<string, PublicKey & { readonly name: string }>();
+  const fresh = new Map<string, KeyFile>();
   for (const id of here) {
-    const { name, public: raw } = folder.addKey(freeName(operator, role), passphrase);
-    fresh.set(id, { name, id: keyIdOf(raw), public: raw });
+    const taken = [...folder.keys(), ...fresh.values()].map(({ name }) => name);
+    fresh.set(id, folder.makeKey(freeName(role, taken), passphrase));
   }
-  const next = { keys: before.keys.map((key) => fresh.get(key.id) ?? key), threshold: before.threshold };
-  try {
-    const change = await withKeys(operator, role, next);
-    const ring = folder.ring(passphrase);
-    await carryOutKeys(operator, values, role, 'keys rotated', change, before, next, ring);
-  } catch (error) {
-    // Then nothing was begun, and nobody knows these keys.
-    const isRefused = error instanceof WeirError && /^(SIGNATURES_MISSING|KEYS_REFUSED)$/.test(error.code);
-    const isUnused = isRefused || values.propose !== undefined;
-    if (isUnused) for (const { name } of fresh.values()) rmSync(folder.keyPath(name));
-    throw error;
-  }
+  const files = [...fresh.values()];
+  const keys = before.keys.map((key): PublicKey => {
+    const file = fresh.get(key.id);
+    return file ? { id: keyIdOf(file.public), public: file.public } : key;
+  });
+  const next = { keys, threshold: before.threshold };
+  const change = { ...(await withKeys(operator, role, next)), keys: files };
+  const ring = folder.ring(passphrase, files);
+  await carryOutKeys(operator, values, role, 'keys rotated', change, before, next, ring);
   return 0;
 }
 
 /** Of a key: the role, and a number from 2 on. */
-function freeName({ folder }: Operator, role: string): string {
-  const taken = new Set(folder.keys().map(({ name }) => name));
+function freeName(role: string, taken: readonly string[]): string {
   for (let number = 2; ; number++) {
     const name = `${role.slice(0, 56)}-${number}`;
-    if (!taken.has(name)) return name;
+    if (!taken.includes(name)) return name;
   }
 }
