@@ -10,8 +10,8 @@ import { mismatch } from './validate.js';
 import { type Installed, startEntry } from './versions.js';
 
 export interface Assigner {
-  /** What is to run beside the filters of the config. */
-  installed(): readonly Installed[];
+  /** What is to run beside the filters of the config, each tried here. */
+  installed(): Promise<readonly Installed[]>;
   /** A host runs. */
   attach(host: AssignedHost, broker: OpenBroker['connection']): void;
   detach(): void;

@@ -60,7 +60,8 @@ interface StartedHost extends Omit<Host, 'finished'> {
 async function start(options: HostOptions): Promise<StartedHost> {
   const { print, assigner } = options;
   const own = options.config.filters.map((entry) => loadEntry(entry, options.filterDir));
-  const installed = [...own, ...usable(options.config, own, assigner?.installed() ?? [], print)];
+  const assigned = (await assigner?.installed()) ?? [];
+  const installed = [...own, ...usable(options.config, own, assigned, print)];
   const config = { ...options.config, filters: installed.map(({ entry }) => entry) };
   const budget = checkBudget(config, installed);
   let wake = () => {};

@@ -19,8 +19,9 @@ import type { AssignedHost, Assigner } from '../assigner.js';
 import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
-import { type Act, type AuditBroker, createAudit } from './audit.js';
+import { type Act, type AuditBroker, type AuditLog, createAudit } from './audit.js';
 import { createLooks } from './looks.js';
+import { openPassed } from './passed.js';
 import { storedFile } from './repository.js';
 import { createTrust, type Fetch } from './trust.js';
 
@@ -64,7 +65,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const wrongRoot = trust.isOtherFleet ? wrongRootText(options.root, trustFolder) : undefined;
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
-  const apply = createApply({ own, attempts, note, now, print });
+  const { note, send: sendAudit } = createNotes(audit, () => broker, print);
+  const passed = openPassed(folder);
+  const { apply, tryAll } = createApply({ own, attempts, passed, note, now, print });
   let selection = NOTHING;
   let host: AssignedHost | undefined;
   let broker: AgentBroker | undefined;
@@ -78,23 +81,6 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       print(`fleet: what was assigned last cannot be read: ${oneLine(error)}`);
       return selection;
     });
-  }
-
-  const tellAudit = (error: unknown) => print(`fleet: audit: ${oneLine(error)}`);
-
-  function note(act: Act): void {
-    try {
-      audit.add(act);
-    } catch (error) {
-      tellAudit(error);
-    }
-    sendAudit();
-  }
-
-  function sendAudit(): void {
-    // A host that is put together anew closes its connection in the middle; what was not sent goes over the next one.
-    const to = broker;
-    if (to?.connected()) audit.send(to).catch((error) => to === broker && tellAudit(error));
   }
 
   /** Verifies and takes over what is new. */
@@ -182,8 +168,12 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   if (trust.isDamaged) tell('trust damaged', DAMAGED);
   if (wrongRoot !== undefined) tell('root refused', wrongRoot);
   return {
-    installed: () =>
-      [...selection.wanted].filter(([instance]) => !own.includes(instance)).map(([, one]) => one.installed),
+    async installed() {
+      for (let round = 0; round < APPLY_ROUNDS_MAX && !(await tryAll(selection)); round++)
+        selection = await selectTrusted();
+      const fit = [...selection.wanted].filter(([instance]) => !own.includes(instance));
+      return fit.flatMap(([, { hash, installed }]) => (passed.has(hash) ? [installed] : []));
+    },
     attach(attached, to) {
       host = attached;
       broker = to;
@@ -210,6 +200,33 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     },
     status,
     look: looks.now,
+  };
+}
+
+/** Writes down what is done here, and brings it to the broker that is there now. */
+function createNotes(
+  audit: AuditLog,
+  broker: () => AgentBroker | undefined,
+  print: (line: string) => void,
+): { note(act: Act): void; send(): void } {
+  const tell = (error: unknown) => print(`fleet: audit: ${oneLine(error)}`);
+
+  function send(): void {
+    // A host that is put together anew closes its connection in the middle; what was not sent goes over the next one.
+    const to = broker();
+    if (to?.connected()) audit.send(to).catch((error) => to === broker() && tell(error));
+  }
+
+  return {
+    note(act) {
+      try {
+        audit.add(act);
+      } catch (error) {
+        tell(error);
+      }
+      send();
+    },
+    send,
   };
 }
 

@@ -14,12 +14,14 @@ import { type Installed, prepared } from '../versions.js';
 import type { Attempts, Selection, Wanted } from './assigned.js';
 import type { Release } from './assignment.js';
 import type { Act } from './audit.js';
+import type { Passed } from './passed.js';
 import { selfTest } from './selftest.js';
 
 export interface ApplyOptions {
   /** Names of filters in the config of this machine, which no assignment touches. */
   readonly own: readonly string[];
   readonly attempts: Attempts;
+  readonly passed: Passed;
   readonly note: (act: Act) => void;
   readonly now: () => number;
   readonly print: (line: string) => void;
@@ -43,9 +45,13 @@ function whyNot(error: unknown): string {
  */
 export type Applied = 'done' | 'choose again' | 'later';
 
-export type Apply = (host: AssignedHost, selection: Selection) => Promise<Applied>;
+export interface Apply {
+  apply(host: AssignedHost, selection: Selection): Promise<Applied>;
+  /** Tries what has not been tried here yet, before a host starts with it; false when some of it cannot run, and is to be chosen again. */
+  tryAll(selection: Selection): Promise<boolean>;
+}
 
-export function createApply({ own, attempts, note, now, print }: ApplyOptions): Apply {
+export function createApply({ own, attempts, passed, note, now, print }: ApplyOptions): Apply {
   function refuse(instance: string, release: Release, reason: string): void {
     if (attempts.hasFailed(instance, release)) return;
     const { version, rollout } = release;
@@ -72,7 +78,9 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
         const problem = mismatch(`a version of ${running}, which runs under this name`, bundle.manifest.name);
         throw new WeirError('ASSIGNMENT_REFUSED', `filter ${instance}: ${problem}`);
       }
-      const installed = await prepared({ ...wanted.installed, compiled: await selfTest(bundle) });
+      const compiled = await selfTest(bundle);
+      passed.add(wanted.hash);
+      const installed = await prepared({ ...wanted.installed, compiled });
       host.check([...beside.map(([, one]) => one.installed), installed]);
       return { ...wanted, installed };
     } catch (error) {
@@ -114,7 +122,22 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
     host.restart();
   }
 
-  return async (host, { assignment, wanted, refused }) => {
+  async function tryAll({ wanted }: Selection): Promise<boolean> {
+    let isGood = true;
+    for (const [instance, { release, bundle, hash }] of wanted) {
+      if (own.includes(instance) || passed.has(hash)) continue;
+      try {
+        await selfTest(bundle);
+        passed.add(hash);
+      } catch (error) {
+        refuse(instance, release, whyNot(error));
+        isGood = false;
+      }
+    }
+    return isGood;
+  }
+
+  async function apply(host: AssignedHost, { assignment, wanted, refused }: Selection): Promise<Applied> {
     for (const [instance, { release, reason }] of refused) refuse(instance, release, reason);
     const changed: [string, Wanted][] = [];
     let applied: Applied = 'done';
@@ -145,7 +168,9 @@ export function createApply({ own, attempts, note, now, print }: ApplyOptions): 
       if (swapped !== 'done') applied = swapped;
     }
     return applied;
-  };
+  }
+
+  return { apply, tryAll };
 }
 
 export function labelOf(installed: Installed | undefined): string | null {

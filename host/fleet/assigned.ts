@@ -16,6 +16,8 @@ import { type Bundle, bundleHash, unpackBundle } from './bundle.js';
 export interface Wanted {
   readonly release: Release;
   readonly bundle: Bundle;
+  /** SHA-256 of the bundle. */
+  readonly hash: string;
   readonly installed: Installed;
 }
 
@@ -140,11 +142,12 @@ function wantedOf(instance: string, release: Release, content: Uint8Array | unde
   if (!content)
     throw new WeirError('BUNDLE_INVALID', `${release.bundle}: expected it to be signed, found none`);
   const bundle = unpackBundle(content, release.bundle);
+  const hash = bundleHash(content);
   if (bundle.label !== release.version) {
-    const problem = `expected ${release.version}, found ${bundle.label} (${bundleHash(content).slice(0, 12)})`;
+    const problem = `expected ${release.version}, found ${bundle.label} (${hash.slice(0, 12)})`;
     throw new WeirError('BUNDLE_INVALID', `${release.bundle}: ${problem}`);
   }
-  return { release, bundle, installed: { entry: entryOf(instance, release, bundle), loaded: bundle } };
+  return { release, bundle, hash, installed: { entry: entryOf(instance, release, bundle), loaded: bundle } };
 }
 
 function entryOf(instance: string, release: Release, { manifest }: Bundle): FilterConfig {

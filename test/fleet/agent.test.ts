@@ -1,7 +1,7 @@
 /**
  * Hosts of a fleet as processes: what they take, what they refuse, and what runs on whatever happens.
  */
-import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -118,6 +118,53 @@ agents('a version that fails its own samples here is refused', async ({ fleet, i
   assert.match(own.attempted.stumbling?.reason ?? '', /SELF_TEST_FAILED/);
   assert.match(String(filters.stumbling?.running), /@1\.0\.0\+/);
 });
+
+/** Ends the process as a SIGKILL does right behind the moment at which it trusts an update, before anything of that was tried. */
+const KILLED_BEHIND_COMMIT = `
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const { renameSync } = fs;
+fs.renameSync = (from, to) => {
+  renameSync(from, to);
+  if (String(from).endsWith('trusted.new')) process.kill(process.pid, 'SIGKILL');
+};
+syncBuiltinESMExports();
+`;
+
+agents(
+  'what was trusted and not tried yet when it was killed is tried before it runs',
+  async ({ fleet, id }) => {
+    const host = fleet.host(id);
+    await fleet.push();
+    await fleet.has(id, 'it runs', runs('1.0.0'));
+    const trusted = () => readFileSync(join(host.folder, 'data/fleet/trust/trusted/index.json'), 'utf8');
+    for (const [version, expected] of [
+      ['2.0.0', { expected: 'something else\n' }],
+      ['3.0.0', {}],
+    ] as const) {
+      assert.is(await host.stop(), 0, host.output());
+      process.env.NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(KILLED_BEHIND_COMMIT)}`;
+      host.start();
+      delete process.env.NODE_OPTIONS;
+      await fleet.push({ version, ...expected });
+      await host.ended();
+      assert.match(trusted(), `stumbling-${version}`);
+      host.start();
+      if (version === '3.0.0') {
+        await fleet.has(id, 'the good one runs', runs('3.0.0'));
+        continue;
+      }
+      const { fleet: own, filters } = await fleet.has(
+        id,
+        'it is refused',
+        (found) => found.fleet.attempted.stumbling !== undefined,
+      );
+      assert.match(own.attempted.stumbling?.reason ?? '', /SELF_TEST_FAILED/);
+      assert.match(String(filters.stumbling?.running), /@1\.0\.0\+/);
+      assert.not.match(host.output(), 'filters stumbling@2.0.0');
+    }
+  },
+);
 
 agents(
   'a filter for a source that this machine has not, and one of a name of its own',
