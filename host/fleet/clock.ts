@@ -16,3 +16,9 @@ export async function needClock(broker: Pick<Broker, 'clockMs'>, nowMs: number):
   const [here, there] = [nowMs, brokerMs].map((ms) => new Date(ms).toISOString());
   throw new WeirError('CLOCK_WRONG', `clock: expected ${there}, as the broker says, found ${here} here`);
 }
+
+/** The time at the broker from now on: when it has stored something tells nothing by another clock. */
+export async function brokerClock(broker: Pick<Broker, 'clockMs'>): Promise<() => number> {
+  const aheadMs = (await broker.clockMs(REPOSITORY_STREAM)) - Date.now();
+  return () => Date.now() + aheadMs;
+}

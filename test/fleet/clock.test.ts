@@ -11,6 +11,7 @@ import { CLOCK_MS_MAX } from '../../host/fleetlimits.js';
 import { brokerAvailable, startTestBroker } from '../broker.js';
 import { errorOf } from '../connecting.js';
 import { said } from '../command.js';
+import { followers, releaseOf, startFleet, statusOf } from './operators.js';
 import { audit, done, fleetInMemory, initialisedFleet, open, push, refused, taken } from './fleets.js';
 
 const YEAR_MS = 365 * 86_400_000;
@@ -105,5 +106,26 @@ clocks(
     }
   },
 );
+
+clocks('who is silent is told by the clock of the broker', async () => {
+  const fleet = await startFleet();
+  try {
+    const release = releaseOf('1.0.0', { percent: 0 });
+    await fleet.assign('edge', { f: { release } });
+    await fleet.say('fw', statusOf('fw', undefined));
+    const minutes = 10 * 60_000;
+    for (const ms of [minutes, -minutes]) {
+      const { code, out } = await withClock(ms, () => fleet.weirFleet('status'));
+      assert.is(code, 0, out);
+    }
+    const fakes = await followers(fleet, ['fw'], {});
+    const auto = ['promote', 'f', '--group', 'edge', '--auto', '--soak', '0s'];
+    const { code, err } = await withClock(minutes, () => fleet.weirFleet(...auto));
+    await fakes.stop();
+    assert.is(code, 0, err);
+  } finally {
+    await fleet.stop();
+  }
+});
 
 if (brokerAvailable()) clocks.run();

@@ -4,6 +4,7 @@
 import { printable, WeirError } from '../../errors.js';
 import { type Advancing, advance, STEPS } from '../../fleet/advance.js';
 import type { Assignment, Release } from '../../fleet/assignment.js';
+import { brokerClock } from '../../fleet/clock.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { type Operator, publish, readAssignment, readFleet } from '../../fleet/operator.js';
 import { REASON_CHARACTERS_MAX } from '../../fleetlimits.js';
@@ -29,10 +30,10 @@ export async function promoteAuto(
   times: { readonly stepMs: number; readonly soakMs: number },
 ): Promise<number> {
   return operate(values, async (operator) => {
-    const { now } = operator;
     const question = `${name} of ${group}: promote to ${STEPS.join(', ')} %, and back at the first trouble?`;
     if (!(await isSure(values, question))) return 1;
     const ring = await keyRing(values, operator.folder);
+    const now = await brokerClock(operator.broker);
     const statuses = await watchStatuses(operator.broker, now);
     try {
       const fleet = { statuses, ...publishing(operator, ring, values, group, name) };

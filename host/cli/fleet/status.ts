@@ -1,6 +1,7 @@
 /**
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
+import { brokerClock } from '../../fleet/clock.js';
 import { groupsOf, lookAtAssignment, type Operator, readFleet } from '../../fleet/operator.js';
 import {
   type AssignedTo,
@@ -63,7 +64,8 @@ Example: weir fleet status --group edge --watch
       if (values.watch) return watch(values, operator);
       const told = await readStatuses(operator.broker);
       const assignments = await assignmentsOf(operator, values.group, told, new Map());
-      const overview = overviewOf(assignments, told, Date.now(), await damageOf(operator));
+      const damage = await damageOf(operator);
+      const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), damage);
       answer(values, { schema: 1, ...overview }, overviewLines(overview));
       return isWrong(overview) ? 1 : 0;
     });
@@ -101,7 +103,8 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
     isStopped = true;
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
-  const statuses = await watchStatuses(broker);
+  const now = await brokerClock(broker);
+  const statuses = await watchStatuses(broker, now);
   const show = createView(values);
   let assignments = new Map<string, AssignedTo>();
   let damage = await damageOf(operator);
@@ -121,7 +124,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
       }
       const told = statuses.all();
       assignments = await assignmentsOf(operator, values.group, told, assignments);
-      const overview = overviewOf(assignments, told, Date.now(), damage);
+      const overview = overviewOf(assignments, told, now(), damage);
       show(overview);
       if (isStopped || (isOver(overview) && !isNew)) return isWrong(overview) ? 1 : 0;
       await statuses.next(LOOK_MS);
