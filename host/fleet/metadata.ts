@@ -277,6 +277,11 @@ export function isSigned(delegator: Delegator, role: string, metadata: Signed): 
   }
 }
 
+/** One of two roots is signed by keys of the other: so are those that follow each other, and one and the same. */
+export function isRelated(one: Metadata<Root>, other: Metadata<Root>): boolean {
+  return isSigned(one, 'root', other) || isSigned(other, 'root', one);
+}
+
 /** How many keys of the role have signed; their ids. */
 export function signersOf(
   delegator: Metadata<Root> | Metadata<Targets>,

@@ -27,7 +27,7 @@ import {
 } from '../fleetlimits.js';
 import { checkMetadata } from './checks.js';
 import { goneBack, type HighWater, raised } from './highwater.js';
-import { isSigned, type Metadata, readRoot, type Root, TOP_LEVEL } from './metadata.js';
+import { isRelated, readRoot, TOP_LEVEL } from './metadata.js';
 import { openTrustFiles, type Target, type Trusted } from './trustfiles.js';
 
 /** Gets a file of the repository, of up to so many bytes; nothing when there is none. Rejects when it cannot be asked. */
@@ -156,11 +156,6 @@ function checkAnchor(anchor: Uint8Array): void {
   } catch (error) {
     throw new WeirError('METADATA_REFUSED', `root of trust: ${oneLine(error)}`, { cause: error });
   }
-}
-
-/** One of two roots is signed by keys of the other: so are those that follow each other, and one and the same. */
-function isRelated(one: Metadata<Root>, other: Metadata<Root>): boolean {
-  return isSigned(one, 'root', other) || isSigned(other, 'root', one);
 }
 
 /** What goes through here is checked before anybody believes it. */

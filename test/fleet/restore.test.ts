@@ -9,10 +9,10 @@ import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
 import type { Assignment } from '../../host/fleet/assignment.js';
 import { pathsOf } from '../../host/fleet/copy.js';
-import type { KeyRing } from '../../host/fleet/edition.js';
+import { type KeyRing, signRole } from '../../host/fleet/edition.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { filesOf, publish, readAssignment } from '../../host/fleet/operator.js';
-import { storedPath } from '../../host/fleet/metadata.js';
+import { bytesOf, newRoot, storedPath } from '../../host/fleet/metadata.js';
 import { prune } from '../../host/fleet/prune.js';
 import { PRUNE_MS_MIN } from '../../host/fleetlimits.js';
 import { filePaths, removeFile, storedFile } from '../../host/fleet/repository.js';
@@ -172,6 +172,24 @@ restores('a root that nobody has signed is taken away', async (context) => {
   // What was taken away leaves its place to another one.
   await context.rotate('targets');
   assert.is(await freshly(context), 1);
+});
+
+restores('nothing is written over another fleet, which a mistyped broker may have', async (context) => {
+  const role = (name: string) => ({ keys: [testKey(`${name} of others`)] as const, threshold: 1 });
+  const [root, targets, snapshot, timestamp] = [
+    role('root'),
+    role('targets'),
+    role('snapshot'),
+    role('timestamp'),
+  ];
+  const other = newRoot({ root, targets, snapshot, timestamp }, 1, Date.now());
+  signRole(other, 'root', other, ringOf(...root.keys));
+  await context.write('metadata/1.root.json', bytesOf(other));
+  const { code, problem } = (await errorOf(context.restore())) as WeirError;
+  assert.is(code, 'FLEET_EXISTS');
+  assert.match(problem, 'found another one by its metadata/1.root.json');
+  await context.write('metadata/1.root.json', '{"signed":{}}');
+  assert.equal(pathsIn((await context.restore()).files), ['metadata/1.root.json']);
 });
 
 restores('a broker that is new gets all of it', async (context) => {
