@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import type { Courier } from '../host/courier.js';
-import { createEngine } from '../host/engine.js';
+import { createEngine, type Engine } from '../host/engine.js';
 import { Misplaced } from '../host/jetstream.js';
 import { unpack } from '../host/pack.js';
 import { createPublisher } from '../host/publish.js';
@@ -83,6 +83,7 @@ export function memoryBroker(): MemoryBroker {
 export interface Life {
   readonly notices: readonly string[];
   readonly courier: Courier;
+  readonly engine: Engine;
   /** Reads all that was there at the start, and writes what came of each batch to the spool. */
   read(): void;
   /** Waits until the broker has all of it. */
@@ -98,6 +99,10 @@ export interface Living {
   readonly data: string;
   readonly broker: MemoryBroker;
   readonly disk?: object;
+  /** Another filter than the one that selects the events of alice. */
+  readonly filter?: { readonly filter: string; readonly config?: object };
+  /** Folder of built filters. */
+  readonly filterDir?: string;
 }
 
 /** Those that run, so that a test that fails leaves nothing behind. */
@@ -107,8 +112,14 @@ export async function endLives(): Promise<void> {
   for (const life of lives) await life.kill();
 }
 
-/** Starts a filter `f`, which selects the events of alice and counts all by user. */
-export async function live({ log, data, broker, disk = { sync: 'none' } }: Living): Promise<Life> {
+const ALICE = {
+  filter: 'json-select',
+  config: { where: [{ field: 'user', equals: 'alice' }], count_by: ['user'], window: '1h' },
+};
+
+/** Starts a filter `f`: unless told otherwise one that selects the events of alice and counts all by user. */
+export async function live(living: Living): Promise<Life> {
+  const { log, data, broker, disk = { sync: 'none' }, filter: wanted = ALICE, filterDir } = living;
   const notices: string[] = [];
   const notice = (line: string) => notices.push(line);
   const config = parse({
@@ -116,16 +127,10 @@ export async function live({ log, data, broker, disk = { sync: 'none' } }: Livin
     data,
     nats: { servers: ['nats://127.0.0.1:9'] },
     sources: { log: { file: log } },
-    filters: {
-      f: {
-        filter: 'json-select',
-        from: ['log'],
-        config: { where: [{ field: 'user', equals: 'alice' }], count_by: ['user'], window: '1h' },
-      },
-    },
+    filters: { f: { from: ['log'], ...wanted } },
     disk,
   });
-  const installed = config.filters.map((entry) => loadEntry(entry, undefined));
+  const installed = config.filters.map((entry) => loadEntry(entry, filterDir));
   let wake = () => {};
   const store = createStore({ config, installed, notice, onAppended: () => wake() });
   const sources = createSources(config, false, notice);
@@ -160,6 +165,7 @@ export async function live({ log, data, broker, disk = { sync: 'none' } }: Livin
   const life: Life = {
     notices,
     courier: courier as Courier,
+    engine,
     read,
     published,
     kill: () => end(store.space.close),

@@ -88,7 +88,7 @@ export interface Slot {
   step(): boolean;
   /** How much a batch should aim for, up to `bytes`. */
   batchBytes(bytes: number): number;
-  /** Counters of all versions together. They stand still during a recovery. */
+  /** Counters of all versions together, after the last call that went well: a recovery that goes back does not change them. */
   ledger(): Ledger;
   /** The first of them. */
   eventsIn(): number;
@@ -182,6 +182,7 @@ export function createSlot(options: SlotOptions): Slot {
   function note(call: Call): void {
     clock.nowMs = call.nowMs;
     const entry = madeEntry(filter, call, sink);
+    sum.count();
     journal.add(entry);
     batchSize.follow(entry, filter.manifest);
     if (call.kind === 'batch') cursors.add(call.cursor);

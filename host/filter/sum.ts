@@ -10,6 +10,8 @@ export interface Sum {
   eventsIn(): number;
   /** From here on they stand still, until `thaw`: calls are made again. */
   freeze(): void;
+  /** A call went well: it counts, also where they stand still. */
+  count(): void;
   thaw(): void;
   /** The filter was put back further than could be made up for; what it had counted stays counted. */
   keep(counted: Ledger): void;
@@ -30,6 +32,9 @@ export function createSum(first: FilterInstance): Sum {
     eventsIn: () => (frozen ? frozen.in : before.in + filter.eventsIn()),
     freeze() {
       frozen = now();
+    },
+    count() {
+      if (frozen) frozen = now();
     },
     thaw() {
       frozen = undefined;
