@@ -7,7 +7,7 @@
 import type { Cursor } from './source/source.js';
 import { nextBatch } from './batch.js';
 import type { FilterInstance } from './filter/instance.js';
-import { batchCall, type Call } from './filter/journal.js';
+import { batchCall, type Call, placeBehind } from './filter/journal.js';
 import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
 import { createShed, type Shed } from './shed.js';
 import { createPack, type Pack, type PackedFilter } from './pack.js';
@@ -32,7 +32,7 @@ export interface EngineFilter {
 export type FilterEvent =
   /** It was at fault at one event, or in a tick: that is left out. */
   | { readonly kind: 'fault'; readonly error: unknown; readonly letter: DeadLetter }
-  | Exclude<SlotEvent, { kind: 'dead' | 'lost' }>;
+  | Exclude<SlotEvent, { kind: 'dead' | 'lost' | 'unread' }>;
 
 export interface RunningOptions {
   readonly appliance: string;
@@ -117,11 +117,19 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
     streams = Object.keys(next.manifest.streams);
   }
 
+  function lose({ cursor, events }: { readonly cursor: Cursor; readonly events: number }): void {
+    if (events <= 0) return;
+    tally.lose(cursor, events);
+    outbox.note({ kind: 'lost', source: nameOf(cursor), events });
+  }
+
   function tell(event: SlotEvent): void {
     switch (event.kind) {
+      case 'unread':
+        if (!isLeftInFile(event)) lose(event);
+        return;
       case 'lost':
-        tally.lose(event.cursor, event.events);
-        outbox.note({ kind: 'lost', source: nameOf(event.cursor), events: event.events });
+        lose(event);
         return;
       case 'dead':
         tellDead(event);
@@ -130,7 +138,7 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
         become(event.to);
         break;
       case 'out':
-        // For good: its sources wait for it no more, so that other filters go on reading them.
+        // Its sources wait for it no more, so that other filters go on reading them.
         tally.takeOut();
         for (const cursor of lanes) cursor.close();
         break;
@@ -154,6 +162,11 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   return { ...filter, slot, pack, deadLetters, shed, leftOut, tally, become, add, isOut, lanes, ...counts };
 }
 
+/** A file holds what was not looked at until the filter comes back; what was received once and for all does not wait. */
+function isLeftInFile({ cursor, place, isSkipping }: Extract<SlotEvent, { kind: 'unread' }>): boolean {
+  return place.file !== undefined && cursor.goTo(place, isSkipping);
+}
+
 /** Adds to a count by name. */
 export function addTo(counts: Map<string, number>, name: string, more: number): void {
   counts.set(name, (counts.get(name) ?? 0) + more);
@@ -168,14 +181,14 @@ function sumOf(shed: Readonly<Record<string, number>>, leftOut: ReadonlyMap<stri
 /** What is to be known of a call to make it again. */
 function rowOf(call: Call, fuel: number, nameOf: (cursor: Cursor) => string): Row {
   if (call.kind !== 'batch') return { kind: call.kind, nowMs: call.nowMs, fuel };
-  const { cursor, place, end, from, bytes, isTruncated, nowMs } = call;
+  const { cursor, place, from, bytes, isTruncated, nowMs } = call;
   const offset = place.offset + from;
   return {
     kind: 'batch',
     source: nameOf(cursor),
     place: { ...place, offset },
     bytes,
-    moved: Math.min(end - offset, bytes),
+    moved: placeBehind(call).offset - offset,
     isTruncated,
     nowMs,
     fuel,

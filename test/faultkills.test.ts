@@ -1,7 +1,8 @@
 /**
- * Faults of a filter whose work is kept on a disk: killed at any moment, it has told every event once, but for those at fault.
+ * Faults of a filter whose work is kept on a disk: stopped or killed, and taken out, it has told every event once, but for those at
+ * fault.
  */
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -32,12 +33,21 @@ faults.after.each(async ({ root }) => {
 const NOON = Date.parse('2026-01-31T12:00:00Z');
 const LINES = 300;
 
-/** Lines with the numbers from one to another, of which one in `every` is at fault; all others give a record. */
-function append({ log }: Living, from: number, to: number, every: number): void {
-  const line = (at: number) =>
-    `t=${NOON + at} n=${at * 5} k=x${at % every === every - 1 ? ' do=trap' : ''}\n`;
+/** More than the input region of the filter. */
+const LONG = ` ${'='.repeat(100_000)}`;
+
+/** Lines with the numbers from one to another: one in `every` is at fault, every third of these with `behind`; all others give a record. */
+function append({ log }: Living, from: number, to: number, every: number, behind = ''): void {
+  const fault = (at: number) =>
+    at % every === every - 1 ? ` do=trap${at % (3 * every) < every ? behind : ''}` : '';
+  const line = (at: number) => `t=${NOON + at} n=${at * 5} k=x${fault(at)}\n`;
   const text = Array.from({ length: to - from }, (_, at) => line(from + at)).join('');
   writeFileSync(log, text, { flag: 'a' });
+}
+
+function setFaults({ filterDir = '' }: Living, faults: number): void {
+  const path = join(filterDir, 'stumbling/filter.json');
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), faults }));
 }
 
 const told = ({ broker }: Living) => broker.records('kept').map(({ n }) => (n as number) / 5);
@@ -69,6 +79,35 @@ faults(
       assert.equal([explained.map(({ what, count }) => [what, count]), unexplained], [[['dead', 3]], 0]);
       rmSync(path, { recursive: true });
     }
+  },
+);
+
+faults(
+  'a filter that is taken out again and again loses nothing of a file, stopped or killed',
+  async (context) => {
+    const EVERY = 20;
+    setFaults(context, 1);
+    append(context, 0, LINES, EVERY, LONG);
+    for (let number = 0, isOut = true; isOut; number++) {
+      const life = await live(context);
+      life.read();
+      isOut = life.engine.slot('f')?.isOut() === true;
+      // Lines that come while it is out wait as well; the last one has no end yet.
+      if (number === 0) append(context, LINES, LINES + 1, EVERY);
+      if (number === 1) writeFileSync(context.log, 'do=trap', { flag: 'a' });
+      if (number % 2 === 0) await life.stop();
+      else await life.published().then(life.kill);
+      assert.equal(life.notices, [], `life ${number}`);
+    }
+    const last = await live(context);
+    last.engine.closeWindows(NOON);
+    await last.stop();
+    assert.equal(told(context), [...good(EVERY), LINES]);
+    const ledgers = context.broker.records('ledger');
+    assert.ok(ledgers.some(({ taken_out }) => taken_out === true));
+    const { explained, unexplained, ledgers: books } = context.broker.verify();
+    assert.equal([explained.map(({ what, count }) => [what, count]), unexplained], [[['dead', 15]], 0]);
+    assert.is(books[0]?.in, LINES + 1 - 15);
   },
 );
 

@@ -186,7 +186,7 @@ export function memoryCursor(bytes: Uint8Array = new Uint8Array()): Cursor & {
     keepLastRead: () => lastRead,
     lastPlace: () => ({ offset: 0 }),
     readAt: () => false,
-    goTo() {},
+    goTo: () => false,
     isPressed: () => false,
     settle() {},
     pass() {},

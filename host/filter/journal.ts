@@ -111,6 +111,11 @@ export function createJournal(): Journal {
   };
 }
 
+/** The place behind the events of a call; what it was given of a line that is too long for it is passed over there. */
+export function placeBehind({ place, from, bytes, end }: BatchCall): ReadPlace {
+  return { ...place, offset: Math.min(place.offset + from + bytes, end) };
+}
+
 const LF = 10;
 
 /** Reads the events of a call into the filter's input region; false when they are not there any more. */

@@ -8,7 +8,7 @@
  * batch, and no other is.
  *
  * Where more faults follow than are forgiven, or a version is on probation, the version before it takes over with the
- * event in hand; without one the filter is taken out.
+ * event in hand; without one the filter is taken out, and has not looked at what comes behind that event.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { createFaultBudget, type FaultBudget, FilterFault } from './fault.js';
@@ -24,6 +24,7 @@ import {
   hold,
   isMadeAgain,
   make,
+  placeBehind,
 } from './journal.js';
 import type { Kept, Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
@@ -41,16 +42,16 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
   // Not what the filter has left in its input region.
   fill(slot.filter(), failed);
   let eventsLeft = eventsOf(slot.filter(), failed);
+  /** The last part that is done with: processed, or left out. */
+  let done: Call | undefined;
   let fault: unknown = error;
   try {
     yield* rewind(slot);
     for (let isKnown = true; parts.length > 0; isKnown = false) {
       const part = parts.pop() as Call;
-      // What it emitted before may have turned out to be unusable.
-      if (slot.isOut() || !fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
-      // Going by those that went well; the first is known to have failed.
-      const isLarge = part.kind === 'batch' && part.bytes > slot.batchSize.limit(part.bytes);
-      const smaller = isLarge && !isKnown ? halves(slot.filter(), part) : undefined;
+      if (!fill(slot.filter(), part)) return lose(slot, failed, eventsLeft);
+      // The first is known to have failed.
+      const smaller = isKnown ? undefined : halvesOfLarge(slot, part);
       if (smaller) {
         parts.push(smaller[1], smaller[0]);
         continue;
@@ -61,6 +62,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         const found = attempt(slot, part);
         if (found === undefined) {
           eventsLeft -= slot.filter().eventsIn() - before;
+          done = part;
           continue;
         }
         fault = found;
@@ -73,21 +75,32 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         continue;
       }
       const verdict = yield* condemn(slot, part, fault);
-      if (verdict === 'out') return lose(slot, failed, eventsLeft);
-      if (verdict === 'left out, and out') return lose(slot, failed, eventsLeft - 1);
       if (verdict === 'again') {
         // The other version may take less at a time.
         const left = [...parts, part].flatMap((one) => [...fitting(slot.filter(), one)].reverse());
         parts.splice(0, parts.length, ...left);
-      } else if (part.kind === 'batch') eventsLeft -= 1;
-      else if (part.kind === 'close') yield* tellOpen(slot, part.nowMs);
+        continue;
+      }
+      if (verdict.isLeftOut) done = part;
+      if (verdict.isLeftOut && part.kind === 'batch') eventsLeft -= 1;
+      if (verdict.isOut) {
+        leaveUnread(slot, failed, done, eventsLeft);
+        return slot.takeOut(fault);
+      }
+      if (part.kind === 'close') yield* tellOpen(slot, part.nowMs);
     }
   } catch (unexpected) {
-    lose(slot, failed, eventsLeft);
+    leaveUnread(slot, failed, done, eventsLeft);
     throw unexpected;
   } finally {
     release();
   }
+}
+
+/** A part is cut at once where it is larger than what went well of late. */
+function halvesOfLarge({ batchSize, filter }: Recovering, part: Call): readonly [Call, Call] | undefined {
+  const isLarge = part.kind === 'batch' && part.bytes > batchSize.limit(part.bytes);
+  return isLarge ? halves(filter(), part) : undefined;
 }
 
 /** What the filter has emitted is unusable, so it must not go on: the version before does, or none. */
@@ -137,29 +150,24 @@ function* rewind(slot: Recovering): Generator<void> {
   slot.save();
 }
 
-/** One event is at fault. Says whether it is left out, to be given to another version, or the end of the filter. */
-function* condemn(
-  slot: Recovering,
-  call: Call,
-  error: unknown,
-): Generator<void, 'left out' | 'again' | 'out' | 'left out, and out'> {
+/** What becomes of a call that is at fault alone: another version makes it, or it is left out, or the filter goes. */
+type Verdict = 'again' | { readonly isLeftOut: boolean; readonly isOut: boolean };
+
+/** One event is at fault. */
+function* condemn(slot: Recovering, call: Call, error: unknown): Generator<void, Verdict> {
   const isOver = slot.budget().countFault() || isSlow(error);
   const kept = slot.kept();
   if (kept) {
     yield* goBack(slot, kept, error);
     return 'again';
   }
-  if (isOver) {
-    if (replaceByPrevious(slot, error, call.nowMs)) return 'again';
-    // A call that is slow is not cut, and may be of many events.
-    const isOneEvent = call.kind === 'batch' && halves(slot.filter(), call) === undefined;
-    if (isOneEvent) tellDead(slot, call, error);
-    flush(slot, call.nowMs);
-    slot.takeOut(error);
-    return isOneEvent ? 'left out, and out' : 'out';
-  }
-  tellDead(slot, call, error);
-  return 'left out';
+  if (isOver && replaceByPrevious(slot, error, call.nowMs)) return 'again';
+  // A call that is slow is not cut, and may be of many events.
+  const isOneEvent = call.kind === 'batch' && halves(slot.filter(), call) === undefined;
+  const isLeftOut = isOneEvent || !isOver;
+  if (isLeftOut) tellDead(slot, call, error);
+  if (isOver) flush(slot, call.nowMs);
+  return { isLeftOut, isOut: isOver };
 }
 
 function tellDead(slot: Recovering, call: Call, error: unknown): void {
@@ -233,14 +241,9 @@ function* tellOpen(slot: Recovering, nowMs: number): Generator<void> {
   if (attempt(slot, { kind: 'flush', nowMs }) !== undefined) yield* rewind(slot);
 }
 
-/** Lets the filter tell its open windows before it goes, if it can. */
+/** Lets the filter tell its open windows before it goes, if it can: it is at fault already, and what it had counted goes with it. */
 function flush(slot: Recovering, nowMs: number): void {
-  try {
-    slot.filter().flush(nowMs, slot.sink);
-  } catch {
-    // It is at fault already; what it had counted goes with it.
-    slot.filter().restore();
-  }
+  if (attempt(slot, { kind: 'flush', nowMs }) !== undefined) slot.filter().restore();
 }
 
 function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {
@@ -248,7 +251,15 @@ function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {
     tell({ kind: 'lost', cursor: call.cursor, events: aggregated });
 }
 
-/** What is left of a batch will not be looked at. */
+/** What is left of a batch cannot be read any more. */
 function lose({ tell }: Recovering, call: Call, events: number): void {
   if (call.kind === 'batch' && events > 0) tell({ kind: 'lost', cursor: call.cursor, events });
+}
+
+/** The filter is being taken out, and has not looked at what is behind the last part that is `done`. */
+function leaveUnread({ tell }: Recovering, failed: Call, done: Call | undefined, events: number): void {
+  if (failed.kind !== 'batch') return;
+  const isBegun = done?.kind === 'batch';
+  const place = isBegun ? placeBehind(done) : failed.place;
+  tell({ kind: 'unread', cursor: failed.cursor, place, isSkipping: isBegun && done.isTruncated, events });
 }

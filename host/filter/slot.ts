@@ -9,7 +9,7 @@
  * probation anew: nothing is kept behind it then, so at its first fault the last good one takes over what it knows.
  */
 import { PROBATION_BATCHES, PROBATION_MS } from '../limits.js';
-import type { Cursor } from '../source/source.js';
+import type { Cursor, ReadPlace } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
 import { createFaultBudget, type FaultBudget } from './fault.js';
@@ -35,7 +35,16 @@ export type SlotEvent =
   | { readonly kind: 'approved'; readonly filter: FilterInstance }
   /** What these events had changed in the filter's state is lost, or they were never looked at. */
   | { readonly kind: 'lost'; readonly cursor: Cursor; readonly events: number }
-  /** It is out for good. */
+  /** It is being taken out, and these events of a batch, from `place` on, were not looked at. */
+  | {
+      readonly kind: 'unread';
+      readonly cursor: Cursor;
+      readonly place: ReadPlace;
+      /** The place is within a line of which the beginning was read. */
+      readonly isSkipping: boolean;
+      readonly events: number;
+    }
+  /** It is out: it is called no more. */
   | { readonly kind: 'out'; readonly error: unknown };
 
 export interface SlotOptions {

@@ -101,6 +101,7 @@ export function createInboxCursor(start: Start, shared: Shared): Cursor {
       readAt = reader.at;
       reader.skipping = isThere && isSkipping;
       onAdvance();
+      return isThere;
     },
     isPressed: () => reader.at - (reader.keptFrom ?? reader.at) >= ring.capacityBytes / KEPT_PARTS,
     settle() {

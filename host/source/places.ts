@@ -30,6 +30,15 @@ interface OwnPlace {
   waitsFrom: number;
 }
 
+/** The file that is read now. */
+interface Turn {
+  tail: Tail | undefined;
+  /** Where its turn is over. */
+  end: number;
+  /** Its path when that began; none of one that was rotated away. */
+  path: string | undefined;
+}
+
 export interface FileCursor extends Cursor, Mover {
   /** Begins at this place in a file, which need not be open. */
   begin(tail: Tail, place: Place): void;
@@ -65,18 +74,13 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
   /** Files that are kept open, because something in them may have to be read again. */
   const kept = new Set<Tail>();
   const lastRead: { tail?: Tail; offset: number } = { offset: 0 };
-  let current: Tail | undefined;
-  /** Where the turn of the current file is over. */
-  let turnEnd = 0;
-  /** The path of the current file when its turn began; none of one that was rotated away. */
-  let turnPath: string | undefined;
+  const turn: Turn = { tail: undefined, end: 0, path: undefined };
+  /** Of a cursor that was given up: what becomes of the files from then on, it is not told. */
+  let left: readonly SavedPlace[] | undefined;
 
   function placeOf(tail: Tail): OwnPlace {
-    let place = places.get(tail);
-    if (!place) {
-      place = { offset: 0, skipping: false, waitsFrom: -1 };
-      places.set(tail, place);
-    }
+    const place = places.get(tail) ?? placeAt({ offset: 0, skipping: false });
+    places.set(tail, place);
     return place;
   }
 
@@ -108,28 +112,22 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
 
   /** What has left its path meanwhile is read to its end before what took its place. */
   function isOnTurn(tail: Tail): boolean {
-    if (pathOf(tail) !== turnPath) beginTurn(tail);
-    return placeOf(tail).offset < turnEnd;
-  }
-
-  function beginTurn(tail: Tail): void {
-    current = tail;
-    turnEnd = tail.size;
-    turnPath = pathOf(tail);
+    if (pathOf(tail) !== turn.path) beginTurn(turn, tail);
+    return placeOf(tail).offset < turn.end;
   }
 
   /** Fills from the current file while it has its turn, else from the next one that has a whole event. */
   function fillNext(target: Uint8Array): Fill {
-    const found = current && isOnTurn(current) ? fill(current, target) : 'nothing';
+    const found = turn.tail && isOnTurn(turn.tail) ? fill(turn.tail, target) : 'nothing';
     if (found !== 'nothing') return found;
-    const after = current ? tails.indexOf(current) + 1 : 0;
+    const after = turn.tail ? tails.indexOf(turn.tail) + 1 : 0;
     for (let at = 0; at < tails.length; at++) {
       const tail = tails[(after + at) % tails.length] as Tail;
       const next = fill(tail, target);
-      if (next === 'filled') beginTurn(tail);
+      if (next === 'filled') beginTurn(turn, tail);
       if (next !== 'nothing') return next;
     }
-    current = undefined;
+    turn.tail = undefined;
     return 'nothing';
   }
 
@@ -138,8 +136,13 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     isUnread: (tail) => (places.get(tail)?.offset ?? 0) <= offset,
   });
 
+  function savedNow(): readonly SavedPlace[] {
+    const known = [...away.filter((tail) => places.has(tail)), ...tails];
+    return known.map((tail) => savedPlace(tail, placeOf(tail)));
+  }
+
   function skip(tail: Tail): void {
-    places.set(tail, { offset: tail.size, skipping: false, waitsFrom: -1 });
+    places.set(tail, placeAt({ offset: tail.size, skipping: false }));
   }
 
   return {
@@ -148,7 +151,7 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       return chunk;
     },
     advance(bytes) {
-      const place = placeOf(current as Tail);
+      const place = placeOf(turn.tail as Tail);
       place.offset += bytes;
       place.waitsFrom = -1;
     },
@@ -166,33 +169,34 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     goTo(place, skipping) {
       const { offset } = place;
       const tail = findTail(place.file, filesFor(place));
-      if (!tail || offset > tail.size) return;
-      places.set(tail, { offset, skipping, waitsFrom: -1 });
-      beginTurn(tail);
+      if (!tail || offset > tail.size) return false;
+      places.set(tail, placeAt({ offset, skipping }));
+      beginTurn(turn, tail);
+      return true;
     },
     isPressed: () => false,
     settle: () => kept.clear(),
     pass() {
-      const place = placeOf(current as Tail);
+      const place = placeOf(turn.tail as Tail);
       place.waitsFrom = place.offset + chunk.bytes;
     },
     get skipping() {
-      return current !== undefined && placeOf(current).skipping;
+      return turn.tail !== undefined && placeOf(turn.tail).skipping;
     },
     set skipping(value) {
-      placeOf(current as Tail).skipping = value;
+      placeOf(turn.tail as Tail).skipping = value;
     },
     ended: () =>
       tails.every((tail) => isComplete(tail) && (failed.has(tail) || placeOf(tail).offset >= tail.size)),
-    position: () =>
-      [...away.filter((tail) => places.has(tail)), ...tails].map((tail) => savedPlace(tail, placeOf(tail))),
+    position: () => left ?? savedNow(),
     lostEvents: () => 0,
     cutEvents: () => 0,
     close() {
+      left ??= savedNow();
       kept.clear();
       giveUp();
     },
-    begin: (tail, { offset, skipping }) => void places.set(tail, { offset, skipping, waitsFrom: -1 }),
+    begin: (tail, place) => void places.set(tail, placeAt(place)),
     skip,
     unread(tail) {
       const offset = places.get(tail)?.offset ?? (tails.includes(tail) ? 0 : tail.size);
@@ -211,9 +215,17 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       places.delete(tail);
       failed.delete(tail);
       kept.delete(tail);
-      if (current === tail) current = undefined;
+      if (turn.tail === tail) turn.tail = undefined;
     },
   };
+}
+
+function placeAt({ offset, skipping }: Place): OwnPlace {
+  return { offset, skipping, waitsFrom: -1 };
+}
+
+function beginTurn(turn: Turn, tail: Tail): void {
+  Object.assign(turn, { tail, end: tail.size, path: pathOf(tail) });
 }
 
 function savedPlace(tail: Tail, { offset, skipping }: Place): SavedPlace {

@@ -46,8 +46,8 @@ export interface Cursor {
   lastPlace(): ReadPlace;
   /** Fills `target` with the bytes from a place on, also of an earlier run; false when they are not there any more. */
   readAt(place: ReadPlace, target: Uint8Array): boolean;
-  /** Moves the place there, also from one of an earlier run; `skipping` as below. Nothing when the file is gone. */
-  goTo(place: ReadPlace, skipping: boolean): void;
+  /** Moves the place there, also from one of an earlier run; `skipping` as below. False when that is not there any more. */
+  goTo(place: ReadPlace, skipping: boolean): boolean;
   /** True when a bounded buffer needs the room of what is kept: it is time to `settle`. */
   isPressed(): boolean;
   /** Says that nothing that was read so far need be kept. */
@@ -67,8 +67,8 @@ export interface Cursor {
   /** What had been lost and cut at the saved place from which this cursor goes on; absent: nothing. */
   readonly countsBefore?: { readonly lostEvents: number; readonly cutEvents: number };
   /**
-   * Gives the place up: the source does not wait for it any more, and it is not read again. What is held is lost, but for what a source
-   * that has ended keeps for the next run.
+   * Gives the place up: the source does not wait for it any more, and it is not read again in this run. `position` stays what it was. What
+   * an inbox holds is lost, but for what a source that has ended keeps for the next run; what is in files is still there then.
    */
   close(): void;
 }

@@ -17,7 +17,7 @@ import { FUEL_DEFAULT } from '../../host/limits.js';
 import { unpack } from '../../host/pack.js';
 import { createFileSource } from '../../host/source/file.js';
 import { createInbox } from '../../host/source/inbox.js';
-import type { Cursor } from '../../host/source/source.js';
+import type { Cursor, Position } from '../../host/source/source.js';
 import type { Message, WireRecord } from '../../host/wire.js';
 import { temporaryFolder, until } from '../help.js';
 import { buildTestFilter, type TestFilter } from '../runtime/testfilter.js';
@@ -227,6 +227,34 @@ recovery(
       /took \d+ ms of processor time for one call/,
     );
     assert.equal([found.ledger.in, found.ledger.dead, found.ledger.lost], [600, { s: 1 }, { s: 399 }]);
+  },
+);
+
+recovery(
+  'what a slow call of a file had in hand is there for the version that comes after it',
+  async (context) => {
+    const { path, remove } = await temporaryFolder();
+    const file = join(path, 'a.log');
+    const lines = linesOf(1_000, (at) => (at === 600 ? 'spin' : undefined));
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    const read = async (saved: Position, options: Options) => {
+      const source = createFileSource('s', [file], { untilEof: true });
+      await source.open();
+      const cursor = source.cursor(saved);
+      const told = engineOf(context.loaded, { s: cursor }, { batchBytes: 8_192, ...options });
+      while (told.engine.turn(NOW_MS));
+      const { ledger } = told.outcome();
+      await source.close();
+      return { ledger, position: cursor.position() };
+    };
+    // A batch of several that never ends takes at least 3 ms, and is not cut.
+    const slow = await read(undefined, { callMsMax: 1, changes: { fuel: 1_000_000_000 } });
+    assert.equal([slow.ledger.taken_out, slow.ledger.lost, slow.ledger.dead], [true, {}, {}]);
+    assert.ok((slow.ledger.in as number) <= 600);
+    const next = await read(slow.position, {});
+    assert.equal([next.ledger.lost, next.ledger.dead], [{}, { s: 1 }]);
+    assert.is((slow.ledger.in as number) + (next.ledger.in as number), 999);
+    await remove();
   },
 );
 

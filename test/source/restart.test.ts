@@ -14,7 +14,17 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder, until } from '../help.js';
-import { closed, eventsOf, openBelow, QUICK, read, SLOW, TO_THE_END } from './following.js';
+import {
+  closed,
+  eventsOf,
+  nextTick,
+  openBelow,
+  QUICK,
+  read,
+  readerOf,
+  SLOW,
+  TO_THE_END,
+} from './following.js';
 import { createRandom, pieces } from './reading.js';
 
 const restart = suite<{ folder: string; log: string }>('restart');
@@ -201,6 +211,40 @@ restart('a rotated file is not kept for a filter that was taken out', async ({ f
   await until(() => openBelow(folder).length === 0, 5000, 'it is closed');
   await closed(reader);
 });
+
+for (const [how, rotate] of [
+  ['renamed', (log: string) => renameSync(log, `${log}.1`)],
+  [
+    'copied and truncated',
+    (log: string) => {
+      copyFileSync(log, `${log}.1`);
+      truncateSync(log);
+    },
+  ],
+] as const)
+  restart(
+    `a place that was given up is where it was, though its file was ${how} since`,
+    async ({ folder, log }) => {
+      writeFileSync(log, 'one\n');
+      const reader = await read([log]);
+      await reader.sees('one');
+      const leaving = readerOf(reader.source);
+      await leaving.sees('one');
+      appendFileSync(log, 'two\n');
+      leaving.cursor.close();
+      await reader.sees('one', 'two');
+      nextTick(log);
+      rotate(log);
+      appendFileSync(log, 'three\n');
+      await reader.sees('one', 'two', 'three');
+      await until(() => openBelow(folder).join() === log, 5000, 'the rotated one is closed');
+      await closed(reader);
+      const saved = JSON.parse(JSON.stringify(leaving.cursor.position()));
+      const again = await read([log], TO_THE_END, saved);
+      assert.equal(again.take(), ['two', 'three']);
+      await closed(again);
+    },
+  );
 
 /** One file's life: what is done to it, and its lines in order. */
 function createWriter(log: string, random: (below: number) => number) {
