@@ -102,6 +102,7 @@ export function goOn(filter: Running, standing: Standing, memory: Uint8Array, si
   const eventsBefore = standing.total.in + tally.leftOut();
   filter.eventsBefore = eventsBefore;
   const isExact = isThere && doAgain(filter, since.commits, standing);
+  if (isExact) slot.earlier.save();
   countEvents(filter);
   filter.isOut.clear();
   const last = since.commits[since.commits.length - 1];

@@ -103,6 +103,12 @@ faults(
     last.engine.closeWindows(NOON);
     await last.stop();
     assert.equal(told(context), [...good(EVERY), LINES]);
+    const sums = context.broker.records('sums').map(({ count }) => count as number);
+    assert.is(
+      sums.reduce((sum, count) => sum + count, 0),
+      LINES + 1 - 15,
+      'what was open when it was taken out is told once',
+    );
     const ledgers = context.broker.records('ledger');
     assert.ok(ledgers.some(({ taken_out }) => taken_out === true));
     const { explained, unexplained, ledgers: books } = context.broker.verify();

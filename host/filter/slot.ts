@@ -122,6 +122,8 @@ export interface Earlier {
   goOnFrom(saved: ReturnType<FilterInstance['remembered']>, total: Ledger): boolean;
   /** Makes a call as it was made in an earlier run; false when its events are gone or it goes another way. */
   makeAgain(call: Call, fuel: number | undefined): boolean;
+  /** All was made again: what follows a fault goes back no further. */
+  save(): void;
   /** What was counted in an earlier run stays counted. */
   keepTotal(total: Ledger): void;
   /** Tells what is open as partial, and the filter goes on without it; one that cannot stays as it is. */
@@ -344,6 +346,7 @@ function createEarlier({ filter, sum, sink, save }: Recovering, clock: { nowMs: 
       clock.nowMs = call.nowMs;
       return isMadeAgain(filter(), call, fuel, sink);
     },
+    save,
     keepTotal: sum.goOnFrom,
     tellOpen() {
       try {
