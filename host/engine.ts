@@ -78,6 +78,8 @@ export interface Engine {
    * windows. Only while the filter is not recovering.
    */
   swap(instance: string, next: FilterInstance, nowMs: number, how: SwapHow): readonly string[];
+  /** A filter that is out begins anew with this version, from the places that it gave up. */
+  bringBack(instance: string, next: FilterInstance, nowMs: number): void;
   totals(): EngineTotals;
 }
 
@@ -183,6 +185,13 @@ export function createEngine(options: EngineOptions): Engine {
       const missing = slot.swap(next, nowMs, how);
       become(next);
       return missing;
+    },
+    bringBack(instance, next, nowMs) {
+      const { slot, become, tally, lanes } = byName.get(instance) as Running;
+      slot.comeBack(next, nowMs);
+      become(next);
+      tally.bringBack();
+      for (const cursor of lanes) cursor.reopen();
     },
     totals: () => totalsOf(running),
   };

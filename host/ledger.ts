@@ -19,8 +19,10 @@ export interface Span {
 }
 
 export interface Tally {
-  /** From now on the filter is out; the next record says so. */
+  /** From now on the filter is out; records say so. */
   takeOut(): void;
+  /** It has come back. */
+  bringBack(): void;
   /** Counts events as lost that were read from here and never looked at, or of which the filter remembers nothing any more. */
   lose(cursor: Cursor, events: number): void;
   /** Counts an event from here that the filter could not bear. */
@@ -62,7 +64,9 @@ export function createTally(
     dead: {},
     shed: {},
   };
-  let state: 'runs' | 'taken out' | 'known to be taken out' = 'runs';
+  let isOut = false;
+  /** It has been taken out since the last record. */
+  let isNewlyOut = false;
 
   const lostHere = new Map<Cursor, number>();
   const dead = new Map<Cursor, number>();
@@ -81,7 +85,11 @@ export function createTally(
   return {
     counted,
     takeOut() {
-      state = 'taken out';
+      isOut = true;
+      isNewlyOut = true;
+    },
+    bringBack() {
+      isOut = false;
     },
     lose(cursor, events) {
       lostHere.set(cursor, (lostHere.get(cursor) ?? 0) + events);
@@ -98,12 +106,11 @@ export function createTally(
       const left = nonzero(since(now.dead, told.dead));
       const shed = nonzero(since(now.shed, told.shed));
       const isNew =
-        state === 'taken out' ||
-        [counters, lost, cut, left, shed].some((counts) => Object.values(counts).some(Boolean));
+        isNewlyOut || [counters, lost, cut, left, shed].some((counts) => Object.values(counts).some(Boolean));
       if (!isNew && what === 'changes') return undefined;
       told = now;
-      const out = state === 'runs' ? {} : { taken_out: true };
-      if (state === 'taken out') state = 'known to be taken out';
+      const out = isOut || isNewlyOut ? { taken_out: true } : {};
+      isNewlyOut = false;
       return { ts: startMs, window_ms: lengthMs, ...counters, lost, cut, dead: left, shed, ...out };
     },
     tellAgain(record) {

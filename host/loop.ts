@@ -70,8 +70,6 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
   const { say, connected: isConnected } = connection;
   let isStopping = false;
   let isRestarting = false;
-  let exitCode = 0;
-  let takenOut = 0;
   const { rest, wake } = createRest();
   const engine = createEngine({
     appliance: config.appliance,
@@ -88,10 +86,8 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       changed.add(instance);
       if (event.kind === 'returned' || event.kind === 'out')
         assigner?.happened(instance, { kind: event.kind, reason: oneLine(event.error) });
-      if (event.kind !== 'out') return;
-      exitCode = 1;
       // With an assigner the next version may come at any time.
-      if (++takenOut < filters.length || assigner) return;
+      if (event.kind !== 'out' || assigner || !instances.every(isOut)) return;
       // Who supervises the host starts it again, and the filters with it; going on would be to watch nothing in silence.
       print('no filter is left: stopping');
       isStopping = true;
@@ -99,6 +95,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
     },
   });
   const instances = filters.map(({ instance }) => instance);
+  const isOut = (instance: string) => engine.slot(instance)?.isOut() === true;
   const told = { config, instances, engine, store, publisher, isConnected, say, now };
   const status = createStatus({ ...told, ...(assigner ? { fleet: assigner.status } : {}) });
   const tell = (instance: string, text: string) => {
@@ -220,7 +217,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       await store.close();
       if (isRestarting) return 'restart';
       if (!isDrained) print(NOT_DRAINED);
-      return exitCode;
+      return instances.some(isOut) ? 1 : 0;
     },
   };
 }

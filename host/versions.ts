@@ -81,8 +81,8 @@ export interface VersionsOptions {
 
 export interface Versions {
   /**
-   * Puts another version, read from files, in the place of a running filter; answers a line that says what was done. Throws a
-   * WeirError, and the running one is untouched.
+   * Puts another version, read from files, in the place of a running filter, or brings one back that is out; answers a line that says
+   * what was done. Throws a WeirError, and the running one is untouched.
    */
   swapFiles(instance: string, modulePath: string, manifestPath: string): Promise<string>;
   /** The same for a version that is loaded. */
@@ -121,12 +121,7 @@ export function createVersions(options: VersionsOptions): Versions {
     return (earlier.get(instance) ?? []).filter(({ isProven }) => isProven);
   }
 
-  /** Throws for a filter that runs no more: its sources do not wait for it. */
-  function needIn(instance: string): void {
-    if (engine.slot(instance)?.isOut() === false) return;
-    const problem = `filter ${instance}: it was taken out, and begins anew when the host is started again`;
-    throw new WeirError('SWAP_REFUSED', problem);
-  }
+  const isOut = (instance: string) => engine.slot(instance)?.isOut() === true;
 
   async function prepare(next: Installed): Promise<FilterInstance> {
     const { instance } = next.entry;
@@ -140,12 +135,33 @@ export function createVersions(options: VersionsOptions): Versions {
     return filter;
   }
 
+  /** A new version takes over from the one that runs. */
+  function handOver(current: Installed, next: Installed, filter: FilterInstance, keeps: boolean): string {
+    const { instance } = next.entry;
+    const flushes =
+      !isDeepStrictEqual(current.entry.config, next.entry.config) ||
+      current.entry.timezone !== next.entry.timezone;
+    const isProven = keeps && !engine.slot(instance)?.isOnProbation();
+    const missing = engine.swap(instance, filter, now(), { flushes, keeps });
+    const before = keeps ? [{ version: current, isProven }] : [];
+    earlier.set(instance, [...provenOf(instance), ...before].slice(-EARLIER_MAX));
+    return `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
+  }
+
+  /** One that is out goes on; there is nothing that it could fall back to. */
+  function bringBack(out: Installed, next: Installed, filter: FilterInstance): string {
+    const { instance } = next.entry;
+    engine.bringBack(instance, filter, now());
+    earlier.delete(instance);
+    const [from, to] = [out, next].map(({ loaded }) => versionLabel(loaded));
+    return `${from}, which was taken out -> ${to}; begins anew, and goes on in files where that had stopped`;
+  }
+
   async function swap(next: Installed, keeps = true): Promise<string> {
     const { instance } = next.entry;
     let current = runningOf(instance);
-    needIn(instance);
     checkSame(current, next);
-    if (isSame(current, next)) return `${versionLabel(next.loaded)} runs already`;
+    if (isSame(current, next) && !isOut(instance)) return `${versionLabel(next.loaded)} runs already`;
     if (busy.has(instance))
       throw new WeirError('SWAP_REFUSED', `filter ${instance}: another swap of it is being prepared`);
     busy.add(instance);
@@ -155,18 +171,12 @@ export function createVersions(options: VersionsOptions): Versions {
       while (engine.isRecovering(instance)) await pause(RECOVERY_LOOK_MS);
       // The version before may have come back meanwhile.
       current = runningOf(instance);
-      needIn(instance);
-      const flushes =
-        !isDeepStrictEqual(current.entry.config, next.entry.config) ||
-        current.entry.timezone !== next.entry.timezone;
-      const isProven = keeps && !engine.slot(instance)?.isOnProbation();
-      const missing = engine.swap(instance, filter, now(), { flushes, keeps });
-      const line = `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
+      const line = isOut(instance)
+        ? bringBack(current, next, filter)
+        : handOver(current, next, filter, keeps);
       tell(instance, line);
       probations.end(instance, `${versionLabel(next.loaded)} has taken its place`);
       running.set(instance, next);
-      const before = keeps ? [{ version: current, isProven }] : [];
-      earlier.set(instance, [...provenOf(instance), ...before].slice(-EARLIER_MAX));
       return line;
     } finally {
       busy.delete(instance);

@@ -50,8 +50,8 @@ function setManifest({ folder }: Context, where: string, changes: object): void 
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
 }
 
-function writeConfig({ folder, broker, appliance }: Context, config: object): void {
-  const filters = { stumbling: { from: ['a'], config } };
+function writeConfig({ folder, broker, appliance }: Context, config: object, more: object = {}): void {
+  const filters = { stumbling: { from: ['a'], config }, ...more };
   writeFileSync(
     join(folder, 'weir.json'),
     JSON.stringify({
@@ -65,8 +65,8 @@ function writeConfig({ folder, broker, appliance }: Context, config: object): vo
   );
 }
 
-async function startHost(context: Context, config: object = {}): Promise<Running> {
-  writeConfig(context, config);
+async function startHost(context: Context, config: object = {}, more: object = {}): Promise<Running> {
+  writeConfig(context, config, more);
   const host = weir(['run', '--filter-dir', 'filters'], context.folder);
   await until(() => host.err().includes(': reading a;'), WAIT_MS, 'the host reads');
   return host;
@@ -203,6 +203,60 @@ commands(
       [],
       'the version before can bear the line',
     );
+  },
+);
+
+commands(
+  'a filter that is out comes back with another version, and goes on where it stopped',
+  async (context) => {
+    const { folder, broker, appliance } = context;
+    setManifest(context, 'filters/stumbling', { faults: 0 });
+    // Where none is left the host stops.
+    const other = { filter: 'stumbling', from: ['a'], config: { stumbles: 0 } };
+    const host = await startHost(context, {}, { other });
+    const isOut = (times: number) =>
+      until(
+        () => (host.err().match(/filter stumbling: taken out: /g) ?? []).length === times,
+        WAIT_MS,
+        `out ${times} times`,
+      );
+    const has = (lines: number) =>
+      until(async () => (await kept(context)).length === lines, WAIT_MS, `${lines} lines`);
+    append(context, 'nothing', 'trap', 'nothing', 'trap', 'nothing');
+    await isOut(1);
+    // The same once more, to try it again.
+    const again = await said(['swap', 'stumbling', 'filters/stumbling', '--data', 'data'], folder);
+    assert.is(again.code, 0, again.err);
+    assert.match(
+      again.out,
+      /^stumbling@1\S+, which was taken out -> stumbling@1\S+; begins anew, and goes on in files where that had stopped\n$/,
+    );
+    await isOut(2);
+    await has(2);
+    // Files that were changed, and a signal, do the same; what has not changed stays out.
+    host.child.kill('SIGHUP');
+    await until(() => host.err().includes('reload: nothing has changed'), WAIT_MS, 'it was read anew');
+    setManifest(context, 'filters/stumbling', { version: '1.1.0' });
+    host.child.kill('SIGHUP');
+    await has(3);
+    await until(
+      () =>
+        /reload: filter stumbling: stumbling@1\.0\.0\S+, which was taken out -> stumbling@1\.1/.test(
+          host.err(),
+        ),
+      WAIT_MS,
+      'the reload says so',
+    );
+    append(context, 'trap', 'nothing');
+    await isOut(3);
+    const swapped = await said(['swap', 'stumbling', 'next', '--data', 'data', '--wait'], folder);
+    assert.is(swapped.code, 0, swapped.err);
+    await has(4);
+    append(context, 'trap', 'nothing');
+    await has(5);
+    assert.is(await stopped(host), 0, host.err());
+    const ledgers = recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.ledger`));
+    assert.ok(ledgers.every(({ lost }) => Object.keys(lost as object).length === 0));
   },
 );
 

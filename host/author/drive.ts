@@ -195,6 +195,7 @@ export function memoryCursor(bytes: Uint8Array = new Uint8Array()): Cursor & {
     lostEvents: () => 0,
     cutEvents: () => 0,
     close() {},
+    reopen() {},
   };
 }
 

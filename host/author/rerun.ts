@@ -199,5 +199,8 @@ function chained(cursors: readonly Cursor[]): Cursor {
     close() {
       for (const cursor of cursors) cursor.close();
     },
+    reopen() {
+      for (const cursor of cursors) cursor.reopen();
+    },
   };
 }

@@ -26,7 +26,8 @@ config and the filters again: filters whose module, manifest or config changed a
 else changed is named and needs a restart.
 
 A filter at fault (a trap, an endless loop, a wrong answer) is put back to what it was before the event, which goes to
-weir.dead.APPLIANCE.FILTER; after more faults than its manifest forgives the version before takes over, or it is taken out.
+weir.dead.APPLIANCE.FILTER; after more faults than its manifest forgives the version before takes over, or it is taken out, until
+"weir swap", a reload or the next start brings it back.
 
   --config FILE   the config (default: ${DEFAULT_CONFIG} in this folder when there is one; else /etc, the usual logs that
                   this user may read, syslog on 127.0.0.1:5514 and new processes are watched)
@@ -36,7 +37,7 @@ weir.dead.APPLIANCE.FILTER; after more faults than its manifest forgives the ver
   --now TIME      with --until-eof: the time at which the events are received, for old files whose dates
                   have no year
 
-Exit code: 0 after an orderly stop, 1 when a filter was taken out or something could not be stored, 2 for a wrong option.
+Exit code: 0 after an orderly stop, 1 when a filter is out by then or something could not be stored, 2 for a wrong option.
 
 Memory and processor time are limited by limits.memory (the whole process, 192 MiB unless told otherwise) and limits.cpu (in cores,
 0.25 unless told otherwise); the sum of what the config needs is printed, and refused when it is more.

@@ -16,7 +16,8 @@ export const swap: Command = {
 Asks the host of this machine to go on with another version of the filter NAME (its name in the config) between two
 batches. MODULE is a filter.wasm with its filter.json beside it, or the folder of both. The host judges it, starts it beside
 the running one, and hands the state over by name; what is declared otherwise is told before, in records with
-"partial": true. No event is lost, none is seen twice. When anything is wrong, the running filter is left as it is.
+"partial": true. No event is lost, none is seen twice. When anything is wrong, the running filter is left as it is. One that was
+taken out begins anew with MODULE, which may be the same again, in files where it had stopped, and is on no probation.
 
 The new version is on probation for ${PROBATION_MS / 1000} s or ${PROBATION_BATCHES} batches: at its first fault the one before takes over again. With
 --wait the command ends when that is over, and says nothing until then. The

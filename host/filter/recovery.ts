@@ -26,7 +26,8 @@ import {
   make,
   placeBehind,
 } from './journal.js';
-import type { Kept, Recovering } from './slot.js';
+import type { Kept } from './probation.js';
+import type { Recovering } from './slot.js';
 import { planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};

@@ -8,14 +8,15 @@
  * that moment: so it can take over again, with all events since. One that comes back so before it was known to be good is on
  * probation anew: nothing is kept behind it then, so at its first fault the last good one takes over what it knows.
  */
-import { PROBATION_BATCHES, PROBATION_MS } from '../limits.js';
 import type { Cursor, ReadPlace } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
+import { createEarlier, type Earlier, flushOrRestore } from './earlier.js';
 import { createFaultBudget, type FaultBudget } from './fault.js';
 import type { FilterInstance } from './instance.js';
-import { type Call, createJournal, type Entry, isMadeAgain, type Journal, make } from './journal.js';
+import { type Call, createJournal, type Entry, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
+import { createProbation, type Kept } from './probation.js';
 import { giveUp, recover } from './recovery.js';
 import { planTakeOver, takeOver } from './state.js';
 import { createSum, type Sum } from './sum.js';
@@ -57,24 +58,6 @@ export interface SlotOptions {
   readonly keepsReads?: boolean;
 }
 
-/** How long a version has run that is not known to be good. */
-interface Probation {
-  readonly sinceMs: number;
-  batches: number;
-  /** What can take over again; nothing where the version has come back itself: then the last good one starts anew. */
-  readonly kept?: Kept;
-}
-
-/** The version before. */
-export interface Kept {
-  /** As it was when it was replaced. */
-  readonly filter: FilterInstance;
-  /** It is known to be good. */
-  readonly isProven: boolean;
-  /** A snapshot of the version that has replaced it has been made. */
-  isFollowed: boolean;
-}
-
 export interface SwapHow {
   /** Open windows are told as partial before. */
   readonly flushes: boolean;
@@ -108,26 +91,11 @@ export interface Slot {
    * taken over. Throws the fault of the present one in its last call; nothing has changed then. Not during a recovery.
    */
   swap(next: FilterInstance, atMs: number, how: SwapHow): readonly string[];
+  /** It is out: another version, or the same one started anew, begins with nothing to remember, and counts as good. */
+  comeBack(next: FilterInstance, atMs: number): void;
   /** What the filter has emitted is unusable: the version before takes over, or it is taken out; `step` does it. */
   spoil(error: unknown): void;
   readonly earlier: Earlier;
-}
-
-/** How a slot goes on from an earlier run. */
-export interface Earlier {
-  /**
-   * Goes on from what the filter remembered in an earlier run, `total` being the counters of all versions; false when it does not
-   * fit. Before the first call, or to begin the same anew.
-   */
-  goOnFrom(saved: ReturnType<FilterInstance['remembered']>, total: Ledger): boolean;
-  /** Makes a call as it was made in an earlier run; false when its events are gone or it goes another way. */
-  makeAgain(call: Call, fuel: number | undefined): boolean;
-  /** All was made again: what follows a fault goes back no further. */
-  save(): void;
-  /** What was counted in an earlier run stays counted. */
-  keepTotal(total: Ledger): void;
-  /** Tells what is open as partial, and the filter goes on without it; one that cannot stays as it is. */
-  tellOpen(): void;
 }
 
 /** What a recovery may do with its slot. */
@@ -159,9 +127,7 @@ export function createSlot(options: SlotOptions): Slot {
   const { sink, tell } = options;
   let filter = options.first;
   let budget = createFaultBudget(filter.manifest.faults);
-  let probation: Probation | undefined;
-  /** Starts the version anew that was known to be good before this one. */
-  let lastGood: (() => FilterInstance) | undefined;
+  const probation = createProbation();
   let recovery: Generator<void> | undefined;
   let isOut = false;
   const clock = { nowMs: 0 };
@@ -176,7 +142,7 @@ export function createSlot(options: SlotOptions): Slot {
 
   function save(): void {
     filter.save();
-    const kept = probation?.kept;
+    const kept = probation.kept();
     if (kept) kept.isFollowed = true;
     journal.mark(kept !== undefined);
     // What a recovery has in hand it may have to read again.
@@ -186,7 +152,7 @@ export function createSlot(options: SlotOptions): Slot {
   /** Before its first snapshot a version on probation began with what the one before had, which is still there. */
   function restore(): void {
     filter.restore();
-    const kept = probation?.kept;
+    const kept = probation.kept();
     if (kept && !kept.isFollowed) takeOver(kept.filter, filter);
   }
 
@@ -201,9 +167,7 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   function lookAtProbation(call: Call): void {
-    if (!probation || !isPassed(probation, call)) return;
-    lastGood = goodBehind(probation) ?? lastGood;
-    probation = undefined;
+    if (!probation.isPassed(call)) return;
     budget = createFaultBudget(filter.manifest.faults);
     save();
     tell({ kind: 'approved', filter });
@@ -213,7 +177,8 @@ export function createSlot(options: SlotOptions): Slot {
     sum.goOnWith(next);
     filter = next;
     budget = createFaultBudget(isProven ? next.manifest.faults : 0);
-    probation = isProven ? undefined : { sinceMs: clock.nowMs, batches: 0, ...(kept ? { kept } : {}) };
+    if (isProven) probation.end();
+    else probation.begin(clock.nowMs, kept);
     batchSize.reset();
     journal.clear();
   }
@@ -221,7 +186,7 @@ export function createSlot(options: SlotOptions): Slot {
   function takeOut(error: unknown): void {
     if (isOut) return;
     isOut = true;
-    probation = undefined;
+    probation.forget();
     journal.clear();
     tell({ kind: 'out', error });
   }
@@ -246,13 +211,9 @@ export function createSlot(options: SlotOptions): Slot {
     sum,
     make: note,
     budget: () => budget,
-    kept: () => probation?.kept,
+    kept: probation.kept,
     replace,
-    startLastGood() {
-      const start = lastGood;
-      lastGood = undefined;
-      return start?.();
-    },
+    startLastGood: probation.startLastGood,
     tell,
     batchSize,
     sink,
@@ -262,7 +223,7 @@ export function createSlot(options: SlotOptions): Slot {
   return {
     ...view,
     isRecovering: () => recovery !== undefined,
-    isOnProbation: () => probation !== undefined,
+    isOnProbation: probation.isOn,
     ledger: sum.ledger,
     eventsIn: sum.eventsIn,
     call(call) {
@@ -305,26 +266,21 @@ export function createSlot(options: SlotOptions): Slot {
         flushOrRestore(previous, atMs, sink);
       }
       takeOver(previous, next);
-      if (probation) lastGood = goodBehind(probation) ?? lastGood;
-      const kept = { filter: previous, isProven: probation === undefined, isFollowed: false };
+      probation.keepGood();
+      const kept = { filter: previous, isProven: !probation.isOn(), isFollowed: false };
       replace(next, !keeps, keeps ? kept : undefined);
       if (!keeps) save();
       return missing;
     },
+    comeBack(next, atMs) {
+      clock.nowMs = atMs;
+      isOut = false;
+      replace(next, true);
+      save();
+    },
     spoil,
     earlier: createEarlier(recovering, clock),
   };
-}
-
-/** However many versions follow each other untried: the last one that was known to be good is not forgotten. */
-function goodBehind({ kept }: Probation): (() => FilterInstance) | undefined {
-  return kept?.isProven ? kept.filter.startAgain : undefined;
-}
-
-/** Counts a call of a version on probation; true when that was the last one. */
-function isPassed(probation: Probation, { kind, nowMs }: Call): boolean {
-  if (kind === 'batch') probation.batches++;
-  return probation.batches >= PROBATION_BATCHES || nowMs - probation.sinceMs >= PROBATION_MS;
 }
 
 /** Makes a call, and what the journal holds of it. */
@@ -334,41 +290,6 @@ function madeEntry(filter: FilterInstance, call: Call, sink: RecordSink): Entry 
   return { call, fuel: filter.fuelUsed() - fuel, aggregated: filter.aggregated() - aggregated };
 }
 
-function createEarlier({ filter, sum, sink, save }: Recovering, clock: { nowMs: number }): Earlier {
-  return {
-    goOnFrom(saved, total) {
-      if (!filter().remember(saved)) return false;
-      sum.goOnFrom(total);
-      save();
-      return true;
-    },
-    makeAgain(call, fuel) {
-      clock.nowMs = call.nowMs;
-      return isMadeAgain(filter(), call, fuel, sink);
-    },
-    save,
-    keepTotal: sum.goOnFrom,
-    tellOpen() {
-      try {
-        flushOrRestore(filter(), clock.nowMs, sink);
-      } catch {
-        // Its next call shows the same fault, to those who see to it.
-      }
-      save();
-    },
-  };
-}
-
 function isPressed(call: Call): boolean {
   return call.kind === 'batch' && call.cursor.isPressed();
-}
-
-/** Lets a filter that has just been saved tell what is open. Throws its fault, and it is as before. */
-function flushOrRestore(filter: FilterInstance, nowMs: number, sink: RecordSink): void {
-  try {
-    filter.flush(nowMs, sink);
-  } catch (error) {
-    filter.restore();
-    throw error;
-  }
 }

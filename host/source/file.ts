@@ -33,7 +33,7 @@ import { createFileCursor, type FileCursor } from './places.js';
 import { createRescue } from './rescue.js';
 import { createRestore } from './restore.js';
 import { createScan } from './scan.js';
-import type { Source } from './source.js';
+import type { Position, Source } from './source.js';
 import { closeTail, isWrittenSince, type Look, lookAgain, lookAt, type Tail } from './tail.js';
 
 export interface FileSourceOptions {
@@ -140,6 +140,11 @@ export function createFileSource(
     for (const cursor of cursors) cursor.forget(tail);
   }
 
+  function begin(cursor: FileCursor, saved: Position): void {
+    restore(cursor, saved);
+    cursors.add(cursor);
+  }
+
   function isSettled(tail: Tail, nowMs: number): boolean {
     return tail.isRotated && nowMs - tail.changedMs >= settledMs;
   }
@@ -158,9 +163,14 @@ export function createFileSource(
         isIntact: (tail) => untilEof || !isWrittenSince(tail) || look(tail) !== 'rewritten',
         tellOnce,
         giveUp: () => cursors.delete(cursor),
+        takeUp(places) {
+          // What others read is to be known first: what is found for this cursor, they have read.
+          for (const tail of untilEof ? [] : [...files.tails]) look(tail);
+          if (!untilEof) scan('again');
+          begin(cursor, places);
+        },
       });
-      restore(cursor, saved);
-      cursors.add(cursor);
+      begin(cursor, saved);
       // Not before: a file that goes away before anybody reads it is not to be closed.
       if (!untilEof) poller ??= setInterval(poll, pollMs);
       return cursor;

@@ -3,7 +3,7 @@
  *
  * What it has read, or lost, is in the file of the inbox before: no saved place is ahead of the file.
  */
-import type { InboxPosition, Start } from './inboxposition.js';
+import { droppedSince, type InboxPosition, type Start } from './inboxposition.js';
 import type { Mark, Ring } from './ring.js';
 import type { RingFile } from './ringfile.js';
 import type { Cursor } from './source.js';
@@ -41,7 +41,9 @@ export function createInboxCursor(start: Start, shared: Shared): Cursor {
   let readAt = at;
   const known = createLineCount(ring);
   /** Of a cursor that was given up. */
-  let left: { readonly cutEvents: number; readonly position: InboxPosition | undefined } | undefined;
+  let left:
+    | { readonly cutEvents: number; readonly position: InboxPosition | undefined; readonly line: number }
+    | undefined;
 
   const ended = () => hasEnded() && reader.at === state.head;
   const cutEvents = () => left?.cutEvents ?? state.cutEvents - cutBefore;
@@ -70,8 +72,20 @@ export function createInboxCursor(start: Start, shared: Shared): Cursor {
       reader.at = state.head;
       reader.skipping = false;
     }
-    left = { cutEvents: cutEvents(), position: position() };
+    left = { cutEvents: cutEvents(), position: position(), line: known.lineAt(reader.at) };
     onAdvance();
+  }
+
+  /** What came meanwhile and is not held any more, nobody read. */
+  function takeUp(): void {
+    if (!left) return;
+    const { at: offset, skipping } = reader;
+    const dropped = droppedSince({ offset, line: left.line, skipping }, ring);
+    reader.lostEvents += dropped;
+    reader.at = Math.max(offset, state.tail);
+    reader.skipping = skipping && reader.at === offset;
+    left = undefined;
+    readers.add(reader);
   }
 
   return {
@@ -122,6 +136,7 @@ export function createInboxCursor(start: Start, shared: Shared): Cursor {
     cutEvents,
     countsBefore,
     close: giveUp,
+    reopen: takeUp,
   };
 }
 

@@ -75,7 +75,10 @@ export function startAt(saved: Position, { ring, file, tellOnce }: Holder): Star
 }
 
 /** Events of which nothing had been read at the place and that are not held any more. */
-function droppedSince({ offset, line, skipping }: InboxPosition, { state }: Ring): number {
+export function droppedSince(
+  { offset, line, skipping }: Pick<InboxPosition, 'offset' | 'line' | 'skipping'>,
+  { state }: Ring,
+): number {
   return offset < state.tail ? state.tailLine - line - (skipping ? 1 : 0) : 0;
 }
 

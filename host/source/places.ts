@@ -58,6 +58,8 @@ export interface FileCursorOptions {
   readonly tellOnce: (line: string) => void;
   /** The filter that reads here was taken out: no file waits for this cursor any more. */
   readonly giveUp: () => void;
+  /** It has come back: its places are those that it gave up. */
+  readonly takeUp: (saved: Position) => void;
 }
 
 /** `gone`: the file was written anew meanwhile, and the files are others now. */
@@ -67,7 +69,7 @@ type Fill = 'filled' | 'nothing' | 'gone';
 const TRIES_MAX = 8;
 
 export function createFileCursor(options: FileCursorOptions): FileCursor {
-  const { tails, away, isComplete, isIntact, tellOnce, giveUp } = options;
+  const { tails, away, isComplete, isIntact, tellOnce, giveUp, takeUp } = options;
   const places = new Map<Tail, OwnPlace>();
   const failed = new Set<Tail>();
   const chunk = { bytes: 0, final: false };
@@ -136,10 +138,8 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
     isUnread: (tail) => (places.get(tail)?.offset ?? 0) <= offset,
   });
 
-  function savedNow(): readonly SavedPlace[] {
-    const known = [...away.filter((tail) => places.has(tail)), ...tails];
-    return known.map((tail) => savedPlace(tail, placeOf(tail)));
-  }
+  const savedNow = () =>
+    [...away.filter((tail) => places.has(tail)), ...tails].map((tail) => savedPlace(tail, placeOf(tail)));
 
   function skip(tail: Tail): void {
     places.set(tail, placeAt({ offset: tail.size, skipping: false }));
@@ -195,6 +195,13 @@ export function createFileCursor(options: FileCursorOptions): FileCursor {
       left ??= savedNow();
       kept.clear();
       giveUp();
+    },
+    reopen() {
+      if (!left) return;
+      for (const known of [places, failed]) known.clear();
+      turn.tail = undefined;
+      takeUp(left);
+      left = undefined;
     },
     begin: (tail, place) => void places.set(tail, placeAt(place)),
     skip,

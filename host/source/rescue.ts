@@ -153,7 +153,11 @@ export function createRescue(options: RescueOptions): Rescue {
       const found: Tail[] = [];
       const lost: Tail[] = [];
       const seenMs = Math.max(...known.map((tail) => tail.seenMs));
-      const place = () => (live ? files.tails.indexOf(live) : files.tails.length);
+      /** Others may have files of this path open that came later. */
+      const insert = (tail: Tail, isLater: (one: Tail) => boolean) => {
+        const at = files.tails.findIndex((one) => one.path === path && isLater(one));
+        files.insert(at < 0 ? files.tails.length : at, [tail]);
+      };
       let isAsBefore = false;
       /** Copied and truncated since, so that what is there now was never seen. */
       const rewritten = new Set<string>();
@@ -166,7 +170,7 @@ export function createRescue(options: RescueOptions): Rescue {
         }
         // Of an empty file nobody can see whether it was written, copied and truncated meanwhile.
         if (tail === live) isAsBefore = one.size > 0;
-        if (isNew(tail)) files.insert(place(), [tail]);
+        if (isNew(tail)) insert(tail, (one) => !found.includes(one));
         found.push(tail);
         tail.knownAs = one.knownAs;
         tail.seenMs = Math.max(tail.seenMs, seenMs);
@@ -179,8 +183,12 @@ export function createRescue(options: RescueOptions): Rescue {
         (tail) => tail !== live && known.some(({ id, size }) => size === 0 && id === tail.id),
       );
       for (const tail of unseen.filter(isNew)) {
-        const next = late.find(({ modifiedMs }) => modifiedMs > tail.modifiedMs);
-        files.insert(next ? files.tails.indexOf(next) : place(), [tail]);
+        const later = [
+          ...late.filter(({ modifiedMs }) => modifiedMs > tail.modifiedMs),
+          ...unseen.slice(unseen.indexOf(tail) + 1),
+          live,
+        ];
+        insert(tail, (one) => later.includes(one));
       }
       return { found: [...found, ...unseen], lost };
     },

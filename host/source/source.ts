@@ -71,6 +71,8 @@ export interface Cursor {
    * an inbox holds is lost, but for what a source that has ended keeps for the next run; what is in files is still there then.
    */
   close(): void;
+  /** Takes the place that was given up again, as a restart would: of an inbox what it still holds, of files all that came since. */
+  reopen(): void;
 }
 
 export interface Source {

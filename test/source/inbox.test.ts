@@ -151,6 +151,26 @@ test('nobody waits for a cursor that is closed', () => {
   assert.is(inbox.freeBytes(), 16);
 });
 
+test('a place that is taken again counts what is gone meanwhile, and reads what is held', () => {
+  const inbox = createInbox({ capacityBytes: 16, eventBytesMax: 7 });
+  const cursor = inbox.cursor();
+  cursor.reopen();
+  for (const text of ['one', 'two']) inbox.append(bytesOf(text));
+  assert.is(readUpTo(cursor, 4), 'one\n');
+  cursor.advance(4);
+  cursor.close();
+  assert.is(cursor.lostEvents(), 1, 'what was held');
+  for (const text of ['aaa', 'bbb', 'ccc', 'ddd', 'eee', 'fff']) inbox.append(bytesOf(text));
+  assert.is(cursor.lostEvents(), 1);
+  cursor.reopen();
+  assert.is(cursor.lostEvents(), 3, 'and two that are held no more');
+  assert.is(readText(cursor), 'ccc\nddd\neee\nfff\n');
+  cursor.close();
+  cursor.reopen();
+  inbox.append(bytesOf('ggg'));
+  assert.equal([readText(cursor), cursor.lostEvents()], ['ggg\n', 3]);
+});
+
 test('an inbox that could not hold one event is refused', () => {
   assert.throws(
     () => createInbox({ capacityBytes: 10, eventBytesMax: 10 }),

@@ -212,12 +212,13 @@ restart('a rotated file is not kept for a filter that was taken out', async ({ f
   await closed(reader);
 });
 
+let rotations = 1;
 for (const [how, rotate] of [
-  ['renamed', (log: string) => renameSync(log, `${log}.1`)],
+  ['renamed', (log: string) => renameSync(log, `${log}.${rotations++}`)],
   [
     'copied and truncated',
     (log: string) => {
-      copyFileSync(log, `${log}.1`);
+      copyFileSync(log, `${log}.${rotations++}`);
       truncateSync(log);
     },
   ],

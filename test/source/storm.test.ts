@@ -1,6 +1,7 @@
 /**
- * Rotation storms: a hundred rotations of each kind, while a reader follows, saves its place, is killed and starts again, all at
- * random moments. Every line is read once and in order, where what was read since the last save is read again.
+ * Rotation storms: a hundred rotations of each kind, while two readers of a source follow, save their places, are killed and start
+ * again, all at random moments, and one of them gives its place up and takes it again. Each reads every line once and in order, where
+ * what was read since the last save is read again.
  *
  * The writer is quiet between a copy and the truncation, and nothing that goes for good is unread at a kill: nobody could find
  * that. `WEIR_STORM_ROUNDS=100` goes on for as many rounds, each with a seed of its own.
@@ -20,7 +21,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nextBatch } from '../../host/batch.js';
-import type { Position } from '../../host/source/source.js';
+import type { Cursor, Position } from '../../host/source/source.js';
 import { temporaryFolder, until } from '../help.js';
 import { nextTick, QUICK, type Reader, read } from './following.js';
 import { createRandom, pieces } from './reading.js';
@@ -135,17 +136,27 @@ function assertSame(lines: readonly string[], written: readonly string[]): void 
   );
 }
 
+/** What one filter reads of the source, and what its host has on the disk of it. */
+interface Follower {
+  cursor: Cursor;
+  readonly lines: string[];
+  saved: { readonly position: Position; readonly lines: number } | undefined;
+}
+
 async function storm(folder: string, kind: Rotation, random: Random): Promise<number> {
   const log = join(folder, 'app.log');
   const written: string[] = [];
-  const lines: string[] = [];
   const region = Buffer.alloc(4096);
-  let saved: { position: Position; lines: number } | undefined;
   let rotations = 0;
   let unread = 0;
   let kills = 0;
   kind.begin(log);
   let reader: Reader = await read([join(folder, kind.pattern)]);
+  const [first, leaving] = [reader.cursor, reader.source.cursor()].map(
+    (cursor): Follower => ({ cursor, lines: [], saved: undefined }),
+  ) as [Follower, Follower];
+  const both = [first, leaving];
+  let hasLeft = false;
 
   function write(): void {
     const added = Array.from(
@@ -156,27 +167,37 @@ async function storm(folder: string, kind: Rotation, random: Random): Promise<nu
     for (const piece of pieces(Buffer.from(`${added.join('\n')}\n`), random, 300)) appendFileSync(log, piece);
   }
 
-  function take(batches: number): void {
+  function take({ cursor, lines }: Follower, batches: number): void {
     for (let at = 0; at < batches; at++) {
-      const batch = nextBatch(reader.cursor, region, 512);
+      const batch = nextBatch(cursor, region, 512);
       if (batch.kind === 'none') return;
       if (batch.kind === 'events') lines.push(...region.toString('latin1', 0, batch.bytes - 1).split('\n'));
     }
   }
 
   function save(): void {
-    saved = { position: JSON.parse(JSON.stringify(reader.cursor.position())), lines: lines.length };
+    for (const one of both)
+      one.saved = { position: JSON.parse(JSON.stringify(one.cursor.position())), lines: one.lines.length };
+  }
+
+  function leaveOrComeBack(): void {
+    if (hasLeft) leaving.cursor.reopen();
+    else leaving.cursor.close();
+    hasLeft = !hasLeft;
   }
 
   async function kill(): Promise<void> {
     await reader.source.close();
     kills += 1;
-    lines.length = saved?.lines ?? 0;
+    for (const one of both) one.lines.length = one.saved?.lines ?? 0;
     for (let times = random(3); times > 0; times--) {
       if (random(2)) write();
       if (random(2) && unread < kind.unreadMax) rotate();
     }
-    reader = await read([join(folder, kind.pattern)], QUICK, saved?.position);
+    reader = await read([join(folder, kind.pattern)], QUICK, first.saved?.position);
+    first.cursor = reader.cursor;
+    leaving.cursor = reader.source.cursor(leaving.saved?.position);
+    hasLeft = false;
   }
 
   function rotate(): void {
@@ -188,12 +209,13 @@ async function storm(folder: string, kind: Rotation, random: Random): Promise<nu
   }
 
   async function catchUp(): Promise<void> {
+    if (hasLeft) leaveOrComeBack();
     const isThrough = () => {
-      take(1000);
-      return lines.length >= written.length;
+      for (const one of both) take(one, 1000);
+      return both.every(({ lines }) => lines.length >= written.length);
     };
     await until(isThrough, 5000, 'all lines').catch(() => {});
-    assertSame(lines, written);
+    for (const { lines } of both) assertSame(lines, written);
     save();
     unread = 0;
   }
@@ -207,12 +229,14 @@ async function storm(folder: string, kind: Rotation, random: Random): Promise<nu
   try {
     save();
     while (rotations < ROTATIONS) {
-      const choice = random(16);
+      const choice = random(18);
       if (choice < 4) write();
-      else if (choice < 7) take(random(4));
+      else if (choice < 6) take(first, random(4));
+      else if (choice < 7) take(hasLeft ? first : leaving, random(4));
       else if (choice < 8) await watch();
       else if (choice < 10) save();
       else if (choice < 11) await kill();
+      else if (choice < 13) leaveOrComeBack();
       else {
         if (unread >= kind.unreadMax) await catchUp();
         // The file is open: what is written to it before it goes is read, as long as the reader lives.
