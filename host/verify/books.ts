@@ -18,6 +18,8 @@ export interface Entered {
   /** Sums over all records. */
   readonly counters: Ledger;
   readonly byName: ByName;
+  /** Records that say that the filter was taken out. */
+  readonly takenOut: number;
 }
 
 /** What of a message's events and records continues what was there before. */
@@ -35,11 +37,13 @@ export function createBooks(): Books {
   let counters = Object.fromEntries(LEDGER.map((name) => [name, 0])) as Ledger;
   const byName = new Map(BY_NAME.map((kind) => [kind, new Map<string, number>()]));
   let untold: Range = UNKNOWN;
+  let takenOut = 0;
 
   function add(record: WireRecord): void {
     counters = Object.fromEntries(
       LEDGER.map((name) => [name, counters[name] + Number(record[name])]),
     ) as Ledger;
+    if (record.taken_out === true) takenOut++;
     for (const [kind, sums] of byName)
       for (const [name, count] of Object.entries(record[kind] as Record<string, number>)) {
         // A host has no more; who writes anything there is counted all the same.
@@ -62,6 +66,7 @@ export function createBooks(): Books {
     },
     entered: () => ({
       counters,
+      takenOut,
       byName: Object.fromEntries(
         [...byName].map(([kind, sums]) => [kind, Object.fromEntries(sums)]),
       ) as unknown as ByName,

@@ -60,6 +60,8 @@ export interface StreamReport extends StreamName {
 
 /** A filter's ledger, added up. */
 export interface LedgerReport extends Omit<StreamName, 'stream'>, Ledger, ByName {
+  /** Records that say that it was taken out. */
+  readonly taken_out: number;
   /** Events that its messages count and no record tells yet; null where that is not known. */
   readonly not_told: number | null;
   /** Why it is not: it begins before what is held, something is missing, or another epoch began. */
@@ -67,10 +69,13 @@ export interface LedgerReport extends Omit<StreamName, 'stream'>, Ledger, ByName
 }
 
 export interface Explained extends StreamName {
-  /** Messages, or for `lost`, `cut` and `dead` events, for `shed` records; null when it is not known how many. */
+  /** Messages, or for `lost`, `cut` and `dead` events, for `shed` records, for `taken_out` records of the ledger; null when it is not known how many. */
   readonly count: number | null;
-  readonly what: 'older' | 'epoch' | 'gone' | 'repeated' | (typeof BY_NAME)[number];
-  /** Why: of `older` what let them go, of `epoch`, `gone` and `repeated` (which are so many at most) what the message says, else the source or stream. */
+  readonly what: 'older' | 'epoch' | 'gone' | 'repeated' | 'taken_out' | (typeof BY_NAME)[number];
+  /**
+   * Why: of `older` what let them go, of `epoch`, `gone` and `repeated` (which are so many at most) what the message says, of `taken_out`
+   * that there were faults, else the source or stream.
+   */
   readonly reason: string;
 }
 
@@ -202,9 +207,11 @@ function epochsOf({ name, epochs }: Checked): Explained[] {
 
 /** What the filter did not see, or did not tell, as its ledger says. */
 function entriesOf(name: StreamName, ledger: LedgerReport): Explained[] {
-  return BY_NAME.flatMap((what) =>
+  const counted = BY_NAME.flatMap((what) =>
     Object.entries(ledger[what]).map(([reason, count]) => ({ ...name, count, what, reason })),
-  ).filter(({ count }) => count > 0);
+  );
+  const takenOut = { ...name, count: ledger.taken_out, what: 'taken_out' as const, reason: 'faults' };
+  return [takenOut, ...counted].filter(({ count }) => count > 0);
 }
 
 function ledgerOf(
@@ -213,7 +220,7 @@ function ledgerOf(
   hasHoles: boolean,
 ): LedgerReport | undefined {
   if (!books) return undefined;
-  const { counters, byName } = books.entered();
+  const { counters, byName, takenOut } = books.entered();
   const begun = [...epochs.values()].reduce((sum, { count }) => sum + count, 0);
   const isAll = epochs.has('started') && !isOlder;
   const unknown = !isAll ? 'older' : hasHoles ? 'hole' : begun > 1 ? 'epoch' : null;
@@ -223,6 +230,7 @@ function ledgerOf(
     filter: name.filter,
     ...counters,
     ...byName,
+    taken_out: takenOut,
     not_told: unknown === null ? events - told : null,
     not_told_unknown: unknown,
   };

@@ -96,6 +96,8 @@ function explainedText({ appliance, filter, stream, count, what, reason }: Expla
       return `${name}.${stream}: up to ${messages} may tell again what was told before, in an epoch that does not know of it (${reason})`;
     case 'lost':
       return `${events} lost before it had read them, or from its state`;
+    case 'taken_out':
+      return `${name}: taken out by ${reason}, in ${counted(count ?? 0, 'record')} of its ledger: what it did not read of sockets and pipes then is lost, of files it waits`;
     case 'cut':
       return `${events} cut to its limit`;
     case 'dead':

@@ -236,4 +236,17 @@ explained('more subjects than can be remembered are not complete', async ({ brok
   await connection.close();
 });
 
+explained('a filter that was taken out is named beside what was lost by it', async ({ broker }) => {
+  const { put, verify, connection, stream } = await make(broker);
+  const out = (part: object) => ledgerRecord({ taken_out: true, ...part });
+  const records = [ledgerRecord({ in: 4, discarded: 4 }), out({ lost: { syslog: 2 } })];
+  await put('ledger', 1, { records: [...records, out({})], events: 4 });
+  const { report, ...found } = await verify();
+  assert.equal([found.code, found.explained], [0, ['ledger 2 taken_out faults', 'ledger 2 lost syslog']]);
+  assert.is(report.ledgers[0]?.taken_out, 2);
+  const { out: text } = await said(['verify', '--server', broker.url, '--stream', stream]);
+  assert.match(text, /\.f: taken out by faults, in 2 records of its ledger: what it did not read/);
+  await connection.close();
+});
+
 if (brokerAvailable()) explained.run();
