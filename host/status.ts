@@ -7,8 +7,10 @@ import type { Config } from './config.js';
 import type { Courier, EpochChange } from './courier.js';
 import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
+import type { Faults } from './filter/fault.js';
 import {
   EPOCH_CHANGES_MAX,
+  FAULT_BATCHES,
   NOTICE_INTERVAL_MS,
   STATUS_TEXT_CHARACTERS_MAX,
   STATUS_EVERY_MS,
@@ -207,6 +209,15 @@ export function filterEventText(event: FilterEvent): string {
     case 'approved':
       return `${event.filter.label} has passed its probation`;
     case 'out':
-      return `taken out: ${oneLine(event.error)}`;
+      return `taken out${whyOut(event.faults)}: ${oneLine(event.error)}`;
   }
+}
+
+function whyOut(faults: Faults | undefined): string {
+  if (!faults) return '';
+  const { found, forgiven } = faults;
+  // What took too much time is the end, however few there were.
+  return found > forgiven
+    ? ` (faults in ${FAULT_BATCHES} batches: ${found}, forgiven: ${forgiven})`
+    : ' (never forgiven)';
 }

@@ -122,7 +122,10 @@ commands('what was on probation, or out, when the host stopped is no way back', 
   await until(async () => (await kept(context)).length === 5, WAIT_MS, 'it works');
   append(context, 'trap', 'nothing', 'nothing');
   assert.is(await host.exited, 1);
-  assert.match(host.err(), /taken out: .*\n.*no filter is left: stopping/s);
+  assert.match(
+    host.err(),
+    /taken out \(faults in 100 batches: 1, forgiven: 0\): .*\n.*no filter is left: stopping/s,
+  );
   setManifest(context, 'filters/stumbling', { faults: 3 });
   host = await version();
   append(context, 'trap', 'nothing');
@@ -216,7 +219,7 @@ commands(
     const host = await startHost(context, {}, { other });
     const isOut = (times: number) =>
       until(
-        () => (host.err().match(/filter stumbling: taken out: /g) ?? []).length === times,
+        () => (host.err().match(/filter stumbling: taken out /g) ?? []).length === times,
         WAIT_MS,
         `out ${times} times`,
       );

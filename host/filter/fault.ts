@@ -25,6 +25,14 @@ export interface FaultBudget {
   countBatch(): void;
   /** Counts a fault; true when that is one more than is forgiven. */
   countFault(): boolean;
+  /** How it stands now. */
+  faults(): Faults;
+}
+
+/** Faults in the last `FAULT_BATCHES` batches, and how many of so many batches are forgiven. */
+export interface Faults {
+  readonly found: number;
+  readonly forgiven: number;
 }
 
 /** Forgives `allowed` faults in any `FAULT_BATCHES` batches that follow each other. */
@@ -33,6 +41,7 @@ export function createFaultBudget(allowed: number): FaultBudget {
   const batches = new Float64Array(allowed + 1).fill(Number.NEGATIVE_INFINITY);
   let batch = 0;
   let next = 0;
+  const isRecent = (at: number) => batch - at < FAULT_BATCHES;
   return {
     countBatch() {
       batch++;
@@ -40,7 +49,8 @@ export function createFaultBudget(allowed: number): FaultBudget {
     countFault() {
       batches[next] = batch;
       next = (next + 1) % batches.length;
-      return batch - (batches[next] as number) < FAULT_BATCHES;
+      return isRecent(batches[next] as number);
     },
+    faults: () => ({ found: batches.filter(isRecent).length, forgiven: allowed }),
   };
 }

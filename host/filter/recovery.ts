@@ -86,7 +86,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
       if (verdict.isLeftOut && part.kind === 'batch') eventsLeft -= 1;
       if (verdict.isOut) {
         leaveUnread(slot, failed, done, eventsLeft);
-        return slot.takeOut(fault);
+        return slot.takeOut(fault, slot.budget().faults());
       }
       if (part.kind === 'close') yield* tellOpen(slot, part.nowMs);
     }

@@ -12,7 +12,7 @@ import type { Cursor, ReadPlace } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
 import { createEarlier, type Earlier, flushOrRestore } from './earlier.js';
-import { createFaultBudget, type FaultBudget } from './fault.js';
+import { createFaultBudget, type FaultBudget, type Faults } from './fault.js';
 import type { FilterInstance } from './instance.js';
 import { type Call, createJournal, type Entry, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
@@ -45,8 +45,8 @@ export type SlotEvent =
       readonly isSkipping: boolean;
       readonly events: number;
     }
-  /** It is out: it is called no more. */
-  | { readonly kind: 'out'; readonly error: unknown };
+  /** It is out: it is called no more. Without `faults` for something else than those that are counted. */
+  | { readonly kind: 'out'; readonly error: unknown; readonly faults?: Faults };
 
 export interface SlotOptions {
   readonly first: FilterInstance;
@@ -120,7 +120,7 @@ export interface Recovering {
   readonly sink: RecordSink;
   nowMs(): number;
   isOut(): boolean;
-  takeOut(error: unknown): void;
+  takeOut(error: unknown, faults?: Faults): void;
 }
 
 export function createSlot(options: SlotOptions): Slot {
@@ -183,12 +183,12 @@ export function createSlot(options: SlotOptions): Slot {
     journal.clear();
   }
 
-  function takeOut(error: unknown): void {
+  function takeOut(error: unknown, faults?: Faults): void {
     if (isOut) return;
     isOut = true;
     probation.forget();
     journal.clear();
-    tell({ kind: 'out', error });
+    tell({ kind: 'out', error, ...(faults ? { faults } : {}) });
   }
 
   function spoil(error: unknown): void {

@@ -9,13 +9,13 @@ import * as assert from 'uvu/assert';
 import { seeded } from '../../host/author/junk.js';
 import { memoryCursor } from '../../host/author/drive.js';
 import { createEngine, type Engine, type FilterEvent } from '../../host/engine.js';
-import { oneLine } from '../../host/errors.js';
 import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
 import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
 import type { Manifest } from '../../host/filter/manifest.js';
 import { FUEL_DEFAULT } from '../../host/limits.js';
 import { unpack } from '../../host/pack.js';
 import { createFileSource } from '../../host/source/file.js';
+import { filterEventText } from '../../host/status.js';
 import { createInbox } from '../../host/source/inbox.js';
 import type { Cursor, Position } from '../../host/source/source.js';
 import type { Message, WireRecord } from '../../host/wire.js';
@@ -223,8 +223,8 @@ recovery(
       ['fault', 'out'],
     );
     assert.match(
-      oneLine((found.events[1] as { error: unknown }).error),
-      /took \d+ ms of processor time for one call/,
+      filterEventText(found.events[1] as FilterEvent),
+      /^taken out \(never forgiven\): FILTER_FAULT: .* took \d+ ms of processor time for one call/,
     );
     assert.equal([found.ledger.in, found.ledger.dead, found.ledger.lost], [600, { s: 1 }, { s: 399 }]);
   },
