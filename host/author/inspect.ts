@@ -1,15 +1,22 @@
 /**
- * What a module is and whether it may run: the figures of `weir inspect`. Nothing of the module runs, and every name that it
- * chose is made harmless before it is shown.
+ * What a module is and whether it may run: the figures of `weir inspect`. Every name that the module chose is made harmless before it
+ * is shown.
+ *
+ * Of a module alone nothing runs. Whether a manifest gives it what it needs only the module itself knows, so with one it is started, once it is
+ * admitted, as a host would: metered, in a memory of that size.
  */
 import { sha256Of } from '../digest.js';
-import { printable } from '../errors.js';
-import { judge, misfit, type Reason } from '../filter/admit.js';
+import { printable, WeirError } from '../errors.js';
+import { judge, misfit, type Reason as ModuleReason } from '../filter/admit.js';
+import { startFilter } from '../filter/instance.js';
 import type { Manifest } from '../filter/manifest.js';
 import { PAGE_BYTES } from '../limits.js';
 import type { Export, Import, WasmModule } from '../wasm/module.js';
 import { functionTypeText, globalTypeText, type Limits, limitsText, tableTypeText } from '../wasm/types.js';
 import { counted, grouped } from './report.js';
+
+/** `manifest`: it says something that is wrong, or other than the module needs. */
+export type Reason = ModuleReason | { readonly code: 'manifest'; readonly sentence: string };
 
 /** An import or export; the type as `weir inspect` shows it. */
 export interface Named {
@@ -47,15 +54,19 @@ export interface Inspection {
 const SHOWN_MAX = 20;
 const NAME_CHARACTERS_MAX = 60;
 
-/** Judges a module, with the manifest that it comes with where it has one. `name` is what people call it. */
-export function inspect(name: string, bytes: Uint8Array, manifest?: Manifest): Inspection {
+/** Judges a module, and how it goes with the manifest that it comes with where it has one. `name` is what people call it. */
+export function inspect(name: string, bytes: Uint8Array, loadManifest?: () => Manifest): Inspection {
   const { module, reasons: found, instructions, features } = judge(bytes);
   const memory = module === undefined ? undefined : importedMemory(module);
-  const reasons = [...found];
+  const reasons: Reason[] = [...found];
+  const against = (problem: string) => reasons.push({ code: 'manifest', sentence: printable(problem) });
+  const manifest = loadManifest && attempt(loadManifest, against);
   if (memory !== undefined && manifest !== undefined) {
     const sentence = misfit(memory, manifest.memoryBytes / PAGE_BYTES);
     if (sentence !== undefined) reasons.push({ code: 'memory', sentence });
   }
+  if (manifest !== undefined && reasons.length === 0)
+    attempt(() => startFilter({ manifest, module: bytes, config: {}, zones: [] }), against);
   const named = (list: readonly (Import | Export)[]) =>
     list.map((each) => namedOf(module as WasmModule, each));
   return {
@@ -73,6 +84,17 @@ export function inspect(name: string, bytes: Uint8Array, manifest?: Manifest): I
     memory: memory ?? null,
     regions: manifest === undefined ? null : regionsOf(manifest),
   };
+}
+
+/** What it gives; nothing where it is refused. A config that it may need is for whoever runs it to give. */
+function attempt<T>(make: () => T, against: (problem: string) => void): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    if (error.code !== 'FILTER_CONFIG') against(error.problem);
+    return undefined;
+  }
 }
 
 function importedMemory({ imports, memories }: WasmModule): Limits | undefined {

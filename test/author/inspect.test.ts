@@ -10,6 +10,7 @@ import * as assert from 'uvu/assert';
 import { MODULE_BYTES_MAX } from '../../host/limits.js';
 import { ROOT, said } from '../command.js';
 import { temporaryFolder } from '../help.js';
+import { buildTestFilter } from '../runtime/testfilter.js';
 import { filter, HONEST, join as bytes, text } from '../wasm/build.js';
 
 const inspect = suite<{ folder: string }>('weir inspect');
@@ -144,6 +145,47 @@ inspect('a filter whose memory is another than its manifest says is refused', as
     out,
     /^ {2}memory {4}expected to import a memory that can have \d+ pages, found one of 1 to 2$/m,
   );
+});
+
+inspect('a manifest that is wrong, or gives less than the module needs, is a reason', async ({ folder }) => {
+  const own = join(folder, 'own');
+  cpSync(SHIPPED, own, { recursive: true });
+  const path = join(own, 'filter.json');
+  const manifest = JSON.parse(readFileSync(path, 'utf8'));
+  const { memory, streams } = manifest;
+  for (const [changes, reason] of [
+    [
+      { memory: { ...memory, state: '4KiB' } },
+      /^filter ssh-auth: memory\.state of filter\.json: expected at least /,
+    ],
+    [{ memory: { ...memory, static: '1KiB' } }, /^filter ssh-auth: memory\.static: expected \d+ bytes /],
+    [
+      { memory: { ...memory, state: '63MiB', input: '4MiB' } },
+      /filter\.json: memory: expected at most 64MiB in all/,
+    ],
+    [{ fuel: 1 }, /filter\.json: fuel: expected a whole number from /],
+    [
+      { streams: { ...streams, other: 'none' } },
+      /^filter ssh-auth: streams: expected those that filter\.ts makes/,
+    ],
+  ] as const) {
+    writeFileSync(path, JSON.stringify({ ...manifest, ...changes }));
+    for (const what of ['./own', 'own/filter.wasm']) {
+      const { code, records } = await said(['inspect', what, '--json'], folder);
+      const [{ verdict, reasons }] = records();
+      assert.equal([code, verdict, reasons.length, reasons[0].code], [1, 'refused', 1, 'manifest']);
+      assert.match(reasons[0].sentence, reason);
+    }
+  }
+  const { out } = await said(['inspect', './own'], folder);
+  assert.match(out, /^\.\/own 1\.0\.0: refused\n {2}manifest {2}filter ssh-auth: streams: /);
+});
+
+inspect('a filter that asks for a config is admitted without one', async () => {
+  const built = await buildTestFilter('csv-columns');
+  const { code, out } = await said(['inspect', join(built.folder, 'csv-columns')]);
+  assert.is(code, 0, out);
+  await built.remove();
 });
 
 inspect.run();
