@@ -48,7 +48,7 @@ export const MODULE_CARRIED_MAX = 5_000_000;
 export const MODULE_REASONS_MAX = 16;
 /**
  * Fuel of a filter for one batch or tick, in instructions, where its manifest does not say: a loop of plain work that never ends is
- * over in 3 to 8 ms. It has to do for a window that closes, with 600 rows whose keys an attacker chose, up to 19,000 a row. A batch
+ * over in 3 to 8 ms. It has to do for a window that closes, with 400 rows whose keys an attacker chose, up to 29,000 a row. A batch
  * that needs more is cut into smaller ones, down to one event; a batch of several may never use more than this, so that it holds nobody up
  * for longer.
  */

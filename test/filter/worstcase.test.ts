@@ -57,6 +57,9 @@ const BEGINNINGS = [
   '{"a":[',
   '{',
   "type=USER_CMD msg=audit(1.001:1): a='",
+  'type=USER_CMD msg=audit(1.001:1): acct=',
+  'type=EXECVE msg=audit(1.001:1): argc=1 ',
+  'type=EXECVE msg=audit(1.001:1): argc=1 a0="',
   '<34>1 2003-10-11T22:14:15.003Z h app - ID47 [ex a="',
   '<34>Oct 11 22:14:15 h sshd[1]: Failed password for invalid user ',
   '<34>Oct 11 22:14:15 h sshd[1]: Invalid user ',
@@ -77,6 +80,9 @@ const FILLINGS = [
   '%',
   'é',
   '\xff',
+  '\xf0',
+  ' ',
+  'F0',
   ',',
   'CEF:',
 ];
@@ -142,8 +148,11 @@ test('short lines, which cost the most for their bytes, are read however many co
   }
 });
 
-/** What takes the most to tell: groups of bytes that are no UTF-8, or of lists of numbers; joined events full of `=`. */
-const invalid = (at: number, bytes: number) => `${at}${'a\xff'.repeat((bytes - 5) / 2)}`;
+/**
+ * What takes the most to tell: groups of bytes that each begin a character and end none, twice where they are first taken for JSON; lists of
+ * numbers; joined events full of `=`, and of spaces between arguments.
+ */
+const invalid = (at: number, bytes: number) => `${at}${'\xf0'.repeat(bytes - 4)}`;
 interface Full extends Subject {
   /** Lines, of which each opens something. */
   readonly lines: number;
@@ -158,6 +167,11 @@ const FULL: readonly Full[] = [
     lines: 64,
     line: (at) => `type=SYSCALL msg=audit(${NOW_MS / 1_000}.000:${at}): a=1 ${'='.repeat(32_500)}`,
     records: 1,
+  },
+  {
+    filter: 'audit-exec',
+    lines: 64,
+    line: (at) => `type=EXECVE msg=audit(${NOW_MS / 1_000}.000:${at}): argc=1 ${' '.repeat(32_600)}`,
   },
   {
     filter: 'json-select',
@@ -175,14 +189,14 @@ const FULL: readonly Full[] = [
     filter: 'json-select',
     config: { count_by: ['a'] },
     lines: 8_192,
-    line: (at) => `{"ts":${NOW_MS},"a":"${invalid(at, 124)}"}`,
+    line: (at) => `{"ts":${NOW_MS},"a":["${invalid(at, 120)}"x]}`,
   },
-  { filter: 'files', lines: 4_096, line: (at) => `{"op":"create","path":"/${invalid(at, 190)}/x"}` },
-  { filter: 'processes', lines: 2_048, line: (at) => `{"op":"start","pid":1,"exe":"${invalid(at, 190)}"}` },
+  { filter: 'files', lines: 4_096, line: (at) => `{"op":"create","path":"/${invalid(at, 195)}/x"}` },
+  { filter: 'processes', lines: 2_048, line: (at) => `{"op":"start","pid":1,"exe":"${invalid(at, 197)}"}` },
   {
     filter: 'fw-admin',
     lines: 1_024,
-    line: (at) => `type="${invalid(at, 60)}" subtype="${invalid(at, 60)}" logid=1`,
+    line: (at) => `type="${invalid(at, 64)}" subtype="${invalid(at, 64)}" logid=1`,
   },
   {
     filter: 'ssh-auth',
