@@ -145,7 +145,7 @@ export function createVersions(options: VersionsOptions): Versions {
     const missing = engine.swap(instance, filter, now(), { flushes, keeps });
     const before = keeps ? [{ version: current, isProven }] : [];
     earlier.set(instance, [...provenOf(instance), ...before].slice(-EARLIER_MAX));
-    return `${versionLabel(current.loaded)} -> ${versionLabel(next.loaded)}${told(flushes, missing)}`;
+    return `${changeText(current, next)}${told(flushes, missing)}`;
   }
 
   /** One that is out goes on; there is nothing that it could fall back to. */
@@ -153,8 +153,7 @@ export function createVersions(options: VersionsOptions): Versions {
     const { instance } = next.entry;
     engine.bringBack(instance, filter, now());
     earlier.delete(instance);
-    const [from, to] = [out, next].map(({ loaded }) => versionLabel(loaded));
-    return `${from}, which was taken out -> ${to}; begins anew, and goes on in files where that had stopped`;
+    return `${changeText(out, next)}; it was taken out, so it begins anew, in files where it had stopped`;
   }
 
   async function swap(next: Installed, keeps = true): Promise<string> {
@@ -239,6 +238,15 @@ function restartNeeded(next: Config, started: Config): string[] {
   }
   for (const instance of gone.keys()) add(`filters.${instance}`, 'gone');
   return lines;
+}
+
+/** The label is that of the module and the version's name: what else is another one would not show. */
+function changeText(current: Installed, next: Installed): string {
+  const [from, to] = [current, next].map(({ loaded }) => versionLabel(loaded));
+  if (from !== to) return `${from} -> ${to}`;
+  return isDeepStrictEqual(current.loaded.manifest, next.loaded.manifest)
+    ? `${to}`
+    : `${to} with another manifest`;
 }
 
 function told(flushes: boolean, missing: readonly string[]): string {

@@ -191,12 +191,19 @@ commands(
     append(context, 'nothing');
     const again = await said(['swap', 'stumbling', 'next/filter.wasm', '--data', 'data'], context.folder);
     assert.match(again.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already\non probation for /);
+    // Of the same name, and not the same.
+    setManifest(context, 'next', { faults: 7 });
+    const renamed = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+    assert.match(renamed.out, /^stumbling@2\.0\.0\+\S+ with another manifest; state taken over\n/);
     // The same with a config in which it breaks down: SIGHUP reads it.
     cpSync(join(context.folder, 'next'), join(context.folder, 'filters/stumbling'), { recursive: true });
     writeConfig(context, { stumbles: 1 });
     host.child.kill('SIGHUP');
     await until(() => host.err().includes('reload: filter stumbling: '), WAIT_MS, 'it was read anew');
-    assert.match(host.err(), /its config is another one, so open windows were told as partial ones/);
+    assert.match(
+      host.err(),
+      /stumbling@2\S+; its config is another one, so open windows were told as partial ones/,
+    );
     append(context, 'nothing', 'trap', 'nothing');
     await until(() => host.err().includes('runs again'), WAIT_MS, 'the version before runs again');
     assert.is(await stopped(host), 0, host.err());
@@ -232,7 +239,7 @@ commands(
     assert.is(again.code, 0, again.err);
     assert.match(
       again.out,
-      /^stumbling@1\S+, which was taken out -> stumbling@1\S+; begins anew, and goes on in files where that had stopped\n$/,
+      /^stumbling@1\S+; it was taken out, so it begins anew, in files where it had stopped\n$/,
     );
     await isOut(2);
     await has(2);
@@ -244,7 +251,7 @@ commands(
     await has(3);
     await until(
       () =>
-        /reload: filter stumbling: stumbling@1\.0\.0\S+, which was taken out -> stumbling@1\.1/.test(
+        /reload: filter stumbling: stumbling@1\.0\.0\S+ -> stumbling@1\.1\.0\S+; it was taken out/.test(
           host.err(),
         ),
       WAIT_MS,
