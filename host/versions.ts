@@ -4,6 +4,7 @@
  * A swap is prepared beside the running filter, and refused for any reason without touching it. The state goes over by name
  * where the config is the same; another config may mean other things by the same names, so then what is open is told first.
  */
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import type { Config, FilterConfig } from './config.js';
@@ -15,6 +16,7 @@ import {
   versionLabel,
   installedFilters,
   loadFilter,
+  SHIPPED_FILTERS,
   readModuleFile,
 } from './filter/library.js';
 import { loadManifest } from './filter/manifest.js';
@@ -57,8 +59,13 @@ function zoneKey({ instance }: FilterConfig): string {
 
 /** Loads what an entry of the config names. */
 export function loadEntry(entry: FilterConfig, filterDir: string | undefined): Installed {
-  const isOwn = filterDir !== undefined && installedFilters(filterDir).includes(entry.filter);
-  return { entry, loaded: loadFilter(entry.filter, isOwn ? filterDir : undefined) };
+  return { entry, loaded: loadFilter(entry.filter, folderOf(entry, filterDir)) };
+}
+
+/** Where the filter of an entry lies: an own one, or one that is shipped. */
+function folderOf({ filter }: FilterConfig, filterDir: string | undefined): string {
+  const isOwn = filterDir !== undefined && installedFilters(filterDir).includes(filter);
+  return isOwn ? filterDir : SHIPPED_FILTERS;
 }
 
 export function startEntry(installed: Installed): FilterInstance {
@@ -202,7 +209,10 @@ export function createVersions(options: VersionsOptions): Versions {
           const next = loadEntry({ ...entry, from, format }, filterDir);
           if (!isSame(current, next)) lines.push(`filter ${entry.instance}: ${await swap(next)}`);
         } catch (error) {
-          lines.push(oneLine(error));
+          const path = join(folderOf(entry, filterDir), entry.filter);
+          lines.push(
+            `filter ${entry.instance}: ${path} is not taken, nothing was changed: ${oneLine(error)}`,
+          );
         }
       }
       return lines;

@@ -22,6 +22,7 @@ const FIRST = [
   'author/build',
   'wasm/mutations',
   'test/swapcommand',
+  'test/comeback',
   'author/check',
   'author/recipes',
   'runtime/sketches',

@@ -2,138 +2,26 @@
  * Faults and swaps as an operator sees them: a host process, a real broker, `weir swap`, SIGHUP, dead letters and status.
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectBroker } from '../host/broker.js';
-import { CPU_SHARE_MAX } from '../host/limits.js';
 import { unpack } from '../host/pack.js';
 import type { WireRecord } from '../host/wire.js';
-import { readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
-import { endAll, type Running, said, WAIT_MS, weir } from './command.js';
-import { temporaryFolder, until } from './help.js';
-import { buildTestFilter, type TestFilter } from './runtime/testfilter.js';
+import { readStream, recordsOf } from './broker.js';
+import { said, WAIT_MS } from './command.js';
+import { until } from './help.js';
+import {
+  append,
+  kept,
+  setManifest,
+  startHost,
+  stopped,
+  stumblingSuite,
+  writeConfig,
+} from './stumblinghost.js';
 
-interface Context {
-  broker: TestBroker;
-  built: TestFilter;
-  folder: string;
-  appliance: string;
-}
-
-const commands = suite<Context>('weir swap');
-let number = 0;
-commands.before(async (context) => {
-  context.broker = await startTestBroker();
-  context.built = await buildTestFilter('stumbling');
-});
-commands.after(async ({ broker, built }) => {
-  await endAll();
-  await built.remove();
-  await broker.stop();
-});
-commands.before.each(async (context) => {
-  context.folder = (await temporaryFolder()).path;
-  context.appliance = `fw-${++number}`;
-  cpSync(join(context.built.folder, 'stumbling'), join(context.folder, 'filters/stumbling'), {
-    recursive: true,
-  });
-  cpSync(join(context.folder, 'filters/stumbling'), join(context.folder, 'next'), { recursive: true });
-  setManifest(context, 'next', { version: '2.0.0' });
-  writeFileSync(join(context.folder, 'a.log'), '');
-});
-commands.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
-
-function setManifest({ folder }: Context, where: string, changes: object): void {
-  const path = join(folder, where, 'filter.json');
-  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
-}
-
-function writeConfig({ folder, broker, appliance }: Context, config: object, more: object = {}): void {
-  const filters = { stumbling: { from: ['a'], config }, ...more };
-  writeFileSync(
-    join(folder, 'weir.json'),
-    JSON.stringify({
-      appliance,
-      data: 'data',
-      limits: { cpu: CPU_SHARE_MAX },
-      nats: { servers: [broker.url] },
-      sources: { a: { file: 'a.log' } },
-      filters,
-    }),
-  );
-}
-
-async function startHost(context: Context, config: object = {}, more: object = {}): Promise<Running> {
-  writeConfig(context, config, more);
-  const host = weir(['run', '--filter-dir', 'filters'], context.folder);
-  await until(() => host.err().includes(': reading a;'), WAIT_MS, 'the host reads');
-  return host;
-}
-
-let written = 0;
-function append({ folder }: Context, ...todo: string[]): void {
-  const lines = todo.map((what) => `t=${Date.now()} n=${written++ * 5} k=x do=${what}\n`);
-  appendFileSync(join(folder, 'a.log'), lines.join(''));
-}
-
-async function kept({ broker, appliance }: Context): Promise<WireRecord[]> {
-  return recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.kept`));
-}
-
-async function stopped(host: Running): Promise<number | null> {
-  host.child.kill('SIGTERM');
-  return host.exited;
-}
-
-commands('what was on probation, or out, when the host stopped is no way back', async (context) => {
-  const version = async (config: object = {}) => {
-    const host = await startHost(context, config);
-    append(context, 'nothing');
-    return host;
-  };
-  let host = await version();
-  const swapped = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
-  assert.is(swapped.code, 0, swapped.err);
-  append(context, 'nothing');
-  await until(async () => (await kept(context)).length === 2, WAIT_MS, 'it works');
-  assert.is(await stopped(host), 0, host.err());
-  host = await version();
-  await until(
-    () => /filter stumbling: stumbling@2\.0\.0\+\S+ -> stumbling@1\.0\.0\+/.test(host.err()),
-    WAIT_MS,
-    'what is installed runs',
-  );
-  append(context, 'trap', 'nothing');
-  await until(
-    () => host.err().includes('which is left out'),
-    WAIT_MS,
-    'the version that is installed bears it',
-  );
-  await until(async () => (await kept(context)).length === 4, WAIT_MS, 'all others are there');
-  assert.not.match(host.err(), 'runs again');
-  assert.is(await stopped(host), 0, host.err());
-  // A budget that forgives nothing, which somebody corrects: it goes on behind the event that took it out.
-  rmSync(join(context.folder, 'data'), { recursive: true });
-  writeFileSync(join(context.folder, 'a.log'), '');
-  setManifest(context, 'filters/stumbling', { faults: 0 });
-  host = await version();
-  await until(async () => (await kept(context)).length === 5, WAIT_MS, 'it works');
-  append(context, 'trap', 'nothing', 'nothing');
-  assert.is(await host.exited, 1);
-  assert.match(
-    host.err(),
-    /taken out \(faults in 100 batches: 1, forgiven: 0\): .*\n.*no filter is left: stopping/s,
-  );
-  setManifest(context, 'filters/stumbling', { faults: 3 });
-  host = await version();
-  append(context, 'trap', 'nothing');
-  await until(() => host.err().includes('which is left out'), WAIT_MS, 'the corrected one bears it');
-  assert.not.match(host.err(), 'runs again');
-  assert.is(await stopped(host), 0, host.err());
-  assert.is((await kept(context)).length, 5 + 4, 'nothing of the file is lost');
-});
+const commands = stumblingSuite('weir swap');
 
 commands(
   'an event at fault is a dead letter, the status says so, and all others are there',
@@ -213,60 +101,6 @@ commands(
       [],
       'the version before can bear the line',
     );
-  },
-);
-
-commands(
-  'a filter that is out comes back with another version, and goes on where it stopped',
-  async (context) => {
-    const { folder, broker, appliance } = context;
-    setManifest(context, 'filters/stumbling', { faults: 0 });
-    // Where none is left the host stops.
-    const other = { filter: 'stumbling', from: ['a'], config: { stumbles: 0 } };
-    const host = await startHost(context, {}, { other });
-    const isOut = (times: number) =>
-      until(
-        () => (host.err().match(/filter stumbling: taken out /g) ?? []).length === times,
-        WAIT_MS,
-        `out ${times} times`,
-      );
-    const has = (lines: number) =>
-      until(async () => (await kept(context)).length === lines, WAIT_MS, `${lines} lines`);
-    append(context, 'nothing', 'trap', 'nothing', 'trap', 'nothing');
-    await isOut(1);
-    // The same once more, to try it again.
-    const again = await said(['swap', 'stumbling', 'filters/stumbling', '--data', 'data'], folder);
-    assert.is(again.code, 0, again.err);
-    assert.match(
-      again.out,
-      /^stumbling@1\S+; it was taken out, so it begins anew, in files where it had stopped\n$/,
-    );
-    await isOut(2);
-    await has(2);
-    // Files that were changed, and a signal, do the same; what has not changed stays out.
-    host.child.kill('SIGHUP');
-    await until(() => host.err().includes('reload: nothing has changed'), WAIT_MS, 'it was read anew');
-    setManifest(context, 'filters/stumbling', { version: '1.1.0' });
-    host.child.kill('SIGHUP');
-    await has(3);
-    await until(
-      () =>
-        /reload: filter stumbling: stumbling@1\.0\.0\S+ -> stumbling@1\.1\.0\S+; it was taken out/.test(
-          host.err(),
-        ),
-      WAIT_MS,
-      'the reload says so',
-    );
-    append(context, 'trap', 'nothing');
-    await isOut(3);
-    const swapped = await said(['swap', 'stumbling', 'next', '--data', 'data', '--wait'], folder);
-    assert.is(swapped.code, 0, swapped.err);
-    await has(4);
-    append(context, 'trap', 'nothing');
-    await has(5);
-    assert.is(await stopped(host), 0, host.err());
-    const ledgers = recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.ledger`));
-    assert.ok(ledgers.every(({ lost }) => Object.keys(lost as object).length === 0));
   },
 );
 
@@ -351,6 +185,14 @@ commands('what cannot be swapped is refused by name, and the running filter goes
     (await said(['swap', 'stumbling', 'next', '--data', 'nowhere'], folder)).err,
     /HOST_UNREACHABLE/,
   );
+  // The same by a reload.
+  const installed = readFileSync(join(folder, 'filters/stumbling/filter.wasm'));
+  writeFileSync(join(folder, 'filters/stumbling/filter.wasm'), 'not a module');
+  host.child.kill('SIGHUP');
+  const left =
+    'reload: filter stumbling: filters/stumbling is not taken, nothing was changed: MODULE_REFUSED: filter stumbling: expected a WebAssembly module, found other bytes';
+  await until(() => host.err().includes(left), WAIT_MS, 'the reload is refused');
+  writeFileSync(join(folder, 'filters/stumbling/filter.wasm'), installed);
   append(context, 'nothing');
   await until(async () => (await kept(context)).length === 1, WAIT_MS, 'it goes on');
   assert.not.match(host.err(), /swap: /);
