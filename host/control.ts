@@ -111,7 +111,7 @@ function readLine(socket: Socket, msMax: number): Promise<string> {
     };
     socket.on('data', read);
     socket.on('error', (error) => fail(oneLine(error)));
-    socket.on('close', () => fail('said nothing'));
+    socket.on('close', () => fail('closed the connection'));
   });
 }
 
@@ -124,17 +124,19 @@ function parseRequest(line: string): ControlRequest {
   throw new WeirError('USAGE', 'control: expected a swap, found something else');
 }
 
-/** Asks the host that runs with this data folder. Throws HOST_UNREACHABLE when there is none. */
+/** Asks the host that runs with this data folder. Throws HOST_UNREACHABLE when there is none, or it ends before it answers. */
 export async function askHost(dataFolder: string, request: ControlRequest): Promise<ControlAnswer> {
   const socket = createConnection(socketPath(dataFolder));
+  let problem = `no host answers in ${dataFolder}`;
   try {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    problem = `the host in ${dataFolder} was asked, and has not answered`;
     socket.write(`${JSON.stringify(request)}\n`);
     const msMax = request.do === 'swap' ? CONTROL_MS_MAX : CONTROL_WAIT_MS_MAX;
     return JSON.parse(await readLine(socket, msMax)) as ControlAnswer;
   } catch (error) {
     const why = error instanceof WeirError ? error.problem : oneLine(error);
-    throw new WeirError('HOST_UNREACHABLE', `no host answers in ${dataFolder}: ${why}`);
+    throw new WeirError('HOST_UNREACHABLE', `${problem}: ${why}`);
   } finally {
     socket.destroy();
   }

@@ -206,6 +206,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       // Not before: of two swaps of a filter at once one is refused.
       if (!isStopping) assigner?.attach(assigned, connection);
       await read();
+      versions.stop();
       await endInput(engine, sources, { now, keepUp, isStopping });
       if (!isRestarting) status.say();
       publisher.wake();

@@ -10,6 +10,8 @@ export interface Probations {
   passed(instance: string, version: string): Promise<void>;
   /** It was passed, or there was a problem: another version runs now, or none. */
   end(instance: string, problem?: string): void;
+  /** None of them ends any more. */
+  endAll(problem: string): void;
 }
 
 interface Waiting {
@@ -35,6 +37,10 @@ export function createProbations(): Probations {
     end(instance, problem) {
       for (const one of waiting) if (one.instance === instance) one.tell(problem);
       waiting = waiting.filter((one) => one.instance !== instance);
+    },
+    endAll(problem) {
+      for (const one of waiting) one.tell(problem);
+      waiting = [];
     },
   };
 }

@@ -107,6 +107,8 @@ export interface Versions {
   happened(instance: string, kind: 'approved' | 'returned' | 'out', text: string): void;
   /** What runs. */
   running(instance: string): Installed;
+  /** The host stops: who waits for a probation hears it. */
+  stop(): void;
 }
 
 export function createVersions(options: VersionsOptions): Versions {
@@ -218,6 +220,7 @@ export function createVersions(options: VersionsOptions): Versions {
       return lines;
     },
     running: runningOf,
+    stop: () => probations.endAll('the host stopped before it was over'),
     async passed(instance) {
       const version = versionLabel(runningOf(instance).loaded);
       await probations.passed(instance, version);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { askHost, listenForCommands } from '../host/control.js';
+import { oneLine } from '../host/errors.js';
 import { CONTROL_BYTES_MAX, CONTROL_CONNECTIONS_MAX } from '../host/limits.js';
 import { temporaryFolder, until } from './help.js';
 
@@ -30,6 +31,23 @@ test('those who go on talking, or do not hang up, make room for others', async (
   assert.equal(await askHost(path, SWAP), { ok: true, lines: ['done'] });
   for (const { socket } of talkers) socket.destroy();
   await control.close();
+  await remove();
+});
+
+test('who asked a host that ends before it answers is told so, and not that there is none', async () => {
+  const { path, remove } = await temporaryFolder();
+  let isAsked = false;
+  const control = await listenForCommands(path, () => {
+    isAsked = true;
+    return new Promise(() => {});
+  });
+  const told = askHost(path, SWAP).catch((error: unknown) => oneLine(error));
+  await until(() => isAsked, 10_000, 'it is asked');
+  await control.close();
+  const asked = `HOST_UNREACHABLE: the host in ${path} was asked, and has not answered: control: the other side closed the connection; `;
+  assert.ok(String(await told).startsWith(asked), String(await told));
+  const none = await askHost(path, SWAP).catch((error: unknown) => oneLine(error));
+  assert.ok(String(none).startsWith(`HOST_UNREACHABLE: no host answers in ${path}: `), String(none));
   await remove();
 });
 

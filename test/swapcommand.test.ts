@@ -138,7 +138,10 @@ commands('who waits for the probation of a version hears whether it lasts', asyn
   assert.is(await stopped(host), 0, host.err());
   const { code, err } = await left;
   assert.is(code, 1);
-  assert.match(err, /^weir: HOST_UNREACHABLE: no host answers in data: /);
+  assert.match(
+    err,
+    /^weir: PROBATION_FAILED: filter stumbling: expected stumbling@3\S+ to pass its probation, found otherwise: the host stopped before it was over; /,
+  );
 });
 
 commands('what cannot be swapped is refused by name, and the running filter goes on', async (context) => {
