@@ -22,7 +22,7 @@ import {
 import type { OpenBroker } from './ownbroker.js';
 import { createPace } from './pace.js';
 import type { Publisher } from './publish.js';
-import { createSeldom, createStatus, filterEventText } from './status.js';
+import { createSeldom, createStatus, filterEventText, overflowText } from './status.js';
 import type { Store } from './store.js';
 import { isBounded } from './source/create.js';
 import type { Source } from './source/source.js';
@@ -78,6 +78,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
     ...(config.limits.recordsMax === undefined ? {} : { recordsMax: config.limits.recordsMax }),
     keepsReads: true,
     steadyMs: () => performance.now(),
+    onOverflow: (instance, manifest) => tell(instance, overflowText(manifest)),
     onFilterEvent: (instance, event) => {
       const text = filterEventText(event);
       if (event.kind === 'fault') return faults.tell(instance, text);

@@ -8,6 +8,7 @@ import type { Cursor } from './source/source.js';
 import { nextBatch } from './batch.js';
 import type { FilterInstance } from './filter/instance.js';
 import { batchCall, type Call, placeBehind } from './filter/journal.js';
+import type { Manifest } from './filter/manifest.js';
 import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
 import { createShed, type Shed } from './shed.js';
 import { createPack, type Pack, type PackedFilter } from './pack.js';
@@ -41,6 +42,8 @@ export interface RunningOptions {
   readonly keepsReads?: boolean;
   readonly onRecord?: (instance: string, stream: string, record: Uint8Array) => void;
   readonly onFilterEvent: (instance: string, event: FilterEvent) => void;
+  /** Something found no room in a version: told once of each, by its next ledger. */
+  readonly onOverflow?: (instance: string, manifest: Manifest) => void;
 }
 
 export interface Running extends EngineFilter {
@@ -51,6 +54,8 @@ export interface Running extends EngineFilter {
   /** Records by stream that found no room in the spool. */
   readonly leftOut: Map<string, number>;
   readonly tally: Tally;
+  /** Something found no room in the version that runs. */
+  readonly overflowed: () => void;
   /** What is packed is another version's from here on. */
   readonly become: (next: FilterInstance) => void;
   readonly add: (stream: number, output: Uint8Array, start: number, end: number) => void;
@@ -112,6 +117,14 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
     () => sumOf(shed?.counts() ?? {}, leftOut),
   );
 
+  let toldOf: Manifest | undefined;
+  function overflowed(): void {
+    const { manifest } = slot.filter();
+    if (manifest === toldOf) return;
+    toldOf = manifest;
+    options.onOverflow?.(instance, manifest);
+  }
+
   function become(next: FilterInstance): void {
     pack.become(packed(next));
     streams = Object.keys(next.manifest.streams);
@@ -159,7 +172,8 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   }
 
   const counts = { eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
-  return { ...filter, slot, pack, deadLetters, shed, leftOut, tally, become, add, isOut, lanes, ...counts };
+  const does = { become, overflowed, add };
+  return { ...filter, ...does, slot, pack, deadLetters, shed, leftOut, tally, isOut, lanes, ...counts };
 }
 
 /** A file holds what was not looked at until the filter comes back; what was received once and for all does not wait. */
@@ -225,6 +239,7 @@ export function countEvents(filter: Running): void {
 export function tellLedger(filter: Running, span: Span, what: 'changes' | 'everything'): void {
   const record = filter.tally.take(span, what);
   if (!record) return;
+  if (Number(record.overflowed) > 0) filter.overflowed();
   filter.outbox.note({ kind: 'ledger', record });
   addLedger(filter, record);
 }

@@ -8,6 +8,7 @@ import type { Courier, EpochChange } from './courier.js';
 import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
 import type { Faults } from './filter/fault.js';
+import type { Manifest } from './filter/manifest.js';
 import {
   EPOCH_CHANGES_MAX,
   FAULT_BATCHES,
@@ -19,6 +20,7 @@ import {
 import type { Publisher } from './publish.js';
 import type { Running } from './running.js';
 import type { Store } from './store.js';
+import { sizeText } from './validate.js';
 import { CONTENT_NDJSON, HEADER, type Message, statusSubject } from './wire.js';
 
 /** Version of the object; a field that is added does not change it. */
@@ -211,6 +213,12 @@ export function filterEventText(event: FilterEvent): string {
     case 'out':
       return `taken out${whyOut(event.faults)}: ${oneLine(event.error)}`;
   }
+}
+
+/** The library leaves out a record that is larger than half of the output region, so that a call can always end. */
+export function overflowText({ memory: { output } }: Manifest): string {
+  const [half, whole] = [output / 2, output].map(sizeText);
+  return `something found no room in it, as "overflowed" of its ledger counts: a record of more than ${half}, half of memory.output in its filter.json (now ${whole}: raise it), or a key of a table that is full`;
 }
 
 function whyOut(faults: Faults | undefined): string {
