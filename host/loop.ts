@@ -90,7 +90,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       // With an assigner the next version may come at any time.
       if (event.kind !== 'out' || assigner || !instances.every(isOut)) return;
       // Who supervises the host starts it again, and the filters with it; going on would be to watch nothing in silence.
-      print('no filter is left: stopping');
+      print(`no filter is left, taken out: ${instances.join(', ')}: stopping`);
       isStopping = true;
       wake();
     },

@@ -48,7 +48,7 @@ commands('what was on probation, or out, when the host stopped is no way back', 
   assert.is(await host.exited, 1);
   assert.match(
     host.err(),
-    /taken out \(faults in 100 batches: 1, forgiven: 0\): .*\n.*no filter is left: stopping/s,
+    /taken out \(faults in 100 batches: 1, forgiven: 0\): .*\n.*no filter is left, taken out: stumbling: stopping/s,
   );
   setManifest(context, 'filters/stumbling', { faults: 3 });
   host = await version();

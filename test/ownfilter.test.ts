@@ -93,7 +93,7 @@ test('a host of which no filter is left stops, so that who supervises it starts 
   assert.is(code, 1, err);
   assert.match(
     err,
-    /filter endless: taken out \(faults in 100 batches: 4, forgiven: 3\): .*\n(.*\n)*weir: no filter is left: stopping\n/,
+    /filter endless: taken out \(faults in 100 batches: 4, forgiven: 3\): .*\n(.*\n)*weir: no filter is left, taken out: endless: stopping\n/,
   );
   await broker.stop();
   await remove();
