@@ -2,6 +2,7 @@
  * Changes of an assignment: a release for a part of the group, for more of it, for all, and back.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { WeirError } from '../errors.js';
 import type { Assigned, Assignment, Release } from './assignment.js';
 
@@ -19,8 +20,9 @@ export function newRollout(): string {
 }
 
 /**
- * A release is pushed. What the whole group runs stays for the rest of it, and to go back to. `hasRun`: some appliance has said so; what
- * nobody ever ran, because it failed everywhere or its time had not come, is nothing to go back to.
+ * A release is pushed. What the whole group runs stays for the rest of it, and to go back to; where that is the same release, what was
+ * before it does. `hasRun`: some appliance has said so; what nobody ever ran, because it failed everywhere or its time had not come, is
+ * nothing to go back to.
  */
 export function pushed(
   before: Assignment | undefined,
@@ -30,10 +32,8 @@ export function pushed(
   hasRun: (instance: string, release: Release) => boolean = () => true,
 ): Assignment {
   const current = ofFilter(before, instance);
-  // The same version once more is no way to go back to, but what those run who do not get the new one yet.
-  const isStaged = release.percent < 100 || release.not_before !== undefined;
-  const isOther = current?.release.version !== release.version || isStaged;
-  const isStable = isOther && current?.release.percent === 100 && hasRun(instance, current.release);
+  const isOther = current !== undefined && !isSame(current.release, release);
+  const isStable = isOther && current.release.percent === 100 && hasRun(instance, current.release);
   const stable = isStable ? current.release : current?.before;
   return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
 }
@@ -69,8 +69,9 @@ export function rolledBack(
   instance: string,
   motive: Motive,
 ): Assignment {
-  const { before: stable } = assignedOf(before, group, instance);
-  if (!stable) {
+  const { before: stable, release } = assignedOf(before, group, instance);
+  // What was pushed may be what was before: then all of the group has it already.
+  if (!stable || (release.percent === 100 && isSame(stable, release))) {
     const problem = `filter ${instance}: expected a release before this one, found none`;
     throw new WeirError('ROLLOUT_REFUSED', `${problem}; "weir fleet remove" takes it away`);
   }
@@ -101,6 +102,15 @@ export function assignedOf(before: Assignment | undefined, group: string, instan
     'ROLLOUT_REFUSED',
     `group ${group}: expected one of its filters (${known}), found ${instance}`,
   );
+}
+
+/** The same bundle, sources and settings: whoever runs one does what he would with the other. */
+function isSame(one: Release, other: Release): boolean {
+  return isDeepStrictEqual(whatRuns(one), whatRuns(other));
+}
+
+function whatRuns({ version, from, timezone = 'UTC', format = 'cbor', config = {} }: Release) {
+  return { version, from, timezone, format, config };
 }
 
 function changed(

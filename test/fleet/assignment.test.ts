@@ -135,9 +135,33 @@ test('the same version with another config, for a part of the group, leaves the 
     const { f } = pushed(first, 'edge', 'f', release('1.0.0', { ...staged, ...part })).filters;
     assert.is(f?.before, first.filters.f?.release, JSON.stringify(part));
   }
-  const older = pushed(first, 'edge', 'f', release('2.0.0'));
-  const again = pushed(older, 'edge', 'f', release('2.0.0', { rollout: '00000000000000aa' }));
-  assert.is(again.filters.f?.before, first.filters.f?.release, 'for all it is no way back');
+  const all = pushed(first, 'edge', 'f', release('1.0.0', staged));
+  assert.is(all.filters.f?.before, first.filters.f?.release, 'another config is a release of its own');
+});
+
+test('the same release once more is no way back, for however many: what was before it stays that', () => {
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const bad = pushed(first, 'edge', 'f', release('2.0.0', { config: { a: 1, b: 2 } }));
+  const same = { rollout: '00000000000000aa', config: { b: 2, a: 1 }, timezone: 'UTC' };
+  for (const part of [{}, { percent: 10 }, { percent: 0 }, { not_before: '2026-01-31T12:00:01Z' }]) {
+    const again = pushed(bad, 'edge', 'f', release('2.0.0', { ...same, ...part }));
+    assert.is(again.filters.f?.before, first.filters.f?.release, JSON.stringify(part));
+    const back = rolledBack(again, 'edge', 'f', MOTIVE);
+    assert.is(back.filters.f?.release.version, first.filters.f?.release.version);
+  }
+  const alone = pushed(first, 'edge', 'f', release('1.0.0', { percent: 10, rollout: '00000000000000aa' }));
+  assert.is(alone.filters.f?.before, undefined);
+});
+
+test('there is no way back to what all of the group has already', () => {
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const second = pushed(first, 'edge', 'f', release('2.0.0', { percent: 10 }));
+  const again = pushed(second, 'edge', 'f', release('1.0.0', { percent: 50 }));
+  assert.is(rolledBack(again, 'edge', 'f', MOTIVE).filters.f?.release.percent, 100);
+  assert.match(
+    codeOf(() => rolledBack(promoted(again, 'edge', 'f', 100), 'edge', 'f', MOTIVE)),
+    /^ROLLOUT_REFUSED .*expected a release before/,
+  );
 });
 
 test('a name that every object has is the name of no filter', () => {
