@@ -8,19 +8,11 @@
  *     <data>/host.pid              process id and start time, while the host runs
  *     <data>/format                the form of what is kept there; another one is left alone
  */
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { replaceFile } from './durable.js';
 import { oneLine, printable, WeirError } from './errors.js';
+import { isRunning, textOf, thisProcess } from './processes.js';
 
 /** Of the spool, the checkpoints and all else in the folder. */
 const FORMAT = 1;
@@ -28,13 +20,13 @@ const FORMAT = 1;
 /** Takes the folder; answers what gives it back. Throws DATA_UNWRITABLE, DATA_IN_USE or DATA_VERSION. */
 export function takeDataFolder(folder: string): () => void {
   const path = join(folder, 'host.pid');
-  const self = `${process.pid} ${startTime(process.pid)}\n`;
+  const self = thisProcess();
   try {
     makeFolder(folder);
     accessSync(folder, constants.W_OK | constants.X_OK);
-    const [owner = '', since] = textOf(path).split(/\s/);
-    if (since !== undefined && startTime(Number(owner)) === since)
-      throw new WeirError('DATA_IN_USE', `data: process ${owner} runs with ${folder}`);
+    const owner = textOf(path);
+    if (isRunning(owner))
+      throw new WeirError('DATA_IN_USE', `data: process ${owner.split(' ')[0]} runs with ${folder}`);
     checkOwner(folder);
     checkFormat(folder);
     rmSync(path, { force: true });
@@ -74,21 +66,4 @@ export function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   if (dirname(folder) !== folder) makeFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o700 });
-}
-
-/**
- * proc(5): the 20th field after the name, which is in parentheses; the first is the state. `none` for a process that is
- * not there, or has ended and nobody has asked how (Z, X): under an init that does not ask it stays like that.
- */
-function startTime(pid: number): string {
-  const fields = textOf(`/proc/${pid}/stat`).replace(/^.*\)/s, '').trim().split(' ');
-  return /^[ZX]/.test(fields[0] ?? '') ? 'none' : (fields[19] ?? 'none');
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -94,3 +94,5 @@ export const AUDIT_FINDINGS_MAX = 10;
 export const AUDIT_MARKS_MAX = 500;
 /** How often an operator's command looks at a fleet that keeps talking: with 10,000 appliances a look takes some 30 ms. */
 export const STATUSES_GAP_MS = 200;
+/** How long a command waits for another one that reads or publishes from the same folder, which takes well under a second. */
+export const FOLDER_WAIT_MS = 10_000;

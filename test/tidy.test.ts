@@ -30,6 +30,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'control.ts',
     'local-broker.ts',
     'datafolder.ts',
+    'processes.ts',
     'durable.ts',
     'digest.ts',
     'filter/manifest.ts',

@@ -24,6 +24,9 @@ export interface Copy {
   keepOnly(paths: ReadonlySet<string>): void;
 }
 
+/** The same, and nothing is written. */
+export const readOnly = ({ paths, get }: Copy): Copy => ({ paths, get, put() {}, keepOnly() {} });
+
 /** Where nothing is kept. */
 export const NO_COPY: Copy = { paths: () => [], get: () => undefined, put() {}, keepOnly() {} };
 

@@ -7,6 +7,7 @@
  *     <fleet>/known.json       the last root and the versions that he has seen
  *     <fleet>/pending.json     what is being published
  *     <fleet>/copy/            what is published
+ *     <fleet>/lock             which command writes these three just now
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,6 +48,7 @@ export interface FleetFolder extends Keys {
   /** The root of trust. */
   readonly anchor: Buffer;
   known(): Known;
+  /** Never what is older than what is known. */
   remember(state: State): void;
   /** What was published, as this operator has seen it last. */
   readonly copy: Copy;
@@ -81,29 +83,40 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
     throw new WeirError('FLEET_MISSING', `${rootPath}: expected the root of trust, found none`);
   const root = readFileSync(rootPath);
   const knownPath = join(path, 'known.json');
-  const pendingPath = join(path, 'pending.json');
+  const known = (): Known => {
+    const found = readSealed(knownPath) as { root: string; versions: Record<string, number> } | undefined;
+    return found
+      ? { root: Buffer.from(found.root, 'base64'), versions: found.versions }
+      : { root, versions: {} };
+  };
 
   return {
     path,
     operator,
     anchor: root,
     ...keysIn(path),
+    ...pendingIn(join(path, 'pending.json')),
     copy: openCopy(join(path, 'copy')),
-    known() {
-      const found = readSealed(knownPath) as { root: string; versions: Record<string, number> } | undefined;
-      return found
-        ? { root: Buffer.from(found.root, 'base64'), versions: found.versions }
-        : { root, versions: {} };
-    },
+    known,
     remember(state) {
       const bytes = Buffer.from(JSON.stringify(state.root.toJSON()));
       // Only what is behind the root of trust can be verified from there.
       readRoot(bytes);
-      const known = { root: bytes.toString('base64'), versions: versionsIn(state) };
-      replaceFile(knownPath, sealed(JSON.stringify(known)), true);
+      const versions = versionsIn(state);
+      const isOlder = Object.entries(known().versions).some(
+        ([role, version]) => (versions[role] ?? version) < version,
+      );
+      if (isOlder) return;
+      const next = { root: bytes.toString('base64'), versions };
+      replaceFile(knownPath, sealed(JSON.stringify(next)), true);
     },
+  };
+}
+
+function pendingIn(path: string): Pick<FleetFolder, 'pending' | 'setPending'> {
+  return {
     pending() {
-      const found = readSealed(pendingPath) as { edition: readonly StoredFile[]; act: Act } | undefined;
+      const found = readSealed(path) as { edition: readonly StoredFile[]; act: Act } | undefined;
       return (
         found && {
           act: found.act,
@@ -115,12 +128,12 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
       );
     },
     setPending(pending) {
-      if (!pending) return rmSync(pendingPath, { force: true });
+      if (!pending) return rmSync(path, { force: true });
       const edition: StoredFile[] = pending.edition.map(({ bytes, ...file }) => ({
         ...file,
         bytes: Buffer.from(bytes).toString('base64'),
       }));
-      replaceFile(pendingPath, sealed(JSON.stringify({ act: pending.act, edition })), true);
+      replaceFile(path, sealed(JSON.stringify({ act: pending.act, edition })), true);
     },
   };
 }

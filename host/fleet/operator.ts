@@ -2,7 +2,7 @@
  * What an operator does with a fleet: reads the repository, changes something of it, and publishes that with a signature and an entry in the audit.
  *
  * What is published is written down in his folder first, so that a change that was interrupted at any step is completed by the next
- * command, and the audit has it once.
+ * command, and the audit has it once. What is written in his folder is written by one command at a time.
  */
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
@@ -24,8 +24,9 @@ import {
 } from './edition.js';
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
+import { alone, aloneNow } from './folderlock.js';
 import type { KeyFile } from './keys.js';
-import { keepCopy, orCopy } from './copy.js';
+import { keepCopy, orCopy, readOnly } from './copy.js';
 import { needClock } from './clock.js';
 import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
 import { announce, openRepository } from './repository.js';
@@ -44,7 +45,7 @@ export interface Operator {
 /** Asks for the keys, when they are needed. */
 export type OpenRing = () => Promise<KeyRing>;
 
-/** Reads the repository, after it has completed what was interrupted. Throws what reading it throws. */
+/** Reads the repository, after it has completed what was interrupted. Throws FLEET_IN_USE, or what reading it throws. */
 export async function openOperator(
   folder: FleetFolder,
   broker: Broker,
@@ -52,17 +53,36 @@ export async function openOperator(
   ring: OpenRing,
   now: () => number = Date.now,
 ): Promise<Operator> {
-  await complete(folder, broker, print, ring, now);
-  return readFleet(folder, broker, print, now);
+  return alone(folder.path, async () => {
+    await complete(folder, broker, print, ring, now);
+    return { folder, broker, now, ...(await readInto(folder, broker, print)) };
+  });
 }
 
-/** Reads the repository as it is now, and changes nothing there. */
+/** Reads the repository as it is now, and changes nothing there. Where another command writes in the folder, nothing is written there. */
 export async function readFleet(
   folder: FleetFolder,
   broker: Broker,
   print: (line: string) => void,
   now: () => number = Date.now,
 ): Promise<Operator> {
+  const done = await aloneNow(folder.path, () => readInto(folder, broker, print));
+  return { folder, broker, now, ...(done?.value ?? (await readInto(onlyRead(folder), broker, print))) };
+}
+
+/** What a folder knows of the repository. */
+type Seen = Pick<FleetFolder, 'known' | 'remember' | 'copy' | 'anchor'>;
+
+/** The folder for who only looks, beside others who write in it. */
+export function onlyRead({ known, copy, anchor }: Seen): Seen {
+  return { known, remember() {}, copy: readOnly(copy), anchor };
+}
+
+async function readInto(
+  folder: Seen,
+  broker: Broker,
+  print: (line: string) => void,
+): Promise<Pick<Operator, 'repository' | 'state'>> {
   const repository = openRepository(broker);
   const state = await loadState(repository, folder.known(), folder.copy).catch((error: unknown) => {
     throw damaged(error);
@@ -77,7 +97,7 @@ export async function readFleet(
     print(`fleet: ${path} is damaged in the repository; "weir fleet restore" writes it anew`);
   for (const path of await keepCopy(repository, state, folder.copy, folder.anchor))
     print(`fleet: ${path}: it is signed, but not there as it was, and this folder has no copy`);
-  return { folder, broker, repository, state, now };
+  return { repository, state };
 }
 
 /** What is published cannot be read; whoever has a copy can write it anew. */
@@ -106,7 +126,7 @@ export async function publishSigned(
   await publishEdition(folder, broker, edition, act, ring, now, change.keys);
 }
 
-/** Publishes what is composed and signed already. Throws CLOCK_WRONG or REPOSITORY_MOVED, and nothing was changed. */
+/** Publishes what is composed and signed already. Throws CLOCK_WRONG, FLEET_IN_USE or REPOSITORY_MOVED, and nothing was changed. */
 export async function publishEdition(
   folder: FleetFolder,
   broker: Broker,
@@ -117,12 +137,23 @@ export async function publishEdition(
   keys: readonly KeyFile[] = [],
 ): Promise<void> {
   await needClock(broker, now());
-  await needBase(openRepository(broker), edition);
-  for (const key of keys) folder.keepKey(key);
-  const named = { ...act, id: randomBytes(8).toString('hex') };
-  folder.setPending({ edition, act: named });
-  await finish(folder, broker, edition, named, ring, now);
+  await alone(folder.path, async () => {
+    await needBase(openRepository(broker), edition);
+    needNonePending(folder);
+    for (const key of keys) folder.keepKey(key);
+    const named = { ...act, id: randomBytes(8).toString('hex') };
+    folder.setPending({ edition, act: named });
+    await finish(folder, broker, edition, named, ring, now);
+  });
   await tellAppliances(broker);
+}
+
+/** Another command from this folder may have been interrupted since this one began. Throws REPOSITORY_MOVED. */
+function needNonePending(folder: FleetFolder): void {
+  const other = folder.pending();
+  if (!other) return;
+  const problem = `${folder.path}: expected nothing that is being published, found what was ${other.act.action}`;
+  throw new WeirError('REPOSITORY_MOVED', problem);
 }
 
 async function finish(
@@ -161,7 +192,7 @@ async function noteAct(
   await appendEntry(broker, FLEET_AUDIT_SUBJECT, entryOf);
 }
 
-/** Completes what was interrupted; nothing where nothing was. */
+/** Completes what was interrupted; nothing where nothing was. For who is alone in the folder. */
 export async function complete(
   folder: FleetFolder,
   broker: Broker,

@@ -10,6 +10,7 @@ import { RESTORED_AHEAD, ROOT_BYTES_MAX } from '../fleetlimits.js';
 import { type Copy, keepCopy, pathsOf, repositoryOf } from './copy.js';
 import { composeEdition, type Edition, type EditionFile, type KeyRing, TIMESTAMP } from './edition.js';
 import type { FleetFolder } from './folder.js';
+import { aloneNow } from './folderlock.js';
 import { isRelated, isSigned, nextSnapshot, nextTimestamp, readRoot } from './metadata.js';
 import { publishEdition } from './operator.js';
 import { openRepository, removeFile, storedFile } from './repository.js';
@@ -111,7 +112,7 @@ export async function repair(
   if (wrongRoot !== undefined) await removeFile(broker, wrongRoot);
   const act = { action: 'restored', files: edition.length, by: folder.operator };
   await publishEdition(folder, broker, edition, act, ring, () => nowMs);
-  folder.remember(state);
+  await aloneNow(folder.path, async () => folder.remember(state));
   return edition.length;
 }
 

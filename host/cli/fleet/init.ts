@@ -9,6 +9,7 @@ import { WeirError } from '../../errors.js';
 import { needClock } from '../../fleet/clock.js';
 import { firstEdition, signRole } from '../../fleet/edition.js';
 import { createFleetFolder, keysIn, openFleetFolder } from '../../fleet/folder.js';
+import { alone } from '../../fleet/folderlock.js';
 import { keyIdOf } from '../../fleet/keys.js';
 import { bytesOf, newRoot, type RoleKeys, TOP_LEVEL, type TopLevel } from '../../fleet/metadata.js';
 import { complete, publishEdition, readFleet } from '../../fleet/operator.js';
@@ -87,7 +88,7 @@ async function found(path: string, values: InitValues, broker: Broker): Promise<
     throw new WeirError('FLEET_EXISTS', `${problem}, found ${values.operator}`);
   }
   const isMaking = folder.pending()?.act.action === MADE;
-  await complete(folder, broker, print, () => keyRing(values, folder));
+  await alone(path, () => complete(folder, broker, print, () => keyRing(values, folder)));
   return isMaking;
 }
 

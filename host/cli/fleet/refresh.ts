@@ -3,7 +3,8 @@
  */
 import { delegatedRoles, loadState } from '../../fleet/state.js';
 import { timeOf } from '../../fleet/checks.js';
-import { type Operator, publish } from '../../fleet/operator.js';
+import { onlyRead, type Operator, publish } from '../../fleet/operator.js';
+import { readOnly } from '../../fleet/copy.js';
 import { prune } from '../../fleet/prune.js';
 import { damagedFiles, damageLines, findDamage } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
@@ -41,10 +42,10 @@ Example: weir fleet refresh --fleet /etc/weir-fleet --passphrase-file /run/crede
         { action: 'refreshed', by: folder.operator },
       );
       for (const line of expiring(operator)) print(line);
-      const load = () => loadState(operator.repository, folder.known(), folder.copy);
+      const load = () => loadState(operator.repository, folder.known(), readOnly(folder.copy));
       const pruned = await prune(operator.broker, load);
       if (pruned > 0) print(`fleet: took ${pruned} files out of the repository that nothing names any more`);
-      const damaged = damagedFiles(await findDamage(operator.broker, folder));
+      const damaged = damagedFiles(await findDamage(operator.broker, onlyRead(folder)));
       for (const line of damageLines(damaged)) print(`fleet: ${line}`);
       answer(values, { renewed: renews ? ['timestamp', 'snapshot'] : ['timestamp'] }, [
         `signed anew: timestamp${renews ? ' and snapshot' : ''}`,

@@ -1,6 +1,7 @@
 /**
  * `weir fleet restore`: the repository as it should be, from this operator's copy.
  */
+import { alone } from '../../fleet/folderlock.js';
 import { complete } from '../../fleet/operator.js';
 import { type Damage, damagedFiles, damageLines, findDamage, repair } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
@@ -33,8 +34,10 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
     const broker = await fleetBroker(values);
     try {
       await broker.ensureFleetStreams();
-      await complete(folder, broker, print, () => keyRing(values, folder));
-      const damage = await findDamage(broker, folder);
+      const damage = await alone(folder.path, async () => {
+        await complete(folder, broker, print, () => keyRing(values, folder));
+        return findDamage(broker, folder);
+      });
       const { files, wrongRoot, missing, isAnew } = damage;
       const paths = files.map(({ path }) => path);
       const found = { restored: paths, removed: wrongRoot ?? null, missing, anew: isAnew };

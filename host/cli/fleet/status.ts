@@ -2,7 +2,7 @@
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
 import { brokerClock } from '../../fleet/clock.js';
-import { groupsOf, lookAtAssignment, type Operator, readFleet } from '../../fleet/operator.js';
+import { groupsOf, lookAtAssignment, onlyRead, type Operator, readFleet } from '../../fleet/operator.js';
 import {
   type AssignedTo,
   groupsIn,
@@ -74,7 +74,7 @@ Example: weir fleet status --group edge --watch
 
 /** Reads every file of the repository. */
 async function damageOf({ broker, folder }: Operator): Promise<DamagedFile[]> {
-  return damagedFiles(await findDamage(broker, folder));
+  return damagedFiles(await findDamage(broker, onlyRead(folder)));
 }
 
 /** What is assigned to one group, or to all that have an assignment or an appliance; `known` has been read before. */
