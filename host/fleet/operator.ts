@@ -1,17 +1,14 @@
 /**
  * What an operator does with a fleet: reads the repository, changes something of it, and publishes that with a signature and an entry in the audit.
  *
- * What is published is written down in his folder first, so that a change that was interrupted at any step is completed by the next
- * command, and the audit has it once. What is written in his folder is written by one command at a time.
+ * What is written in his folder is written by one command at a time.
  */
 import { randomBytes } from 'node:crypto';
 import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
 import { TARGET_BYTES_MAX } from '../fleetlimits.js';
-import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, STATUS_STREAM } from '../wire.js';
 import { type Assignment, assignmentBytes, assignmentPath, parseAssignment } from './assignment.js';
-import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
-import { auditKey, signEntry } from './auditsign.js';
+import type { Act } from './audit.js';
 import {
   type Change,
   composeEdition,
@@ -20,7 +17,6 @@ import {
   type KeyRing,
   needBase,
   type NewTargets,
-  writeEdition,
 } from './edition.js';
 import { needAllSigned, signChange } from './change.js';
 import type { FleetFolder } from './folder.js';
@@ -28,8 +24,9 @@ import { alone, aloneNow } from './folderlock.js';
 import type { KeyFile } from './keys.js';
 import { keepCopy, orCopy, readOnly } from './copy.js';
 import { needClock } from './clock.js';
-import { readRoot, rolesForPath, storedPath, targetFile } from './metadata.js';
-import { announce, openRepository } from './repository.js';
+import { rolesForPath, storedPath, targetFile } from './metadata.js';
+import { openRepository, tellAppliances } from './repository.js';
+import { completeBegun, finish, needNoneBegun, type OpenRing } from './interrupted.js';
 import { needWhole } from './roles.js';
 import { loadState, type Repository, type State, UNREADABLE } from './state.js';
 
@@ -42,10 +39,7 @@ export interface Operator {
   readonly now: () => number;
 }
 
-/** Asks for the keys, when they are needed. */
-export type OpenRing = () => Promise<KeyRing>;
-
-/** Reads the repository, after it has completed what was interrupted. Throws FLEET_IN_USE, or what reading it throws. */
+/** Reads the repository, after it has completed what was begun. Throws FLEET_IN_USE, or what reading it throws. */
 export async function openOperator(
   folder: FleetFolder,
   broker: Broker,
@@ -54,7 +48,7 @@ export async function openOperator(
   now: () => number = Date.now,
 ): Promise<Operator> {
   return alone(folder.path, async () => {
-    await complete(folder, broker, print, ring, now);
+    await completeBegun(folder, broker, print, ring, now);
     return { folder, broker, now, ...(await readInto(folder, broker, print)) };
   });
 }
@@ -139,80 +133,13 @@ export async function publishEdition(
   await needClock(broker, now());
   await alone(folder.path, async () => {
     await needBase(openRepository(broker), edition);
-    needNonePending(folder);
+    await needNoneBegun(folder, broker);
     for (const key of keys) folder.keepKey(key);
-    const named = { ...act, id: randomBytes(8).toString('hex') };
-    folder.setPending({ edition, act: named });
-    await finish(folder, broker, edition, named, ring, now);
+    const pending = { edition, act: { ...act, id: randomBytes(8).toString('hex') } };
+    folder.setPending(pending);
+    await finish(folder, broker, pending, ring, now);
   });
   await tellAppliances(broker);
-}
-
-/** Another command from this folder may have been interrupted since this one began. Throws REPOSITORY_MOVED. */
-function needNonePending(folder: FleetFolder): void {
-  const other = folder.pending();
-  if (!other) return;
-  const problem = `${folder.path}: expected nothing that is being published, found what was ${other.act.action}`;
-  throw new WeirError('REPOSITORY_MOVED', problem);
-}
-
-async function finish(
-  folder: FleetFolder,
-  broker: Broker,
-  edition: Edition,
-  act: Act,
-  ring: KeyRing,
-  now: () => number,
-): Promise<void> {
-  try {
-    await writeEdition(openRepository(broker), edition);
-  } catch (error) {
-    // What is not to be completed any more.
-    if (error instanceof WeirError && error.code === 'REPOSITORY_MOVED') folder.setPending(undefined);
-    throw error;
-  }
-  for (const { path, bytes } of edition) folder.copy.put(path, bytes);
-  await noteAct(folder, broker, act, ring, now);
-  folder.setPending(undefined);
-}
-
-/** Writes down what an operator has done, behind all that was done before; once, where it was interrupted right behind that. */
-async function noteAct(
-  folder: FleetFolder,
-  broker: Broker,
-  act: Act,
-  ring: KeyRing,
-  now: () => number,
-): Promise<void> {
-  const last = await broker.value(AUDIT_STREAM, FLEET_AUDIT_SUBJECT);
-  if (last && parseEntry(Buffer.from(last.bytes).toString('utf8'))?.id === act.id) return;
-  const key = auditKey(readRoot(folder.known().root), ring);
-  const entryOf = ({ seq, digest: prev }: AuditHead) =>
-    signEntry({ seq: seq + 1, prev, ts: now(), who: folder.operator, ...act }, key);
-  await appendEntry(broker, FLEET_AUDIT_SUBJECT, entryOf);
-}
-
-/** Completes what was interrupted; nothing where nothing was. For who is alone in the folder. */
-export async function complete(
-  folder: FleetFolder,
-  broker: Broker,
-  print: (line: string) => void,
-  ring: OpenRing,
-  now: () => number = Date.now,
-): Promise<void> {
-  const pending = folder.pending();
-  if (!pending) return;
-  print(
-    `fleet: completing what was interrupted: ${pending.act.action} ${pending.act.filter ?? ''}`.trimEnd(),
-  );
-  await needClock(broker, now());
-  try {
-    await finish(folder, broker, pending.edition, pending.act, await ring(), now);
-    await tellAppliances(broker);
-  } catch (error) {
-    if (!(error instanceof WeirError) || error.code !== 'REPOSITORY_MOVED') throw error;
-    print('fleet: somebody else has published since: it was given up, and changes nothing');
-  }
 }
 
 /** The role that signs for a path: a delegated one whose pattern it matches, or else `targets`. */
@@ -325,16 +252,4 @@ export async function filesOf(
     for (const path of Object.keys(operator.state.targets.get(role)?.signed.targets ?? {}))
       if (path.startsWith('filters/') && !used.has(path)) files.set(path, undefined);
   return files;
-}
-
-/** Wakes the appliances, over a time that is right for as many as have ever told their status. */
-export async function tellAppliances(broker: Broker): Promise<void> {
-  let appliances = 0;
-  await broker
-    .read({ stream: STATUS_STREAM }, () => {
-      appliances++;
-    })
-    .catch(() => {});
-  announce(broker, appliances);
-  await broker.flush();
 }

@@ -5,7 +5,7 @@ import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
 import { Misplaced } from '../jetstream.js';
 import { ANNOUNCE_SPREAD_MS_MAX, APPLIANCES_A_SECOND } from '../fleetlimits.js';
-import { ANNOUNCE_SUBJECT, REPOSITORY_BUCKET, REPOSITORY_STREAM } from '../wire.js';
+import { ANNOUNCE_SUBJECT, REPOSITORY_BUCKET, REPOSITORY_STREAM, STATUS_STREAM } from '../wire.js';
 import { isFilePath } from './metadata.js';
 import type { Repository } from './state.js';
 
@@ -68,4 +68,16 @@ function subjectOf(path: string): string {
 export function announce(broker: Pick<Broker, 'say'>, appliances: number): void {
   const spreadMs = Math.min(Math.ceil((appliances / APPLIANCES_A_SECOND) * 1_000), ANNOUNCE_SPREAD_MS_MAX);
   broker.say({ subject: ANNOUNCE_SUBJECT, headers: {}, body: Buffer.from(String(spreadMs)) });
+}
+
+/** Wakes the appliances, over a time that is right for as many as have ever told their status. */
+export async function tellAppliances(broker: Broker): Promise<void> {
+  let appliances = 0;
+  await broker
+    .read({ stream: STATUS_STREAM }, () => {
+      appliances++;
+    })
+    .catch(() => {});
+  announce(broker, appliances);
+  await broker.flush();
 }

@@ -179,3 +179,11 @@ export async function codeOf(act: Promise<unknown>): Promise<string> {
     (error) => (error instanceof WeirError ? `${error.code}: ${error.problem}` : String(error)),
   );
 }
+
+/** A broker that stores so many messages, and then is gone. */
+export function cutAfter(broker: Broker, count: number): Broker {
+  let left = count;
+  const publish: Broker['publish'] = (...args) =>
+    left-- > 0 ? broker.publish(...args) : Promise.reject(new Error('cut'));
+  return { ...broker, publish };
+}

@@ -5,7 +5,6 @@ import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Broker } from '../../host/broker.js';
 import { parseEntry } from '../../host/fleet/audit.js';
 import type { KeyRing } from '../../host/fleet/edition.js';
 import { keysIn } from '../../host/fleet/folder.js';
@@ -18,6 +17,7 @@ import {
   assignment,
   audit,
   codeOf,
+  cutAfter,
   type Fleet,
   fleetInMemory,
   open,
@@ -35,14 +35,6 @@ keys.before.each(async (context) => {
   Object.assign(context, fleet, { ring });
 });
 keys.after.each(({ stop }) => stop());
-
-/** A broker that stores so many messages, and then is gone. */
-function cutAfter(broker: Broker, count: number): Broker {
-  let left = count;
-  const publish: Broker['publish'] = (...args) =>
-    left-- > 0 ? broker.publish(...args) : Promise.reject(new Error('cut'));
-  return { ...broker, publish };
-}
 
 function freshKey(fleet: string, name: string) {
   const file = keysIn(fleet).makeKey(name, PASSPHRASE);

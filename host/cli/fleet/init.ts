@@ -12,7 +12,8 @@ import { createFleetFolder, keysIn, openFleetFolder } from '../../fleet/folder.j
 import { alone } from '../../fleet/folderlock.js';
 import { keyIdOf } from '../../fleet/keys.js';
 import { bytesOf, newRoot, type RoleKeys, TOP_LEVEL, type TopLevel } from '../../fleet/metadata.js';
-import { complete, publishEdition, readFleet } from '../../fleet/operator.js';
+import { completeBegun } from '../../fleet/interrupted.js';
+import { publishEdition, readFleet } from '../../fleet/operator.js';
 import { openRepository } from '../../fleet/repository.js';
 import { ROOT_BYTES_MAX } from '../../fleetlimits.js';
 import { type Command, parseCommand } from '../command.js';
@@ -88,7 +89,7 @@ async function found(path: string, values: InitValues, broker: Broker): Promise<
     throw new WeirError('FLEET_EXISTS', `${problem}, found ${values.operator}`);
   }
   const isMaking = folder.pending()?.act.action === MADE;
-  await alone(path, () => complete(folder, broker, print, () => keyRing(values, folder)));
+  await alone(path, () => completeBegun(folder, broker, print, () => keyRing(values, folder)));
   return isMaking;
 }
 

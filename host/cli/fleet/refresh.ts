@@ -22,7 +22,8 @@ export const refresh: Command = {
 Signs the timestamp anew, which is good for a week, and the snapshot when it needs that; for that it takes the keys of timestamp
 and snapshot only. Let a job run it once a day: appliances run on when it stops, but say that what they have is stale. What
 people have to sign, and expires within 30 days, is told, and so is every file of the repository that is not as it was
-published. What nothing names any more for a day is taken out of the repository.
+published. What nothing names any more for a day is taken out of the repository. A push from this folder that was interrupted before
+anybody could read it is told, and not published.
 
 ${SIGNER_HELP}
 Exit code: 1 when a file of the repository is not as it was published, else 0.

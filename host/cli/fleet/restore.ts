@@ -2,7 +2,7 @@
  * `weir fleet restore`: the repository as it should be, from this operator's copy.
  */
 import { alone } from '../../fleet/folderlock.js';
-import { complete } from '../../fleet/operator.js';
+import { completeBegun } from '../../fleet/interrupted.js';
 import { type Damage, damagedFiles, damageLines, findDamage, repair } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
 import {
@@ -35,7 +35,7 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
     try {
       await broker.ensureFleetStreams();
       const damage = await alone(folder.path, async () => {
-        await complete(folder, broker, print, () => keyRing(values, folder));
+        await completeBegun(folder, broker, print, () => keyRing(values, folder));
         return findDamage(broker, folder);
       });
       const { files, wrongRoot, missing, isAnew } = damage;
