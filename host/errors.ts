@@ -67,6 +67,8 @@ export const REMEDIES = {
   FLEET_EXISTS:
     'work with the folder of that fleet (--fleet), or make another fleet in another folder and on another broker',
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
+  FLEET_UNWRITABLE:
+    'make room there, or let this user write there, and run this again: what was begun is completed, else nothing was changed',
   FLEET_IN_USE: 'nothing was changed; run this again when that command has ended',
   REPOSITORY_MOVED:
     'somebody else has published meanwhile; look with "weir fleet status", then run this again',

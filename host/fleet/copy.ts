@@ -11,6 +11,7 @@ import { unlessRefused, WeirError } from '../errors.js';
 import { replaceFile } from '../durable.js';
 import { ROOT_BYTES_MAX, TARGET_BYTES_MAX } from '../fleetlimits.js';
 import { TIMESTAMP } from './edition.js';
+import { writing } from './folderwrite.js';
 import { isFilePath, isSigned, readRoot, storedPath, targetFile } from './metadata.js';
 import type { Repository, State } from './state.js';
 
@@ -44,11 +45,17 @@ export function openCopy(folder: string): Copy {
     get,
     put(path, bytes) {
       if (!isFilePath(path) || get(path)?.equals(bytes)) return;
-      mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 });
-      replaceFile(join(folder, path), bytes, false);
+      const place = join(folder, path);
+      writing(place, () => {
+        mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+        replaceFile(place, bytes, false);
+      });
     },
     keepOnly(wanted) {
-      for (const path of paths()) if (!wanted.has(path)) rmSync(join(folder, path), { force: true });
+      for (const path of paths()) {
+        const place = join(folder, path);
+        if (!wanted.has(path)) writing(place, () => rmSync(place, { force: true }));
+      }
     },
   };
 }

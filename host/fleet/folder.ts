@@ -21,6 +21,7 @@ import type { Act } from './audit.js';
 import { type Copy, openCopy } from './copy.js';
 import type { Edition, KeyRing } from './edition.js';
 import { createKeyFile, type KeyFile, keyIdOf, readKeyFile, type SigningKey, unlock } from './keys.js';
+import { writing } from './folderwrite.js';
 import { readRoot } from './metadata.js';
 import { type Known, type State, versionsIn } from './state.js';
 
@@ -64,8 +65,9 @@ const CODES = { unreadable: 'FLEET_MISSING', invalid: 'FLEET_MISSING' } as const
 
 /** Makes the folder of a new fleet, without a root yet. */
 export function createFleetFolder(path: string, operator: string): void {
-  mkdirSync(join(path, 'keys'), { recursive: true, mode: 0o700 });
-  replaceFile(join(path, 'fleet.json'), `${JSON.stringify({ format: 1, operator }, undefined, 2)}\n`, true);
+  const settings = `${JSON.stringify({ format: 1, operator }, undefined, 2)}\n`;
+  writing(path, () => mkdirSync(join(path, 'keys'), { recursive: true, mode: 0o700 }));
+  replaceOwn(join(path, 'fleet.json'), settings);
 }
 
 /** Throws FLEET_MISSING when there is no fleet. */
@@ -78,7 +80,8 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
     readJson(settingsPath, CONFIG_BYTES_MAX, CODES),
   );
   const rootPath = join(path, 'root.json');
-  if (anchor && !existsSync(rootPath)) writeFileSync(rootPath, anchor, { mode: 0o644, flag: 'wx' });
+  if (anchor && !existsSync(rootPath))
+    writing(rootPath, () => writeFileSync(rootPath, anchor, { mode: 0o644, flag: 'wx' }));
   if (!existsSync(rootPath))
     throw new WeirError('FLEET_MISSING', `${rootPath}: expected the root of trust, found none`);
   const root = readFileSync(rootPath);
@@ -108,7 +111,7 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
       );
       if (isOlder) return;
       const next = { root: bytes.toString('base64'), versions };
-      replaceFile(knownPath, sealed(JSON.stringify(next)), true);
+      replaceOwn(knownPath, sealed(JSON.stringify(next)));
     },
   };
 }
@@ -128,12 +131,12 @@ function pendingIn(path: string): Pick<FleetFolder, 'pending' | 'setPending'> {
       );
     },
     setPending(pending) {
-      if (!pending) return rmSync(path, { force: true });
+      if (!pending) return writing(path, () => rmSync(path, { force: true }));
       const edition: StoredFile[] = pending.edition.map(({ bytes, ...file }) => ({
         ...file,
         bytes: Buffer.from(bytes).toString('base64'),
       }));
-      replaceFile(path, sealed(JSON.stringify({ act: pending.act, edition })), true);
+      replaceOwn(path, sealed(JSON.stringify({ act: pending.act, edition })));
     },
   };
 }
@@ -169,8 +172,8 @@ export function keysIn(path: string): Keys {
       return createKeyFile(name, passphrase, other?.sealed.salt);
     },
     keepKey(file) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      replaceFile(keyPath(file.name), `${JSON.stringify(file, undefined, 2)}\n`, true);
+      writing(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+      replaceOwn(keyPath(file.name), `${JSON.stringify(file, undefined, 2)}\n`);
     },
     ring: (passphrase, more = []) => ringOf([...keys(), ...more], passphrase),
   };
@@ -180,6 +183,10 @@ interface StoredFile {
   readonly path: string;
   readonly revision: number;
   readonly bytes: string;
+}
+
+function replaceOwn(path: string, text: string): void {
+  writing(path, () => replaceFile(path, text, true));
 }
 
 function isKey(file: string): boolean {

@@ -11,11 +11,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemCode, WeirError } from '../errors.js';
 import { FOLDER_WAIT_MS } from '../fleetlimits.js';
+import { writing } from './folderwrite.js';
 import { isRunning, textOf, thisProcess } from '../processes.js';
 
 const LOOK_MS = 50;
 
-/** Does something alone in a folder, when others are done there. Throws FLEET_IN_USE. */
+/** Does something alone in a folder, when others are done there. Throws FLEET_IN_USE or FLEET_UNWRITABLE. */
 export async function alone<T>(folder: string, work: () => Promise<T>, waitMs = FOLDER_WAIT_MS): Promise<T> {
   const sinceMs = performance.now();
   for (;;) {
@@ -29,18 +30,23 @@ export async function alone<T>(folder: string, work: () => Promise<T>, waitMs = 
   throw new WeirError('FLEET_IN_USE', `${folder}: ${problem}`);
 }
 
-/** The same at once; nothing where another command is at work there. */
+/** The same at once; nothing where another command is at work there. Throws FLEET_UNWRITABLE. */
 export async function aloneNow<T>(
   folder: string,
   work: () => Promise<T>,
 ): Promise<{ readonly value: T } | undefined> {
   const path = join(folder, 'lock');
-  if (!take(path)) return undefined;
+  if (!writing(path, () => take(path))) return undefined;
   try {
     return { value: await work() };
   } finally {
     if (textOf(path) === thisProcess()) rmSync(path, { force: true });
   }
+}
+
+/** Another command is at work there. */
+export function isTaken(folder: string): boolean {
+  return isRunning(textOf(join(folder, 'lock')));
 }
 
 function take(path: string): boolean {
@@ -57,6 +63,8 @@ function take(path: string): boolean {
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false;
+    // It may be there without what it says, where there is no room.
+    rmSync(path, { force: true });
     throw error;
   }
 }

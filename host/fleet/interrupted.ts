@@ -14,6 +14,7 @@ import { auditKey, signEntry } from './auditsign.js';
 import { needClock } from './clock.js';
 import { type Edition, type KeyRing, TIMESTAMP, writeEdition } from './edition.js';
 import type { FleetFolder, Pending } from './folder.js';
+import { isTaken } from './folderlock.js';
 import { readRoot } from './metadata.js';
 import { openRepository, tellAppliances } from './repository.js';
 
@@ -78,12 +79,14 @@ export async function completeBegun(
   }
 }
 
-/** Tells of what was interrupted, for who only reads. For who is alone in the folder: else it may be on its way. */
+/** Tells of what was interrupted, for who only reads; nothing of what another command has on its way. */
 export async function tellInterrupted(
-  folder: Pick<FleetFolder, 'pending'>,
+  folder: FleetFolder,
   broker: Broker,
   print: (line: string) => void,
 ): Promise<void> {
+  // Looked at once more: it may have been on its way until just now.
+  if (!folder.pending() || isTaken(folder.path)) return;
   const pending = folder.pending();
   if (!pending) return;
   const { edition, act } = pending;

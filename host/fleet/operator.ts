@@ -39,7 +39,7 @@ export interface Operator {
   readonly now: () => number;
 }
 
-/** Reads the repository, after it has completed what was begun. Throws FLEET_IN_USE, or what reading it throws. */
+/** Reads the repository, after it has completed what was begun. Throws FLEET_IN_USE, FLEET_UNWRITABLE, or what reading it throws. */
 export async function openOperator(
   folder: FleetFolder,
   broker: Broker,
@@ -53,14 +53,22 @@ export async function openOperator(
   });
 }
 
-/** Reads the repository as it is now, and changes nothing there. Where another command writes in the folder, nothing is written there. */
+/**
+ * Reads the repository as it is now, and changes nothing there. Where another command writes in the folder, or nobody can, nothing is
+ * written there.
+ */
 export async function readFleet(
   folder: FleetFolder,
   broker: Broker,
   print: (line: string) => void,
   now: () => number = Date.now,
 ): Promise<Operator> {
-  const done = await aloneNow(folder.path, () => readInto(folder, broker, print));
+  const kept = aloneNow(folder.path, () => readInto(folder, broker, print));
+  const done = await kept.catch((error: unknown) => {
+    if (!(error instanceof WeirError) || error.code !== 'FLEET_UNWRITABLE') throw error;
+    print(`fleet: nothing is kept of what is read: ${error.problem}`);
+    return undefined;
+  });
   return { folder, broker, now, ...(done?.value ?? (await readInto(onlyRead(folder), broker, print))) };
 }
 
@@ -120,7 +128,7 @@ export async function publishSigned(
   await publishEdition(folder, broker, edition, act, ring, now, change.keys);
 }
 
-/** Publishes what is composed and signed already. Throws CLOCK_WRONG, FLEET_IN_USE or REPOSITORY_MOVED, and nothing was changed. */
+/** Publishes what is composed and signed already. Throws CLOCK_WRONG, FLEET_IN_USE, FLEET_UNWRITABLE or REPOSITORY_MOVED, and nothing was changed. */
 export async function publishEdition(
   folder: FleetFolder,
   broker: Broker,

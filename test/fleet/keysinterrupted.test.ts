@@ -97,7 +97,7 @@ keys('interrupted, and its folder lost: another operator sees what is left to si
   await push(whole, ring, 1);
   assert.is(await taken(context), assignment(1).toString());
   // Who comes back has lost.
-  assert.match((await weirFleet(context, 'keys', 'list')).err, 'it was given up, and changes nothing');
+  assert.match((await weirFleet(context, 'refresh')).err, 'it was given up, and changes nothing');
 });
 
 keys('of two operators at once the second is told, and nothing is overwritten', async (context) => {

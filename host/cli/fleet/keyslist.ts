@@ -14,11 +14,11 @@ import { shortId } from '../../fleet/words.js';
 import { type Command, parseCommand } from '../command.js';
 import {
   answer,
-  SIGNER_HELP,
-  SIGNER_OPTIONS,
+  READER_HELP,
+  READER_OPTIONS,
   fleetPath,
   newPassphrase,
-  operate,
+  observe,
   readPassphrase,
 } from './operate.js';
 
@@ -29,10 +29,10 @@ export const list: Command = {
 Each role with how many of its keys have to sign, its keys with the name of those that are in this folder, and version and expiry
 of what it has signed last.
 
-${SIGNER_HELP}`,
+${READER_HELP}`,
   async run(args) {
-    const { values } = parseCommand(args, { options: SIGNER_OPTIONS });
-    return operate(values, async ({ state, folder }) => {
+    const { values } = parseCommand(args, { options: READER_OPTIONS });
+    return observe(values, async ({ state, folder }) => {
       const roles = rolesOf(state, folder);
       const used = new Set(roles.flatMap(({ keys }) => keys.map(({ id }) => id)));
       const unused = keysHere(folder).filter(({ id }) => !used.has(id));

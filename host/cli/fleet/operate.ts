@@ -7,7 +7,6 @@ import { type Broker, connectBroker } from '../../broker.js';
 import { oneLine, printable, systemCode, WeirError } from '../../errors.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { type FleetFolder, openFleetFolder } from '../../fleet/folder.js';
-import { aloneNow } from '../../fleet/folderlock.js';
 import { tellInterrupted } from '../../fleet/interrupted.js';
 import { type Operator, openOperator, readFleet } from '../../fleet/operator.js';
 import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from '../login.js';
@@ -85,7 +84,7 @@ export async function observe<T>(
   const folder = fleetFolder(values);
   const broker = await fleetBroker(values);
   try {
-    await aloneNow(folder.path, () => tellInterrupted(folder, broker, tell));
+    await tellInterrupted(folder, broker, tell);
     return await work(await readFleet(folder, broker, tell));
   } finally {
     await broker.close();
