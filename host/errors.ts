@@ -67,6 +67,8 @@ export const REMEDIES = {
   FLEET_EXISTS:
     'work with the folder of that fleet (--fleet), or make another fleet in another folder and on another broker',
   FLEET_MISSING: 'make one with "weir fleet init", or name its folder with --fleet',
+  GROUP_UNKNOWN: 'name a group to which something is assigned, or of which an appliance says that it is',
+  APPLIANCE_UNKNOWN: 'name an appliance that has told its status, or has entries in the audit',
   FLEET_UNWRITABLE:
     'make room there, or let this user write there, and run this again: what was begun is completed, else nothing was changed',
   FLEET_IN_USE: 'nothing was changed; run this again when that command has ended',

@@ -210,6 +210,11 @@ command('prints what operators and appliances have done, and proves that it is w
   );
   const none = await fleet.weirFleet('audit', '--since', '0s', '--appliance', 'fw');
   assert.equal([none.code, none.out], [0, '']);
+  await fleet.say('quiet', statusOf('quiet', undefined));
+  assert.is((await fleet.weirFleet('audit', '--appliance', 'quiet')).code, 0, 'it has a status');
+  const unknown = await fleet.weirFleet('audit', '--appliance', 'fw-99', '--verify');
+  assert.equal([unknown.code, unknown.out], [1, '']);
+  assert.match(unknown.err, /^weir: APPLIANCE_UNKNOWN: appliance fw-99: expected one of fw, quiet; name an /);
 });
 
 command('tells what is wrong, whoever did it', async ({ fleet }) => {

@@ -219,6 +219,20 @@ command('tells who runs it, who refused and why, and what is no status', async (
       ['nowhere', 1],
     ],
   );
+  assert.match(
+    (await fleet.weirFleet('status', '--group', 'nowhere')).out,
+    /^group nowhere: nothing is assigned\n/,
+  );
+});
+
+command('a group that nobody knows is an error, not a group where all is well', async ({ fleet }) => {
+  await fleet.assign('centre', { f: { release: releaseOf('1.0.0') } });
+  await fleet.say('s-1', statusOf('s-1', undefined, { group: 'site' }));
+  for (const more of [[], ['--watch'], ['--json']]) {
+    const { code, out, err } = await fleet.weirFleet('status', '--group', 'centrw', ...more);
+    assert.equal([code, out], [1, '']);
+    assert.match(err, /weir: GROUP_UNKNOWN: group centrw: expected one of centre, .*site; name a group /);
+  }
 });
 
 command('--watch tells each change, and ends when all have it', async ({ fleet }) => {

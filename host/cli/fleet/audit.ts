@@ -4,6 +4,7 @@
 import { WeirError } from '../../errors.js';
 import { readAudit, readProved } from '../../fleet/auditread.js';
 import { auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
+import { needAppliance } from '../../fleet/members.js';
 import { NAME_PATTERN } from '../../wire.js';
 import { type Command, parseCommand, timeOrAge } from '../command.js';
 import { answer, observe, READER_HELP, READER_OPTIONS } from './operate.js';
@@ -21,7 +22,8 @@ why. Nothing of the stream WEIR_AUDIT can be deleted.
                     names is there, operators' entries are signed by a key that a root of the fleet has named, and each release that
                     is assigned has its entry
 ${READER_HELP}
-Exit code: 1 when --verify has found something that no operator has acknowledged ("weir fleet acknowledge"), else 0.
+Exit code: 1 when --verify has found something that no operator has acknowledged ("weir fleet acknowledge"), and when the appliance has neither a status nor an
+entry; else 0.
 
 Example: weir fleet audit --since 24h --verify
 `,
@@ -39,6 +41,7 @@ Example: weir fleet audit --since 24h --verify
       throw new WeirError('USAGE', `--appliance: expected a name, found "${appliance}"`);
     const sinceMs = values.since === undefined ? undefined : timeOrAge('--since', values.since, Date.now());
     return observe(values, async (operator) => {
+      if (appliance !== undefined) await needAppliance(operator.broker, appliance);
       const { lines, reports } = values.verify
         ? await readProved(operator, appliance, sinceMs ?? 0)
         : { lines: await readAudit(operator, appliance, sinceMs), reports: undefined };

@@ -2,6 +2,7 @@
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
 import { brokerClock } from '../../fleet/clock.js';
+import { needGroup } from '../../fleet/members.js';
 import { groupsOf, lookAtAssignment, onlyRead, type Operator, readFleet } from '../../fleet/operator.js';
 import {
   type AssignedTo,
@@ -48,7 +49,8 @@ A status is signed by nobody: an appliance in somebody else's hands says what it
   --watch           go on until every release is for its whole group and nobody lags, or Ctrl-C; where standard output is no terminal,
                     a line for each change
 ${READER_HELP}
-Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read; else 0.
+Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read,
+and when the group has neither an assignment nor an appliance; else 0.
 
 Example: weir fleet status --group edge --watch
 `,
@@ -61,8 +63,9 @@ Example: weir fleet status --group edge --watch
       },
     });
     return observe(values, async (operator) => {
-      if (values.watch) return watch(values, operator);
       const told = await readStatuses(operator.broker);
+      if (values.group !== undefined) needGroup(operator, values.group, told);
+      if (values.watch) return watch(values, operator);
       const assignments = await assignmentsOf(operator, values.group, told, new Map());
       const damage = await damageOf(operator);
       const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), damage);
