@@ -85,11 +85,19 @@ export async function findFilter(project: Project, name: string, tell: Tell): Pr
   return loadFilter(name, SHIPPED_FILTERS);
 }
 
-/** Throws FILTER_UNKNOWN for one that `findFilter` would not find. */
-export function needFilters(project: Project, names: readonly string[]): void {
-  const known = [...authoredFilters(project), ...installedFilters(project.built), ...installedFilters()];
+/** Throws FILTER_UNKNOWN for one that cannot be packed here: the samples of a filter are beside its source, and not beside shipped modules. */
+export function needSources({ sources }: Project, names: readonly string[]): void {
+  const known = existsSync(sources)
+    ? readdirSync(sources).filter(
+        (name) => isAuthored(sources, name) || existsSync(join(sources, name, 'samples')),
+      )
+    : [];
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw unknownFilter(unknown, known);
+  if (unknown === undefined) return;
+  const isShipped = installedFilters().includes(unknown);
+  const found = isShipped ? `, found a shipped one, whose samples are not here` : '';
+  const expected = known.length > 0 ? `one of ${known.sort().join(', ')}` : `its source in ${sources}`;
+  throw new WeirError('FILTER_UNKNOWN', `filter "${unknown}": expected ${expected}${found}`);
 }
 
 /** Reads a filter from a folder of built or source filters, or from its own; a source is compiled into memory. */

@@ -2,7 +2,7 @@
  * What `weir push` is asked for, checked before it builds anything: what is mistyped is told at once.
  */
 import { existsSync } from 'node:fs';
-import { needFilters, projectIn } from '../author/project.js';
+import { needSources, projectIn } from '../author/project.js';
 import { WeirError } from '../errors.js';
 import type { Release } from '../fleet/assignment.js';
 import { NAME_PATTERN } from '../wire.js';
@@ -66,7 +66,7 @@ export function pushArgs(args: readonly string[]): PushArgs {
     ...(format === undefined ? {} : { format: formatOf(format) }),
     ...(config === undefined ? {} : { config: jsonObject('--filter-config', config) }),
   };
-  needFilters(projectIn('.'), names);
+  needSources(projectIn('.'), names);
   const notBefore = notBeforeOf(values['not-before']);
   return { values, names, group, percent, reason, ticket, as, isAnew: values.anew, settings, notBefore };
 }

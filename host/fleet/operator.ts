@@ -25,6 +25,7 @@ import type { KeyFile } from './keys.js';
 import { keepCopy, orCopy, readOnly } from './copy.js';
 import { needClock } from './clock.js';
 import { rolesForPath, storedPath, targetFile } from './metadata.js';
+import { needOwn } from './ownfleet.js';
 import { openRepository, tellAppliances } from './repository.js';
 import { completeBegun, finish, needNoneBegun, type OpenRing } from './interrupted.js';
 import { needWhole } from './roles.js';
@@ -86,7 +87,9 @@ async function readInto(
   print: (line: string) => void,
 ): Promise<Pick<Operator, 'repository' | 'state'>> {
   const repository = openRepository(broker);
-  const state = await loadState(repository, folder.known(), folder.copy).catch((error: unknown) => {
+  const state = await loadState(repository, folder.known(), folder.copy).catch(async (error: unknown) => {
+    // What is of another fleet looks damaged from here, and is to be left alone.
+    await needOwn(repository, folder.anchor);
     throw damaged(error);
   });
   if (state.halfRotated.length > 0) {

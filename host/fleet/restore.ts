@@ -6,13 +6,14 @@
  */
 import type { Broker } from '../broker.js';
 import { unlessRefused, WeirError } from '../errors.js';
-import { RESTORED_AHEAD, ROOT_BYTES_MAX } from '../fleetlimits.js';
+import { RESTORED_AHEAD } from '../fleetlimits.js';
 import { type Copy, keepCopy, pathsOf, repositoryOf } from './copy.js';
 import { composeEdition, type Edition, type EditionFile, type KeyRing, TIMESTAMP } from './edition.js';
 import type { FleetFolder } from './folder.js';
 import { aloneNow } from './folderlock.js';
-import { isRelated, isSigned, nextSnapshot, nextTimestamp, readRoot } from './metadata.js';
+import { nextSnapshot, nextTimestamp } from './metadata.js';
 import { publishEdition } from './operator.js';
+import { needOwn } from './ownfleet.js';
 import { openRepository, removeFile, storedFile } from './repository.js';
 import { type Known, loadRoots, loadState, type Repository, type State, UNREADABLE } from './state.js';
 
@@ -137,20 +138,6 @@ async function copied(copy: Copy, known: Known): Promise<State> {
     const problem = `expected a copy of what was published in this folder, found that ${error.problem}`;
     throw new WeirError('COPY_MISSING', problem, { cause: error });
   }
-}
-
-/** Throws FLEET_EXISTS where the first root that this folder knows is another one there, whole and signed by its own keys. */
-async function needOwn(repository: Repository, anchor: Buffer): Promise<void> {
-  const own = readRoot(anchor);
-  const path = `metadata/${own.signed.version}.root.json`;
-  const read = async () => {
-    const stored = await repository.get(path, ROOT_BYTES_MAX);
-    return stored && readRoot(stored.bytes);
-  };
-  const found = await unlessRefused(read(), UNREADABLE);
-  if (!found || !isSigned(found, 'root', found) || isRelated(own, found)) return;
-  const problem = `expected that of the fleet of this folder, found another one by its ${path}`;
-  throw new WeirError('FLEET_EXISTS', `repository: ${problem}`);
 }
 
 /** Path of the root behind the last one that is known, where it does not follow that. */

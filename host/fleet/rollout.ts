@@ -69,7 +69,12 @@ export function rolledBack(
   instance: string,
   motive: Motive,
 ): Assignment {
-  const { before: stable, release } = assignedOf(before, group, instance);
+  const { before: stable, release } = assignedOf(
+    before,
+    group,
+    instance,
+    '; "weir push" brings back what was removed',
+  );
   // What was pushed may be what was before: then all of the group has it already.
   if (!stable || (release.percent === 100 && isSame(stable, release))) {
     const problem = `filter ${instance}: expected a release before this one, found none`;
@@ -93,15 +98,19 @@ export function ofFilter(assignment: Assignment | undefined, instance: string): 
   return Object.hasOwn(filters, instance) ? filters[instance] : undefined;
 }
 
-/** What is assigned of a filter. Throws ROLLOUT_REFUSED when that is nothing. */
-export function assignedOf(before: Assignment | undefined, group: string, instance: string): Assigned {
+/** What is assigned of a filter. Throws ROLLOUT_REFUSED, with a hint, when that is nothing. */
+export function assignedOf(
+  before: Assignment | undefined,
+  group: string,
+  instance: string,
+  hint = '',
+): Assigned {
   const found = ofFilter(before, instance);
   if (found) return found;
-  const known = Object.keys(before?.filters ?? {}).join(', ') || 'nothing';
-  throw new WeirError(
-    'ROLLOUT_REFUSED',
-    `group ${group}: expected one of its filters (${known}), found ${instance}`,
-  );
+  const known = Object.keys(before?.filters ?? {});
+  const expected =
+    known.length > 0 ? `expected one of its filters (${known.join(', ')})` : 'it has no filters';
+  throw new WeirError('ROLLOUT_REFUSED', `group ${group}: ${expected}, found ${instance}${hint}`);
 }
 
 /** The same bundle, sources and settings: whoever runs one does what he would with the other. */

@@ -225,7 +225,12 @@ test('releases follow each other: pushed, promoted, pushed again while it is on 
     codeOf(() => rolledBack(back, 'edge', 'f', MOTIVE)),
     /^ROLLOUT_REFUSED .*expected a release before/,
   );
-  assert.equal(removed(back, 'edge', 'f').filters, {});
+  const gone = removed(back, 'edge', 'f');
+  assert.equal(gone.filters, {});
+  assert.is(
+    codeOf(() => rolledBack(gone, 'edge', 'f', MOTIVE)),
+    'ROLLOUT_REFUSED group edge: it has no filters, found f; "weir push" brings back what was removed',
+  );
   assert.match(
     codeOf(() => removed(back, 'edge', 'g')),
     /^ROLLOUT_REFUSED group edge: expected one of its filters \(f\)/,

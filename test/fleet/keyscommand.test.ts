@@ -56,13 +56,15 @@ keys('what is refused makes no key and changes nothing', async (context) => {
     '00112233',
   );
   const [id] = roleOf(versions, 'targets').ids as [string];
+  const short = /KEYS_REFUSED: role targets: expected one of its keys \([0-9a-f]{12}\), found "[0-9a-f]{5}"/;
+  await refused(context, short, 'keys', 'revoke', 'targets', id.slice(0, 5));
   await refused(
     context,
     /KEYS_REFUSED: role targets: expected a key, or nobody/,
     'keys',
     'revoke',
     'targets',
-    id.slice(0, 8),
+    id.slice(0, 6),
   );
   process.env.WEIR_PASSPHRASE = 'wrong horse battery';
   await refused(context, /PASSPHRASE_WRONG: key root/, 'keys', 'rotate', 'targets');

@@ -1,7 +1,7 @@
 /**
  * `weir push`: what it says of whom a release is for, and what of it the audit has.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Release } from '../../host/fleet/assignment.js';
@@ -161,6 +161,14 @@ command('what is mistyped is told before anything is built', async ({ fleet }) =
     assert.match(err, cases[at]?.[0] as string);
     assert.not.match(err, /tested|built|compil/i);
   }
+  const elsewhere = await said(['push', ...good, ...login, ...keys], fleet.path);
+  const shipped =
+    'FILTER_UNKNOWN: filter "ssh-auth": expected its source in filters, found a shipped one, whose';
+  assert.match(elsewhere.err, `${shipped} samples are not here; `);
+  mkdirSync(`${fleet.path}/filters/boom`, { recursive: true });
+  writeFileSync(`${fleet.path}/filters/boom/filter.ts`, '');
+  const beside = await said(['push', ...good, ...login, ...keys], fleet.path);
+  assert.match(beside.err, 'FILTER_UNKNOWN: filter "ssh-auth": expected one of boom, found a shipped one, ');
   const without = await fleet.weirPush('ssh-auth', '--group', 'edge', '--reason', 'r');
   assert.equal(without.code, 2);
   assert.match(

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
 import type { Assignment } from '../../host/fleet/assignment.js';
 import { pathsOf } from '../../host/fleet/copy.js';
-import { type KeyRing, signRole } from '../../host/fleet/edition.js';
+import { firstEdition, type KeyRing, signRole } from '../../host/fleet/edition.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { filesOf, publish, readAssignment } from '../../host/fleet/operator.js';
 import { bytesOf, newRoot, storedPath } from '../../host/fleet/metadata.js';
@@ -188,6 +188,16 @@ restores('nothing is written over another fleet, which a mistyped broker may hav
   const { code, problem } = (await errorOf(context.restore())) as WeirError;
   assert.is(code, 'FLEET_EXISTS');
   assert.match(problem, 'found another one by its metadata/1.root.json');
+  // Whoever reads is told the same, and not that it is damaged.
+  const theirs = ringOf(...[root, targets, snapshot, timestamp].flatMap(({ keys }) => keys));
+  const own = new Map<string, string>();
+  for (const { path, bytes } of firstEdition(other, theirs, Date.now())) {
+    own.set(path, await context.read(path));
+    await context.write(path, bytes);
+  }
+  const status = await weirFleet(context, 'refresh');
+  assert.match(status.err, /^weir: FLEET_EXISTS: repository: expected that of the fleet of this folder, /);
+  for (const [path, text] of own) await context.write(path, text);
   await context.write('metadata/1.root.json', '{"signed":{}}');
   assert.equal(pathsIn((await context.restore()).files), ['metadata/1.root.json']);
 });

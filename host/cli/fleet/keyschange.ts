@@ -62,7 +62,7 @@ export const revoke: Command = {
   summary: 'take a key away from a role, also a lost one',
   help: `Usage: weir fleet keys revoke ROLE KEYID [--threshold N] [OPTIONS]
 
-Lets a key sign no more for a role; KEYID is as "weir fleet keys list" shows it. What was signed by it, and by too few others, is signed
+Lets a key sign no more for a role; KEYID is as "weir fleet keys list" shows it, or the first 6 digits or more. What was signed by it, and by too few others, is signed
 anew: look at what there is first where the key may be in wrong hands.
 
 ${THRESHOLD_HELP}${KEYS_HELP}
@@ -169,9 +169,9 @@ export function thresholdOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : wholeNumber('--threshold', text, 1, METADATA_KEYS_MAX);
 }
 
-/** A key by the beginning of its id. */
+/** A key by the beginning of its id, of 6 digits or more, that no other key of the role has. */
 function keyOf(role: string, { keys }: RoleKeys, id: string): PublicKey {
-  const found = /^[0-9a-f]{8,64}$/.test(id) ? keys.filter((key) => key.id.startsWith(id)) : [];
+  const found = /^[0-9a-f]{6,64}$/.test(id) ? keys.filter((key) => key.id.startsWith(id)) : [];
   const [only, ...more] = found;
   if (only && more.length === 0) return only;
   const known = keys.map((key) => shortId(key.id)).join(', ');
