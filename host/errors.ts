@@ -42,6 +42,7 @@ export const REMEDIES = {
   STREAM_MISSING: 'name another one with --stream; "weir run" makes WEIR where there is none',
   STREAM_SILENT:
     'check that it is there, with allow_direct; "weir fleet streams" makes those of a fleet, and "weir fleet restore" fills a repository that was lost',
+  STREAM_BUSY: 'look with "nats sub" who writes there so often, and try again',
   STREAM_MOVED: 'let one host only run under the name of this appliance',
   STREAM_BEHIND:
     'let its replicas catch up; the README says which sync_interval and how many replicas keep what is acknowledged',

@@ -319,6 +319,8 @@ export const STREAM_DUPLICATES_MS = 2 * 60_000;
 export const READ_AHEAD_BYTES = 8 * MiB;
 export const READ_STALL_MS = 10_000;
 export const READ_ATTEMPTS = 3;
+/** How often a stream of last values is read on for what was written anew meanwhile: of 10,000 that are written each 10 s a second look finds all but one or two. */
+export const READ_ROUNDS_MAX = 20;
 /**
  * What `weir verify` remembers: subjects, some 2 KiB each, and up to 40 where somebody tries; of each of them ranges of numbers that are missing, epochs that are over,
  * names in its ledger, and findings that are told one by one. What is more is counted only.

@@ -1,6 +1,9 @@
 /**
  * Reads a JetStream stream back, from its beginning to what was its end when that began.
  *
+ * Of a stream that keeps one message a subject, what is written anew while it is read lies behind that end, and is gone from where it
+ * was. So it is read on, to what is its end then, until all subjects that it holds have been read.
+ *
  * The consumer belongs to this reading alone, is kept in the broker's memory, acknowledges nothing, and is forgotten when nobody
  * asks it any more. Messages come in the order of the stream, each once: a delivery that is missing, or a consumer that is gone,
  * means to go on behind the last one with another consumer. The client's own ordered consumer is not used: it asks again for a
@@ -23,7 +26,7 @@ import {
 } from 'nats';
 import { WeirError } from './errors.js';
 import { apiCode, NOT_FOUND, plainHeaders } from './jetstream.js';
-import { READ_AHEAD_BYTES, READ_ATTEMPTS, READ_STALL_MS } from './limits.js';
+import { READ_AHEAD_BYTES, READ_ATTEMPTS, READ_ROUNDS_MAX, READ_STALL_MS } from './limits.js';
 
 export interface ReadOptions {
   readonly stream: string;
@@ -47,7 +50,7 @@ export interface Kept {
   /** Place of its oldest message, when reading began and when it had ended: a stream may let messages go meanwhile. */
   readonly firstBefore: number;
   readonly firstAfter: number;
-  /** Place of its last message when reading began, which is the last one that was read. */
+  /** Place of its last message when reading began, or went on to a later end. */
   readonly last: number;
   /** It keeps so many messages of each subject only; 0 when all. */
   readonly perSubjectMax: number;
@@ -57,7 +60,10 @@ type Start =
   | { readonly deliver_policy: DeliverPolicy.StartSequence; readonly opt_start_seq: number }
   | { readonly deliver_policy: DeliverPolicy.StartTime; readonly opt_start_time: string };
 
-/** Calls `each` for what the stream holds on a subject. `reason` says in words what the client's errors mean. */
+/**
+ * Calls `each` for what the stream holds on a subject; of a stream of last values, for each subject at least once, the latest one last. `reason`
+ * says in words what the client's errors mean.
+ */
 export async function readStream(
   connection: NatsConnection,
   manager: JetStreamManager,
@@ -91,35 +97,64 @@ const NO_SUBSET = 10_093;
 async function read(
   connection: NatsConnection,
   manager: JetStreamManager,
-  { stream, subject, sinceMs }: ReadOptions,
+  options: ReadOptions,
   each: (message: KeptMessage) => void,
 ): Promise<Kept> {
+  const { stream, subject, sinceMs } = options;
   const { state, config } = await manager.streams.info(stream);
+  const perSubjectMax = Math.max(config.max_msgs_per_subject, 0);
+  const readTo = createReader(connection, manager, options);
+  const start = sinceMs === undefined ? from(state.first_seq) : since(sinceMs);
+  let last = state.last_seq;
+  if (perSubjectMax === 1 && sinceMs === undefined) last = await readLastValues();
+  else if (state.messages > 0) await readTo(start, last, each);
+  const after = await manager.streams.info(stream);
+  return { firstBefore: state.first_seq, firstAfter: after.state.first_seq, last, perSubjectMax };
+
+  /** Answers the place to which it has read. */
+  async function readLastValues(): Promise<number> {
+    const seen = new Set<string>();
+    let through = state.first_seq - 1;
+    for (let round = 0; round < READ_ROUNDS_MAX; round++) {
+      const now = await manager.streams.info(stream, { subjects_filter: subject ?? '>' });
+      if (Object.keys(now.state.subjects ?? {}).every((one) => seen.has(one))) return through;
+      await readTo(from(through + 1), now.state.last_seq, (message) => {
+        seen.add(message.subject);
+        each(message);
+      });
+      through = now.state.last_seq;
+    }
+    const problem = `stream ${stream}: expected to find the last message of each subject, found others at each of ${READ_ROUNDS_MAX} looks`;
+    throw new WeirError('STREAM_BUSY', problem);
+  }
+}
+
+/** Reads from a place to another one; others may write there meanwhile. */
+function createReader(
+  connection: NatsConnection,
+  manager: JetStreamManager,
+  { stream, subject }: ReadOptions,
+): (start: Start, last: number, each: (message: KeptMessage) => void) => Promise<void> {
   const gone = whenGone(connection);
   gone.catch(() => {});
-  let start: Start = sinceMs === undefined ? from(state.first_seq) : since(sinceMs);
-  let attempts = 0;
-  for (let isDone = state.messages === 0; !isDone; ) {
-    if (attempts++ >= READ_ATTEMPTS)
-      throw new WeirError('BROKER_UNREACHABLE', `broker: stream ${stream}: no answer in time`);
-    const info = await manager.consumers.add(stream, consumerConfig(start, subject));
-    if (info.num_pending === 0) break;
-    const consumer = connection.jetstream().consumers.getPullConsumerFor(info);
-    const through = await readOn(consumer, gone, (message) => {
-      if (message.seq <= state.last_seq) each(kept(message));
-      isDone = message.seq >= state.last_seq || message.info.pending === 0;
-      return isDone;
-    });
-    if (through === 0) continue;
-    start = from(through + 1);
-    attempts = 0;
-  }
-  const after = await manager.streams.info(stream);
-  return {
-    firstBefore: state.first_seq,
-    firstAfter: after.state.first_seq,
-    last: state.last_seq,
-    perSubjectMax: Math.max(config.max_msgs_per_subject, 0),
+  return async (begin, last, each) => {
+    let start = begin;
+    let attempts = 0;
+    for (let isDone = false; !isDone; ) {
+      if (attempts++ >= READ_ATTEMPTS)
+        throw new WeirError('BROKER_UNREACHABLE', `broker: stream ${stream}: no answer in time`);
+      const info = await manager.consumers.add(stream, consumerConfig(start, subject));
+      if (info.num_pending === 0) break;
+      const consumer = connection.jetstream().consumers.getPullConsumerFor(info);
+      const through = await readOn(consumer, gone, (message) => {
+        if (message.seq <= last) each(kept(message));
+        isDone = message.seq >= last || message.info.pending === 0;
+        return isDone;
+      });
+      if (through === 0) continue;
+      start = from(through + 1);
+      attempts = 0;
+    }
   };
 }
 

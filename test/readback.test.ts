@@ -1,12 +1,12 @@
 /**
  * Reading a stream back, with a real `nats-server`: with few rights, large messages, and a broker that goes away.
  */
-import { connect } from 'nats';
+import { connect, type JetStreamManager } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Broker } from '../host/broker.js';
-import { READ_STALL_MS } from '../host/limits.js';
-import type { KeptMessage, ReadOptions } from '../host/readback.js';
+import { READ_ROUNDS_MAX, READ_STALL_MS } from '../host/limits.js';
+import { type KeptMessage, type ReadOptions, readStream } from '../host/readback.js';
 import { brokerAvailable, startTestBroker, type TestBroker } from './broker.js';
 import { errorOf, open, SECRET } from './connecting.js';
 import { until } from './help.js';
@@ -125,6 +125,61 @@ reading('goes to the end that there was, however fast others write', async ({ br
   });
   assert.equal([read, last], [100, 100]);
   for (const one of [reader, writer]) await one.close();
+});
+
+/** Reads a stream of last values, the two of "a" and "b" at first, where `between` runs each time after its end was asked for. */
+async function readLastValues(
+  { url }: TestBroker,
+  between: (say: (name: string) => Promise<void>, round: number) => Promise<void>,
+): Promise<string[]> {
+  const connection = await connect({ servers: url, user: 'all', pass: SECRET });
+  const manager = await connection.jetstreamManager();
+  await manager.streams.add({ name: 'LAST', subjects: ['last.*'], max_msgs_per_subject: 1 });
+  let version = 0;
+  const say = async (name: string) => {
+    await connection.jetstream().publish(`last.${name}`, `${version++}`);
+  };
+  for (const name of ['a', 'b']) await say(name);
+  let round = 0;
+  const add: JetStreamManager['consumers']['add'] = async (...args) => {
+    await between(say, round++);
+    return manager.consumers.add(...args);
+  };
+  const slow = {
+    ...manager,
+    streams: manager.streams,
+    consumers: Object.assign(Object.create(manager.consumers), { add }),
+  };
+  const found: string[] = [];
+  try {
+    const options = { stream: 'LAST', reason: String };
+    await readStream(connection, slow, options, ({ subject, body }) =>
+      found.push(`${subject} ${Buffer.from(body)}`),
+    );
+    return found;
+  } finally {
+    await connection.close();
+  }
+}
+
+reading('of last values misses nobody who writes anew meanwhile', async ({ broker }) => {
+  const found = await readLastValues(broker, async (say, round) => {
+    if (round === 0) await say('a');
+    if (round <= 1) await say('b');
+  });
+  // The second look is for "b" as well, which is written once more during it.
+  assert.equal(found, ['last.a 2', 'last.b 4']);
+});
+
+reading('of last values ends with an error where one of them is never found', async ({ broker }) => {
+  let rounds = 0;
+  const error = await errorOf(
+    readLastValues(broker, async (say) => {
+      rounds++;
+      await say('b');
+    }),
+  );
+  assert.equal([error.code, rounds], ['STREAM_BUSY', READ_ROUNDS_MAX]);
 });
 
 reading('takes large messages slowly, and the broker does not mind', async ({ broker, login }) => {
