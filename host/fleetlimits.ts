@@ -69,6 +69,9 @@ export const CLOCK_MS_MAX = 3_600_000;
 export const ASSIGNMENT_BYTES_MAX = 768 * KiB;
 /** The audit of an appliance on its disk; as much again of what was before. */
 export const AUDIT_FILE_BYTES_MAX = 1 * MiB;
+/** How soon an appliance sends its audit again where the broker does not take it: at first, and at last. */
+export const AUDIT_RETRY_MS_MIN = 1_000;
+export const AUDIT_RETRY_MS_MAX = 60_000;
 /** How often an appliance looks for what is new by itself, unless it is told otherwise; up to a fifth of it is random. */
 export const FLEET_POLL_MS_DEFAULT = 5 * 60_000;
 export const FLEET_POLL_MS_MIN = 10_000;

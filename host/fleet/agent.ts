@@ -19,8 +19,9 @@ import type { AssignedHost, Assigner } from '../assigner.js';
 import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
-import { type Act, type AuditBroker, type AuditLog, createAudit } from './audit.js';
+import { type AuditBroker, createAudit } from './audit.js';
 import { createLooks } from './looks.js';
+import { createNotes } from './notes.js';
 import { openPassed } from './passed.js';
 import { storedFile } from './repository.js';
 import { createTrust, type Fetch } from './trust.js';
@@ -65,7 +66,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const wrongRoot = trust.isOtherFleet ? wrongRootText(options.root, trustFolder) : undefined;
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
-  const { note, send: sendAudit } = createNotes(audit, () => broker, print);
+  const { note, ...notes } = createNotes(audit, () => broker, print);
   const passed = openPassed(folder);
   const { apply, tryAll } = createApply({ own, attempts, passed, note, now, print });
   let selection = NOTHING;
@@ -110,6 +111,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 
   /** Answers after how long to look again. */
   async function lookOnce(): Promise<number> {
+    // A broker that has lost its disk is given what it had.
+    notes.send();
     try {
       await update();
       if (trouble?.isRefused) note({ action: 'fresh' });
@@ -160,7 +163,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 
   function connected(to: AgentBroker): void {
     if (to !== broker) return;
-    sendAudit();
+    notes.send();
     looks.soon(CONNECTED_SPREAD_MS);
   }
 
@@ -186,6 +189,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     detach() {
       subscription?.unsubscribe();
       looks.stop();
+      notes.stop();
       host = undefined;
       broker = undefined;
     },
@@ -200,33 +204,6 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     },
     status,
     look: looks.now,
-  };
-}
-
-/** Writes down what is done here, and brings it to the broker that is there now. */
-function createNotes(
-  audit: AuditLog,
-  broker: () => AgentBroker | undefined,
-  print: (line: string) => void,
-): { note(act: Act): void; send(): void } {
-  const tell = (error: unknown) => print(`fleet: audit: ${oneLine(error)}`);
-
-  function send(): void {
-    // A host that is put together anew closes its connection in the middle; what was not sent goes over the next one.
-    const to = broker();
-    if (to?.connected()) audit.send(to).catch((error) => to === broker() && tell(error));
-  }
-
-  return {
-    note(act) {
-      try {
-        audit.add(act);
-      } catch (error) {
-        tell(error);
-      }
-      send();
-    },
-    send,
   };
 }
 

@@ -56,7 +56,7 @@ export interface AuditHead {
 export interface AuditLog {
   add(act: Act): void;
   head(): AuditHead;
-  /** Sends what the broker has not yet. Rejects when it cannot; another time goes on. */
+  /** Sends what the broker has not, or not any more. Rejects when it cannot; another time goes on. */
   send(broker: AuditBroker): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
   const older = join(folder, 'audit.1.jsonl');
   cutTorn(path);
   let head = headOf([...linesOf(older), ...linesOf(path)].at(-1));
-  let isSending = false;
+  let sending: Promise<void> | undefined;
   const lines = () => [...linesOf(older), ...linesOf(path)];
 
   /** Sends what is behind the last entry that the broker has. */
@@ -129,14 +129,11 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
       appendFileSync(path, `${line}\n`, { mode: 0o600, flush: true });
       head = headOf(line);
     },
-    async send(broker) {
-      if (isSending) return;
-      isSending = true;
-      try {
-        await sendRest(broker);
-      } finally {
-        isSending = false;
-      }
+    send(broker) {
+      sending ??= sendRest(broker).finally(() => {
+        sending = undefined;
+      });
+      return sending;
     },
   };
 }

@@ -1,11 +1,13 @@
 /**
  * Hosts of a fleet as processes: what they take, what they refuse, and what runs on whatever happens.
  */
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assignmentBytes, assignmentPath } from '../../host/fleet/assignment.js';
+import { AUDIT_STREAM } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { unproven } from '../chaos/appliance.js';
 import { until } from '../help.js';
@@ -74,6 +76,34 @@ agents('goes on without the broker, also after a kill', async ({ fleet, id }) =>
   fleet.append(id, 'nothing');
   await until(async () => (await fleet.kept(id)).length === 1, WAIT_MS, 'the event');
 });
+
+agents(
+  'brings its audit to a broker that has lost its disk, also while that is up',
+  async ({ fleet, id }) => {
+    const host = fleet.host(id);
+    await fleet.push();
+    await fleet.has(id, 'it runs', runs('1.0.0'));
+    const isSent = async () => (await fleet.audit(id)).length === 2;
+    await until(isSent, WAIT_MS, 'its audit');
+    const before = await fleet.audit(id);
+    await fleet.server.kill();
+    rmSync(fleet.server.store, { recursive: true });
+    await fleet.server.restart();
+    await until(() => host.output().includes('fleet: audit: '), WAIT_MS, 'it finds no stream');
+    await until(() => fleet.broker.connected(), WAIT_MS, 'the operator is connected');
+    await fleet.broker.ensureFleetStreams();
+    await until(isSent, WAIT_MS, 'its audit again');
+    assert.equal(await fleet.audit(id), before);
+    // The connection lasts, and only a look tells.
+    const connection = await connect({ servers: fleet.server.url });
+    await (await connection.jetstreamManager()).streams.delete(AUDIT_STREAM);
+    await connection.close();
+    await fleet.broker.ensureFleetStreams();
+    await fleet.publish();
+    await until(isSent, WAIT_MS, 'its audit once more');
+    assert.equal(await fleet.audit(id), before);
+  },
+);
 
 agents(
   'a version that is at fault goes back by itself, and is not tried again until it is assigned anew',

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type AuditBroker, brokenAt, createAudit, parseEntry } from '../../host/fleet/audit.js';
-import { temporaryFolder } from '../help.js';
+import { createNotes } from '../../host/fleet/notes.js';
+import { AUDIT_RETRY_MS_MIN } from '../../host/fleetlimits.js';
+import { temporaryFolder, until } from '../help.js';
 
 function fakeBroker(): AuditBroker & { readonly lines: string[] } {
   const lines: string[] = [];
@@ -78,6 +80,34 @@ test('with a new data folder the chain goes on behind what the broker has', asyn
   await again.send(broker);
   assert.is(broker.lines.length, 7, 'nothing is sent twice');
   assert.is(again.head().digest, after.head().digest);
+  await remove();
+});
+
+test('what the broker does not take is sent again, told once, and so is what it has lost', async () => {
+  const { path, remove } = await temporaryFolder();
+  const broker = { ...fakeBroker(), connected: () => true };
+  const { value } = broker;
+  let failing = 2;
+  const told: string[] = [];
+  const audit = createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
+  const notes = createNotes(
+    audit,
+    () => broker,
+    (line) => told.push(line),
+  );
+  broker.value = async (...args) => {
+    if (failing-- > 0) throw new Error('no stream');
+    return value(...args);
+  };
+  notes.note({ action: 'one' });
+  const isSent = () => broker.lines.length === 1;
+  await until(isSent, 4 * AUDIT_RETRY_MS_MIN, 'it is sent');
+  assert.equal(told, ['fleet: audit: no stream']);
+  broker.lines.length = 0;
+  notes.send();
+  await until(isSent, AUDIT_RETRY_MS_MIN, 'it is sent again');
+  assert.equal(actions(broker.lines), ['one']);
+  notes.stop();
   await remove();
 });
 
