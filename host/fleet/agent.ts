@@ -13,8 +13,10 @@ import {
   CONNECTED_SPREAD_MS,
   FLEET_RETRY_MS,
 } from '../fleetlimits.js';
+import { versionLabel } from '../filter/library.js';
 import { ANNOUNCE_SUBJECT, auditSubject } from '../wire.js';
 import { agentStatus, type Trouble } from './agentstatus.js';
+import { openAnchored } from './anchored.js';
 import type { AssignedHost, Assigner } from '../assigner.js';
 import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
@@ -62,11 +64,13 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const { appliance, group, folder, own, now, print, pollMs } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const trustFolder = join(folder, 'trust');
-  const trust = createTrust(trustFolder, readAnchor(options.root));
+  const root = readAnchor(options.root);
+  const trust = createTrust(trustFolder, root);
   const wrongRoot = trust.isOtherFleet ? wrongRootText(options.root, trustFolder) : undefined;
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
   const { note, ...notes } = createNotes(audit, () => broker, print);
+  const anchored = openAnchored(folder, print);
   const passed = openPassed(folder);
   const { apply, tryAll } = createApply({ own, attempts, passed, note, now, print });
   let selection = NOTHING;
@@ -127,6 +131,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       if (round > 0) selection = await selectTrusted();
       applied = await apply(host, selection);
     }
+    anchored.keep(labelsOf(selection, own));
     tellChange();
     const againMs = trouble || applied === 'later' ? FLEET_RETRY_MS : pollMs;
     return Math.min(againMs, pollMs, Math.max(nextDueMs(selection.assignment, now()) - now(), 0));
@@ -170,6 +175,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   selection = await selectTrusted();
   if (trust.isDamaged) tell('trust damaged', DAMAGED);
   if (wrongRoot !== undefined) tell('root refused', wrongRoot);
+  else anchored.begin(root, !trust.trusted() && !trust.isDamaged, note);
   return {
     async installed() {
       for (let round = 0; round < APPLY_ROUNDS_MAX && !(await tryAll(selection)); round++)
@@ -208,6 +214,13 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 }
 
 const DAMAGED = 'what was trusted is damaged on the disk; the repository is asked for it';
+
+function labelsOf({ wanted }: Selection, own: readonly string[]): Record<string, string> {
+  const assigned = [...wanted].filter(([instance]) => !own.includes(instance));
+  return Object.fromEntries(
+    assigned.map(([instance, { installed }]) => [instance, versionLabel(installed.loaded)]),
+  );
+}
 
 function wrongRootText(root: string, trustFolder: string): string {
   const problem = `fleet.root: ${root}: expected the root of the fleet that is trusted, found that of another one`;

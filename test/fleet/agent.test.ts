@@ -1,6 +1,7 @@
 /**
  * Hosts of a fleet as processes: what they take, what they refuse, and what runs on whatever happens.
  */
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'nats';
@@ -12,7 +13,7 @@ import { brokerAvailable } from '../broker.js';
 import { unproven } from '../chaos/appliance.js';
 import { until } from '../help.js';
 import { type Fleet, GROUP, runs, startFleet, WAIT_MS } from './fleet.js';
-import { testKey } from './world.js';
+import { createWorld, testKey } from './world.js';
 
 interface Context {
   fleet: Fleet;
@@ -45,7 +46,7 @@ agents(
     );
     const audit = await fleet.audit(id);
     assert.equal(
-      audit.map(({ action, after }) => [action, after ? String(after).replace(/\+.*/, '') : after]),
+      audit.slice(1).map(({ action, after }) => [action, after ? String(after).replace(/\+.*/, '') : after]),
       [
         ['assigned', '1'],
         ['added', 'stumbling@1.0.0'],
@@ -57,7 +58,7 @@ agents(
     );
     assert.equal(
       audit.map(({ seq }) => seq),
-      [1, 2, 3, 4, 5, 6],
+      [1, 2, 3, 4, 5, 6, 7],
     );
     assert.is(await host.stop(), 0, host.output());
     assert.is(await unproven(fleet.server.url, id), undefined);
@@ -83,7 +84,7 @@ agents(
     const host = fleet.host(id);
     await fleet.push();
     await fleet.has(id, 'it runs', runs('1.0.0'));
-    const isSent = async () => (await fleet.audit(id)).length === 2;
+    const isSent = async () => (await fleet.audit(id)).length === 3;
     await until(isSent, WAIT_MS, 'its audit');
     const before = await fleet.audit(id);
     await fleet.server.kill();
@@ -218,6 +219,36 @@ agents(
     assert.equal(Object.keys(filters), ['mine']);
   },
 );
+
+agents('another root of trust is in the audit, with what has stopped by it', async ({ fleet, id }) => {
+  const host = fleet.host(id);
+  const { version } = await fleet.push();
+  await fleet.has(id, 'it runs', runs('1.0.0'));
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+  const before = `version 1, SHA-256 ${sha256(fleet.world.anchor)}`;
+  // A mere start tells nothing.
+  for (const again of [true, false]) {
+    await host.stop();
+    if (again) host.start();
+    if (again) await until(() => host.isReading(), WAIT_MS, 'it reads');
+  }
+  const { anchor } = await createWorld();
+  writeFileSync(join(fleet.folder, 'root.json'), anchor);
+  rmSync(join(fleet.folder, id, 'data/fleet/trust'), { recursive: true });
+  host.start();
+  const wanted = [
+    { action: 'root trusted', before: null, after: before },
+    { action: 'assigned', group: GROUP, before: null, after: '1' },
+    { action: 'added', filter: 'stumbling', before: null, after: version },
+    { action: 'root trusted', before, after: `version 1, SHA-256 ${sha256(anchor)}` },
+    { action: 'removed', filter: 'stumbling', before: version, after: null },
+  ];
+  const found = async () => (await fleet.audit(id)).slice(0, wanted.length);
+  await until(async () => (await found()).length === wanted.length, WAIT_MS, 'it is in the audit');
+  for (const [at, entry] of (await found()).entries())
+    assert.equal({ ...entry, ...wanted[at] }, entry, JSON.stringify(entry));
+  assert.match(host.output(), `fleet: trusts the root of version 1, SHA-256 ${sha256(anchor)}`);
+});
 
 agents('what is trusted and damaged on the disk is told, and fetched again', async ({ fleet, id }) => {
   const host = fleet.host(id);

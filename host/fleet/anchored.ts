@@ -1,0 +1,65 @@
+/**
+ * From which root of trust an appliance has begun, and what it runs by it: so that its audit tells of another one, and of what has stopped.
+ *
+ *     <folder>/anchored.json
+ *
+ * It outlives what is trusted, which people remove to move an appliance to another fleet. It is for the audit alone, and decides nothing.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sha256Of } from '../digest.js';
+import { replaceFile, sealed, unsealed } from '../durable.js';
+import { oneLine } from '../errors.js';
+import type { Act } from './audit.js';
+import { readRoot } from './metadata.js';
+
+export interface Anchored {
+  /** Notes where trust begins from a root: another one than before, or the same where `isEmpty`, nothing is trusted any more. */
+  begin(root: Uint8Array, isEmpty: boolean, note: (act: Act) => void): void;
+  /** What is assigned and runs: versions by the names of filters. */
+  keep(filters: Readonly<Record<string, string>>): void;
+}
+
+interface Kept {
+  /** Its version and its digest. */
+  readonly root: string | null;
+  readonly filters: Readonly<Record<string, string>>;
+}
+
+export function openAnchored(folder: string, print: (line: string) => void): Anchored {
+  const path = join(folder, 'anchored.json');
+  let kept = read(path);
+
+  function save(next: Kept): void {
+    if (JSON.stringify(next) === JSON.stringify(kept)) return;
+    kept = next;
+    try {
+      replaceFile(path, sealed(JSON.stringify(next)), true);
+    } catch (error) {
+      print(`fleet: ${path}: ${oneLine(error)}`);
+    }
+  }
+
+  return {
+    begin(bytes, isEmpty, note) {
+      const root = `version ${readRoot(bytes).signed.version}, SHA-256 ${sha256Of(bytes)}`;
+      const { root: before, filters } = kept;
+      const stopped = isEmpty ? Object.entries(filters) : [];
+      if (root === before && stopped.length === 0) return;
+      print(`fleet: trusts the root of ${root}`);
+      note({ action: 'root trusted', before, after: root });
+      const reason = 'nothing is trusted any more that was assigned before';
+      for (const [filter, label] of stopped)
+        note({ action: 'removed', filter, before: label, after: null, reason });
+      // Last: a kill before it tells twice what else nobody would tell.
+      save({ root, filters: isEmpty ? {} : filters });
+    },
+    keep: (filters) => save({ ...kept, filters }),
+  };
+}
+
+/** Where it is gone or damaged, nothing is known of before. */
+function read(path: string): Kept {
+  const text = existsSync(path) ? unsealed(readFileSync(path, 'utf8')) : undefined;
+  return text === undefined ? { root: null, filters: {} } : (JSON.parse(text) as Kept);
+}
