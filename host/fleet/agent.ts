@@ -22,6 +22,7 @@ import { type Applied, createApply, labelOf } from './apply.js';
 import { openAttempts, type Selection, select } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type AuditBroker, createAudit } from './audit.js';
+import { createClockCheck } from './clock.js';
 import { createLooks } from './looks.js';
 import { createNotes } from './notes.js';
 import { openPassed } from './passed.js';
@@ -69,7 +70,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const wrongRoot = trust.isOtherFleet ? wrongRootText(options.root, trustFolder) : undefined;
   const attempts = openAttempts(folder);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
-  const { note, ...notes } = createNotes(audit, () => broker, print);
+  const clock = createClockCheck(now, print);
+  const { note, ...notes } = createNotes(audit, () => broker, print, clock.stored);
   const anchored = openAnchored(folder, print);
   const passed = openPassed(folder);
   const { apply, tryAll } = createApply({ own, attempts, passed, note, now, print });
@@ -144,12 +146,17 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       print(`fleet: ${text}`);
       if (isRefused) note({ action: 'update refused', error: text });
     }
-    trouble = { text, isRefused };
+    trouble = { text, isRefused, problem: error instanceof WeirError ? error.problem : text };
   }
 
   function status(): object {
     const running = (instance: string) => host?.running(instance);
-    const known = { trusted: trust.trusted(), attempts: attempts.all(), head: audit.head() };
+    const known = {
+      trusted: trust.trusted(),
+      attempts: attempts.all(),
+      head: audit.head(),
+      wrongClock: clock.trouble(),
+    };
     const sources = host?.sources() ?? [];
     return agentStatus({ group, selection, trouble, wrongRoot, running, sources, nowMs: now(), ...known });
   }

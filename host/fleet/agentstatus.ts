@@ -13,6 +13,8 @@ import type { Trusted } from './trustfiles.js';
 /** Why the last look has found nothing: what was there is refused, or nothing answers. */
 export interface Trouble {
   readonly text: string;
+  /** Without what helps, which is something else where the clock is wrong. */
+  readonly problem: string;
   readonly isRefused: boolean;
 }
 
@@ -23,6 +25,8 @@ export interface AgentState {
   /** What is wrong with the root of trust in the config. */
   readonly wrongRoot: string | undefined;
   readonly trouble: Trouble | undefined;
+  /** How far the clock is off. */
+  readonly wrongClock: string | undefined;
   readonly attempts: Readonly<Record<string, Attempt>>;
   readonly head: AuditHead;
   readonly running: (instance: string) => Installed | undefined;
@@ -32,13 +36,13 @@ export interface AgentState {
 
 /** The object `fleet` of a status; the README has it field by field. */
 export function agentStatus(state: AgentState): object {
-  const { group, selection, trusted, trouble, wrongRoot, attempts, head, running, sources, nowMs } = state;
+  const { group, selection, trusted, trouble, wrongRoot, attempts, head, running, sources } = state;
   return {
     group,
     sources,
     serial: selection.assignment?.serial ?? 0,
-    stale: wrongRoot ?? staleness(trusted, trouble, nowMs),
-    error: trouble ? short(trouble.text) : null,
+    stale: wrongRoot ?? staleness(state),
+    error: trouble ? short(troubleText(trouble, state.wrongClock)) : null,
     metadata: trusted?.versions ?? {},
     runs: runsOf(selection, running),
     attempted: Object.fromEntries(
@@ -49,10 +53,20 @@ export function agentStatus(state: AgentState): object {
 }
 
 /** Why what is trusted may not be the latest; nothing when it is. */
-function staleness(trusted: Trusted | undefined, trouble: Trouble | undefined, nowMs: number): string | null {
-  if (trusted && trusted.expiresMs <= nowMs)
-    return `what is trusted has expired at ${new Date(trusted.expiresMs).toISOString()}`;
-  return trouble?.isRefused ? short(trouble.text) : null;
+function staleness({ trusted, trouble, wrongClock, nowMs }: AgentState): string | null {
+  if (trusted && trusted.expiresMs <= nowMs) {
+    const problem = `what is trusted has expired at ${new Date(trusted.expiresMs).toISOString()}`;
+    return troubleText({ text: problem, problem }, wrongClock);
+  }
+  return trouble?.isRefused ? short(troubleText(trouble, wrongClock)) : null;
+}
+
+/** By a wrong clock something is expired that is not, and nobody can renew it. */
+function troubleText(
+  { text, problem }: Pick<Trouble, 'text' | 'problem'>,
+  wrongClock: string | undefined,
+): string {
+  return wrongClock === undefined ? text : `${wrongClock}; ${problem}`;
 }
 
 /** The rollouts of which the release runs here, by filter: the version alone does not tell of another config. */

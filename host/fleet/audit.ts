@@ -19,6 +19,7 @@ import {
   truncateSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Value } from '../bucket.js';
 import { sha256Of } from '../digest.js';
 import { replaceFile } from '../durable.js';
 import { Misplaced } from '../jetstream.js';
@@ -56,13 +57,16 @@ export interface AuditHead {
 export interface AuditLog {
   add(act: Act): void;
   head(): AuditHead;
-  /** Sends what the broker has not, or not any more. Rejects when it cannot; another time goes on. */
-  send(broker: AuditBroker): Promise<void>;
+  /**
+   * Sends what the broker has not, or not any more; answers when it has stored the last of that, by its clock. Rejects when it cannot;
+   * another time goes on.
+   */
+  send(broker: AuditBroker): Promise<number | undefined>;
 }
 
 export interface AuditBroker {
   publish(message: Message, follows: number): Promise<{ readonly sequence: number }>;
-  value(stream: string, subject: string): Promise<{ bytes: Uint8Array; revision: number } | undefined>;
+  value(stream: string, subject: string): Promise<Value | undefined>;
 }
 
 export interface AuditOptions {
@@ -77,11 +81,11 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
   const older = join(folder, 'audit.1.jsonl');
   cutTorn(path);
   let head = headOf([...linesOf(older), ...linesOf(path)].at(-1));
-  let sending: Promise<void> | undefined;
+  let sending: Promise<number | undefined> | undefined;
   const lines = () => [...linesOf(older), ...linesOf(path)];
 
   /** Sends what is behind the last entry that the broker has. */
-  async function sendRest(broker: AuditBroker): Promise<void> {
+  async function sendRest(broker: AuditBroker): Promise<number | undefined> {
     const last = await broker.value(AUDIT_STREAM, subject);
     const sent = headOf(last && Buffer.from(last.bytes).toString('utf8'));
     if (sent.seq > 0 && !lines().some((line) => isSame(headOf(line), sent))) goOnBehind(sent);
@@ -96,6 +100,7 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
         sentTo = seq;
       }
     }
+    return sentTo === sent.seq ? undefined : (await broker.value(AUDIT_STREAM, subject))?.storedMs;
   }
 
   /** The data folder is a new one, or an old one: what is here goes on behind what the broker has, and says so. */

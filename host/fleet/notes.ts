@@ -20,6 +20,8 @@ export function createNotes(
   audit: AuditLog,
   broker: () => (AuditBroker & { connected(): boolean }) | undefined,
   print: (line: string) => void,
+  /** Something was stored just now, at this time by the broker's clock. */
+  stored: (atMs: number) => void = () => {},
 ): Notes {
   let failures = 0;
   let told: string | undefined;
@@ -37,9 +39,10 @@ export function createNotes(
     const to = broker();
     if (!to?.connected()) return;
     audit.send(to).then(
-      () => {
+      (atMs) => {
         failures = 0;
         told = undefined;
+        if (atMs !== undefined) stored(atMs);
       },
       (error) => {
         // A host that is put together anew closes its connection in the middle; what was not sent goes over the next one.

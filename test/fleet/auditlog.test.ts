@@ -22,7 +22,9 @@ function fakeBroker(): AuditBroker & { readonly lines: string[] } {
     },
     async value() {
       const bytes = lines.at(-1);
-      return bytes === undefined ? undefined : { bytes: Buffer.from(bytes), revision: lines.length };
+      return bytes === undefined
+        ? undefined
+        : { bytes: Buffer.from(bytes), revision: lines.length, storedMs: 1 };
     },
   };
 }

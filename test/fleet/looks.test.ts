@@ -8,6 +8,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Agent, type AgentBroker, type AgentOptions, createAgent } from '../../host/fleet/agent.js';
 import type { AssignedHost } from '../../host/assigner.js';
+import type { Value } from '../../host/bucket.js';
 import { createLooks } from '../../host/fleet/looks.js';
 import { ANNOUNCE_GAP_MS, CONNECTED_SPREAD_MS } from '../../host/fleetlimits.js';
 import { AUDIT_STREAM } from '../../host/wire.js';
@@ -27,6 +28,10 @@ interface Context {
   slowly: Promise<void> | undefined;
   broker: AgentBroker;
   nowMs: number;
+  /** What time it is at the broker where it stores something. */
+  storedMs: number;
+  /** Entries of the audit that it has. */
+  stored: number;
   printed: string[];
   options: AgentOptions;
   agent: Agent;
@@ -49,18 +54,32 @@ looks.before.each(async (context) => {
   const { path } = await temporaryFolder();
   const world = await createWorld();
   writeFileSync(join(path, 'root.json'), world.anchor);
-  Object.assign(context, { folder: path, world, asked: [], printed: [], isAway: false, nowMs: NOW_MS });
+  Object.assign(context, {
+    folder: path,
+    world,
+    asked: [],
+    printed: [],
+    isAway: false,
+    nowMs: NOW_MS,
+    storedMs: NOW_MS,
+  });
   let sequence = 0;
+  let last: Value | undefined;
   context.broker = {
     connected: () => !context.isAway,
-    publish: async () => ({ sequence: ++sequence }),
+    async publish({ body }) {
+      last = { bytes: body, revision: ++sequence, storedMs: context.storedMs };
+      context.stored = sequence;
+      return { sequence };
+    },
     async value(stream, subject) {
       await context.slowly;
       if (context.isAway) throw new Error('away');
-      if (stream === AUDIT_STREAM) return undefined;
+      if (stream === AUDIT_STREAM) return last;
       const file = subject.slice('$KV.WEIR_REPO.'.length);
       context.asked.push(file);
-      return world.repository.files.get(file);
+      const found = world.repository.files.get(file);
+      return found && { ...found, storedMs: NOW_MS };
     },
     onConnected(listener) {
       context.connect = listener;
@@ -166,7 +185,8 @@ looks('what has expired is stale, with a broker that answers and without', async
   assert.is(status(context).stale, null, 'a broker that is away for a while is no reason to worry');
   assert.match(status(context).error as string, /away/);
   context.nowMs += 8 * DAY_MS;
-  assert.match(status(context).stale as string, /^what is trusted has expired at \d{4}-/);
+  context.storedMs = context.nowMs;
+  assert.match(status(context).stale as string, /what is trusted has expired at \d{4}-/);
   context.isAway = false;
   await context.agent.look();
   assert.match(status(context).stale as string, /expired/);
@@ -223,6 +243,45 @@ looks('the same trouble is told once, and that it is over is in the audit', asyn
   for (const [path, { bytes }] of good) world.repository.set(path, bytes);
   await context.agent.look();
   assert.is(status(context).stale, null);
+});
+
+looks(
+  'by a clock that is wrong something seems expired, and what is said is of the clock',
+  async (context) => {
+    const told = () =>
+      context.printed.filter((line) => line.startsWith('fleet: the clock here is 20 days ahead'));
+    for (const [days, text] of [
+      [
+        20,
+        /^the clock here is 20 days ahead of that of the broker, and is to be set first; what is trusted has expired at /,
+      ],
+      [0, undefined],
+    ] as const) {
+      context.nowMs = NOW_MS + days * DAY_MS;
+      await context.agent.look();
+      const wanted = () =>
+        text === undefined ? status(context).stale === null : text.test(status(context).stale ?? '');
+      await until(wanted, 5_000, `it says so: ${status(context).stale}`);
+      await until(() => told().length === 1, 5_000, 'the log has it');
+      const error = days === 0 ? null : String(status(context).error);
+      assert.is(status(context).error, error);
+      assert.not.match(String(error), 'weir fleet refresh');
+    }
+  },
+);
+
+looks('a clock that is right is not blamed where something has expired', async (context) => {
+  context.storedMs = NOW_MS + 20 * DAY_MS;
+  context.nowMs = context.storedMs;
+  await context.agent.look();
+  await until(() => context.stored === 2, 5_000, 'it is in the audit');
+  await until(
+    () => status(context).stale?.includes('clock') === false,
+    5_000,
+    'the broker has told the time',
+  );
+  assert.match(status(context).stale as string, /^what is trusted has expired at /);
+  assert.match(status(context).error as string, 'weir fleet refresh');
 });
 
 looks.run();
