@@ -34,6 +34,7 @@ import {
   clockOf,
   ensureStream,
   firstPlace,
+  isStoreFailed,
   lastMessage,
   misplaced,
   OWN_STREAM,
@@ -87,7 +88,7 @@ export interface Broker {
   /**
    * Resolves when JetStream holds the message, as the one behind that in place `follows` of the stream, 0 for the first of its
    * subject; rejects when it has not said so in time, whatever the reason: with STREAM_REFUSED when no stream takes
-   * the subject, with `Misplaced` when another message is the last one there.
+   * the subject, with BROKER_STORE when the broker's disk does not, with `Misplaced` when another message is the last one there.
    */
   publish(message: Message, follows?: number): Promise<Stored>;
   /** The last message that the stream holds on a subject, which may be a pattern. */
@@ -115,7 +116,7 @@ export interface Broker {
    * this user may not look.
    */
   ensureStream(): Promise<void>;
-  /** Makes the streams of a fleet, with an operator's rights. Throws STREAM_REFUSED, or FLEET_STREAM for one that is otherwise. */
+  /** Makes the streams of a fleet, with an operator's rights. Throws STREAM_REFUSED, FLEET_STREAM for one that is otherwise, or BROKER_STORE. */
   ensureFleetStreams(): Promise<void>;
   /** Listens on this connection and on all that follow it. */
   subscribe(subject: string, each: MessageHandler): { unsubscribe(): void };
@@ -352,6 +353,8 @@ function reason(error: unknown): string {
 
 function publishProblem(subject: string, error: unknown): Error {
   if (!(error instanceof NatsError)) return error as Error;
+  if (isStoreFailed(error))
+    return new WeirError('BROKER_STORE', `${subject}: the broker cannot write its store: ${reason(error)}`);
   if (error.code === '503') return new WeirError('STREAM_REFUSED', `no stream takes ${subject}`);
   if (error.isPermissionError()) return new WeirError('BROKER_REFUSED', `no permission for ${subject}`);
   return new Error(`${subject}: ${reason(error)}`);

@@ -33,6 +33,8 @@ export const REMEDIES = {
   ADDRESS_MISSING: 'configure an address that this host has, or 0.0.0.0 or [::] for all of them',
   BROKER_MISSING: 'install it ("apt-get install nats-server"), or set nats.servers in the config',
   BROKER_UNREACHABLE: 'check nats.servers and that the broker runs',
+  BROKER_STORE:
+    'look at the disk of the broker, its store_dir and its log, and start it again when that is right; then "weir fleet restore" writes anew what it has lost',
   BROKER_REFUSED: 'check nats.creds or nats.nkey, nats.tls and the permissions of that user',
   CREDENTIALS_UNREADABLE:
     'check nats.creds, nats.nkey and nats.tls, and that the user that runs weir may read these files',

@@ -60,6 +60,8 @@ export const NOT_FOUND = 10_059;
 const [OVERLAP, NO_MESSAGE] = [10_065, 10_037];
 /** The second one does not say which: another message for the subject is on its way. */
 const WRONG_LAST_SEQUENCE = [10_071, 10_164];
+/** It could not be written: the disk, or a limit of the stream, which the text alone tells apart. */
+const STORE_FAILED = 10_077;
 const TOO_LARGE = [10_002, 10_023, 10_047, 10_122];
 
 function tellForbidden(error: unknown): never {
@@ -138,6 +140,11 @@ export function directOf(manager: JetStreamManager): Pick<JetStreamManager['stre
 
 export function isNoMessage(error: unknown): boolean {
   return error instanceof NatsError && (apiCode(error) === NO_MESSAGE || error.code === '404');
+}
+
+/** The broker's disk does not take it: it is gone, full, or may not be written. */
+export function isStoreFailed(error: NatsError): boolean {
+  return apiCode(error) === STORE_FAILED && !error.api_error?.description.startsWith('maximum ');
 }
 
 /** The place of the first message; of an empty stream, that of the next one. */

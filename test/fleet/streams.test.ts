@@ -1,9 +1,11 @@
 /**
  * The streams of a fleet, as an operator makes them.
  */
-import { connect, type StreamConfig } from 'nats';
+import { rmSync } from 'node:fs';
+import { connect, DiscardPolicy, type StreamConfig } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { WeirError } from '../../host/errors.js';
 import { brokerAvailable, startTestBroker } from '../broker.js';
 import { said } from '../command.js';
 import { errorOf, open } from '../connecting.js';
@@ -88,6 +90,51 @@ streams('one that lacks what a fleet rests on is refused by name', async () => {
   const error = await errorOf(broker.ensureFleetStreams());
   assert.is(error.code, 'STREAM_REFUSED');
   assert.match(error.message, /stream WEIR_AUDIT: cannot be looked at or created: subjects overlap/);
+  for (const one of [broker, connection]) await one.close();
+  await server.stop();
+});
+
+streams(
+  'a broker whose store was deleted under it is told of as that, and nobody is sent to make streams',
+  async () => {
+    const server = await startTestBroker();
+    const broker = await open(server.url);
+    await broker.ensureFleetStreams();
+    const publish = (at: number, bytes = 500_000) =>
+      broker.publish({
+        subject: `$KV.WEIR_REPO.metadata/${at}.root.json`,
+        headers: {},
+        body: Buffer.alloc(bytes),
+      });
+    await publish(1, 10);
+    rmSync(server.store, { recursive: true });
+    const lost = await errorOf(broker.ensureFleetStreams());
+    assert.is(lost.code, 'BROKER_STORE');
+    assert.match(
+      lost.message,
+      /^stream KV_WEIR_REPO: expected the message in place 1, .*look at the disk of the broker/,
+    );
+    // What is open goes on being written; the next file cannot be made.
+    let refused: WeirError | undefined;
+    for (let at = 2; at < 100 && !refused; at++)
+      await publish(at).catch((error) => {
+        refused = error;
+      });
+    assert.is(refused?.code, 'BROKER_STORE');
+    assert.match(refused?.message as string, /root\.json: the broker cannot write its store: .*no such file/);
+    await broker.close();
+    await server.stop();
+  },
+);
+
+streams('a stream that is full is no lost store', async () => {
+  const server = await startTestBroker();
+  const broker = await open(server.url);
+  const connection = await connect({ servers: server.url });
+  const manager = await connection.jetstreamManager();
+  await manager.streams.add({ name: 'FULL', subjects: ['full'], max_bytes: 100, discard: DiscardPolicy.New });
+  const body = Buffer.alloc(100);
+  assert.is((await errorOf(broker.publish({ subject: 'full', headers: {}, body }))).code, 'STREAM_REFUSED');
   for (const one of [broker, connection]) await one.close();
   await server.stop();
 });
