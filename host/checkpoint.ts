@@ -12,7 +12,8 @@
  */
 import {
   closeSync,
-  mkdirSync,
+  existsSync,
+  ftruncateSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -25,7 +26,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { sha256Of } from './digest.js';
-import { replaceFile } from './durable.js';
+import { makeFolder, naming, noSpace, replaceFile } from './durable.js';
 import { oneLine, systemCode } from './errors.js';
 import { CHECKPOINT_BYTES_MAX, FILTER_MEMORY_BYTES_MAX, MODULE_BYTES_MAX } from './limits.js';
 
@@ -59,10 +60,9 @@ export interface CheckpointFolder {
 }
 
 export function openCheckpoints(folder: string, notice: (line: string) => void): CheckpointFolder {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   let current: { readonly module: Uint8Array; readonly name: string } | undefined;
   const numbers = () =>
-    readdirSync(folder)
+    (existsSync(folder) ? readdirSync(folder) : [])
       .map((name) => Number(NAME.exec(name)?.[1] ?? Number.NaN))
       .filter(Number.isSafeInteger)
       .sort((one, other) => other - one);
@@ -83,6 +83,7 @@ export function openCheckpoints(folder: string, notice: (line: string) => void):
     save(head, memory, isSafe) {
       const number = last + 1;
       const beside = `${pathOf(number)}.new`;
+      makeFolder(folder);
       write(beside, [Buffer.from(JSON.stringify(head)), ...pagesOf(memory)]);
       const putInPlace = () => {
         renameSync(beside, pathOf(number));
@@ -98,6 +99,8 @@ export function openCheckpoints(folder: string, notice: (line: string) => void):
       // The same bytes with each checkpoint, and those of a filter that runs never change.
       if (module === current?.module) return current.name;
       const name = `${sha256Of(module)}.wasm`;
+      // Not at the start: the disk may be full then.
+      makeFolder(folder);
       replaceFile(join(folder, name), module, true);
       current = { module, name };
       for (const old of modulesOf(folder).slice(KEPT)) rmSync(old, { force: true });
@@ -168,9 +171,13 @@ function write(path: string, [head, ...pages]: readonly Uint8Array[]): void {
   const all = [MAGIC, u32(crc), ...parts];
   const fd = openSync(path, 'w', 0o600);
   try {
-    const written = writevSync(fd, all);
-    if (written < all.reduce((sum, { length }) => sum + length, 0))
-      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    naming(path, () => {
+      if (writevSync(fd, all) < all.reduce((sum, { length }) => sum + length, 0)) throw noSpace();
+    });
+  } catch (error) {
+    // A part of it would take the room of what waits for some.
+    ftruncateSync(fd);
+    throw error;
   } finally {
     closeSync(fd);
   }

@@ -10,6 +10,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { takesNothing } from './durable.js';
 import { oneLine, WeirError } from './errors.js';
 import {
   CONTROL_BYTES_MAX,
@@ -17,6 +18,7 @@ import {
   CONTROL_MS_MAX,
   CONTROL_WAIT_MS_MAX,
   SOCKET_PATH_BYTES_MAX,
+  TICK_MS,
 } from './limits.js';
 
 /** Another version for a filter of the config, with an answer at once or behind its probation; paths are absolute. */
@@ -43,13 +45,16 @@ function socketPath(dataFolder: string): string {
   throw new WeirError('DATA_UNWRITABLE', `data: ${problem}`);
 }
 
-/** Listens; the folder is taken, so a socket that is there is left over. */
+/**
+ * Listens; the folder is taken, so a socket that is there is left over. Where the disk takes none now, it is told, and tried again until
+ * it does.
+ */
 export async function listenForCommands(
   dataFolder: string,
   handle: (request: ControlRequest) => Promise<readonly string[]>,
+  notice: (line: string) => void,
 ): Promise<Control> {
   const path = socketPath(dataFolder);
-  rmSync(path, { force: true });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -57,13 +62,29 @@ export async function listenForCommands(
     void answerOne(socket, handle);
   });
   server.maxConnections = CONTROL_CONNECTIONS_MAX;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
+  let timer: NodeJS.Timeout | undefined;
+
+  async function listen(): Promise<void> {
+    rmSync(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    chmodSync(path, 0o600);
+  }
+
+  const listenLater = () => {
+    timer = setTimeout(() => listen().catch(listenLater), TICK_MS);
+  };
+
+  await listen().catch((error) => {
+    if (!takesNothing(error)) throw error;
+    notice(`control: ${oneLine(error)}; until there is room "weir swap" finds no host`);
+    listenLater();
   });
-  chmodSync(path, 0o600);
   return {
     async close() {
+      clearTimeout(timer);
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },

@@ -72,6 +72,8 @@ export const AUDIT_FILE_BYTES_MAX = 1 * MiB;
 /** How soon an appliance sends its audit again where the broker does not take it: at first, and at last. */
 export const AUDIT_RETRY_MS_MIN = 1_000;
 export const AUDIT_RETRY_MS_MAX = 60_000;
+/** Entries of an audit for which the disk has no room now. */
+export const AUDIT_WAITING_MAX = 256;
 /** How often an appliance looks for what is new by itself, unless it is told otherwise; up to a fifth of it is random. */
 export const FLEET_POLL_MS_DEFAULT = 5 * 60_000;
 export const FLEET_POLL_MS_MIN = 10_000;

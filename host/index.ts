@@ -5,8 +5,9 @@ import { type Budget, mebibytes, termsText } from './budget.js';
 import { checkBudget, usable } from './assigner.js';
 import type { Config } from './config.js';
 import { listenForCommands } from './control.js';
-import { takeDataFolder } from './datafolder.js';
+import { type DataFolder, diskError, takeDataFolder } from './datafolder.js';
 import type { EngineFilter } from './engine.js';
+import { TICK_MS } from './limits.js';
 import { createLoop, type HostOptions, type Lanes } from './loop.js';
 import { type OpenBroker, openBroker } from './ownbroker.js';
 import { createPublisher, type Publisher } from './publish.js';
@@ -29,7 +30,8 @@ export interface Host {
 
 /** Puts everything together and starts reading. Throws a WeirError when something in the config cannot work. */
 export async function startHost(options: HostOptions): Promise<Host> {
-  const giveBack = takeDataFolder(options.config.data);
+  const { data } = options.config;
+  const folder = takeDataFolder(data);
   let isStopped = false;
   try {
     let host = await start(options);
@@ -45,11 +47,41 @@ export async function startHost(options: HostOptions): Promise<Host> {
       isStopped = true;
       host.stop();
     };
-    return { stop, reload: () => host.reload(), finished: run().finally(giveBack) };
+    const marking = keepMarking(folder, options.print, stop);
+    const finished = run()
+      .then(marking.end)
+      .catch((error) => {
+        throw diskError(data, error);
+      })
+      .finally(folder.giveBack);
+    return { stop, reload: () => host.reload(), finished };
   } catch (error) {
-    giveBack();
-    throw error;
+    folder.giveBack();
+    throw diskError(data, error);
   }
+}
+
+/** Marks the folder once the disk takes that. Where another host was first this one stops, and `end` throws why. */
+function keepMarking(folder: DataFolder, print: (line: string) => void, stop: () => void) {
+  let failure: unknown;
+  const look = () => {
+    try {
+      folder.mark();
+    } catch (error) {
+      failure = error;
+      stop();
+    }
+    if (failure || folder.isMarked()) clearInterval(timer);
+  };
+  const timer = folder.isMarked() ? undefined : setInterval(look, TICK_MS);
+  if (timer) print('data: its disk takes nothing now; until it does, files wait');
+  return {
+    end(code: number): number {
+      clearInterval(timer);
+      if (failure) throw failure;
+      return code;
+    },
+  };
 }
 
 interface StartedHost extends Omit<Host, 'finished'> {
@@ -91,7 +123,7 @@ async function start(options: HostOptions): Promise<StartedHost> {
     print(summary(config, sources, budget));
     wake = publisher.wake;
     for (const courier of store.couriers()) publisher.add(courier);
-    const control = await listenForCommands(config.data, loop.handle);
+    const control = await listenForCommands(config.data, loop.handle, print);
     const end = async () => {
       assigner?.detach();
       await control.close();

@@ -12,15 +12,21 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, chmodSync, constants, mkdirSync, readdirSync } from 'node:fs';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { accessSync, chmodSync, constants, readdirSync } from 'node:fs';
+import { readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { makeFolder, naming, takesNothing } from './durable.js';
 import { oneLine, WeirError } from './errors.js';
 import { BROKER_LOG_BYTES_MAX, BROKER_LOG_LOOK_MS, BROKER_START_MS_MAX } from './limits.js';
 import { BROKER_STOP_MS_MAX, BROKER_STORE_BYTES_MAX, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
+import { seldom } from './seldom.js';
 
 export interface LocalBroker {
+  /** It runs; else it is started as soon as its disk has room. */
+  readonly isStarted: boolean;
   /** With user and password. */
   readonly url: string;
   readonly shownUrl: string;
@@ -34,6 +40,8 @@ export interface LocalBrokerOptions {
 
 const USER = 'weir';
 const POLL_MS = 20;
+/** Its configuration, log, pid, ports, and the first file of its store. */
+const BROKER_START_BYTES = 64 * 1024;
 
 /**
  * Starts the broker and waits until it listens. Throws BROKER_MISSING, BROKER_UNREACHABLE, DATA_IN_USE or
@@ -52,32 +60,53 @@ async function startBroker({ dataFolder, notice }: LocalBrokerOptions): Promise<
   const binary = findOnPath('nats-server');
   if (binary === undefined) throw new WeirError('BROKER_MISSING', 'no nats-server on PATH');
   const folder = resolve(dataFolder, 'broker');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  chmodSync(folder, 0o700);
   await endLeftBehind(folder);
   const password = randomBytes(24).toString('base64url');
   const stopping = new AbortController();
-  let running = await launch(binary, folder, -1, password);
-  const { port } = running;
+  const tellTrouble = seldom(notice);
+  let running = await launch(binary, folder, -1, password).catch((error) => {
+    if (!takesNothing(error) && !isFull(dataFolder)) throw error;
+    tellTrouble(`broker: ${oneLine(error)}; it is started as soon as there is room`);
+    return undefined;
+  });
+  const port = running?.port ?? (await freePort());
   const url = `nats://${USER}:${password}@127.0.0.1:${port}`;
   const addressFile = join(dataFolder, 'broker.json');
+  let isAddressTold = false;
+
+  function tellAddress(): void {
+    if (isAddressTold) return;
+    try {
+      writePrivate(addressFile, `${JSON.stringify({ url })}\n`);
+      isAddressTold = true;
+    } catch (error) {
+      if (!takesNothing(error)) throw error;
+      tellTrouble(`broker: ${oneLine(error)}; until there is room "weir tap" does not find it`);
+    }
+  }
+
   try {
-    writePrivate(addressFile, `${JSON.stringify({ url })}\n`);
+    tellAddress();
   } catch (error) {
-    await end(running);
+    if (running) await end(running);
     throw error;
   }
-  const logWatch = setInterval(() => removeOldLogs(folder), BROKER_LOG_LOOK_MS).unref();
+
+  function look(): void {
+    removeOldLogs(folder);
+    tellAddress();
+  }
+  const looking = setInterval(look, BROKER_LOG_LOOK_MS).unref();
 
   /** Starts it again whenever it ends on its own. */
   async function keep(): Promise<void> {
     let delayMs = RECONNECT_MS_MIN;
     for (;;) {
       const startedMs = performance.now();
-      const how = await running.ended;
+      const how = await running?.ended;
       if (stopping.signal.aborted) return;
       if (performance.now() - startedMs > RECONNECT_MS_MAX) delayMs = RECONNECT_MS_MIN;
-      notice(`broker: nats-server ended (${how}); starting it again`);
+      if (how !== undefined) notice(`broker: nats-server ended (${how}); starting it again`);
       for (let isUp = false; !isUp; delayMs = Math.min(delayMs * 2, RECONNECT_MS_MAX)) {
         await pause(delayMs, undefined, { signal: stopping.signal }).catch(() => {});
         if (stopping.signal.aborted) return;
@@ -90,23 +119,29 @@ async function startBroker({ dataFolder, notice }: LocalBrokerOptions): Promise<
     try {
       running = await launch(binary as string, folder, port, password);
       if (stopping.signal.aborted) await end(running);
+      tellAddress();
       return true;
     } catch (error) {
-      notice(`broker: ${oneLine(error)}`);
+      tellTrouble(`broker: ${oneLine(error)}`);
       return false;
     }
   }
 
   const kept = keep();
   return {
+    isStarted: running !== undefined,
     url,
     shownUrl: `nats://127.0.0.1:${port}`,
     async stop() {
       stopping.abort();
-      clearInterval(logWatch);
-      await end(running);
+      clearInterval(looking);
+      if (running) await end(running);
       await kept;
-      rmSync(addressFile, { force: true });
+      try {
+        rmSync(addressFile, { force: true });
+      } catch {
+        // On a disk that became read-only it stays; nothing listens there.
+      }
     },
   };
 }
@@ -120,6 +155,8 @@ interface Running {
 
 /** Port -1: any free one, which the broker then writes into its ports file. */
 async function launch(binary: string, folder: string, port: number, password: string): Promise<Running> {
+  makeFolder(folder);
+  chmodSync(folder, 0o700);
   for (const name of readdirSync(folder)) if (name.endsWith('.ports')) rmSync(join(folder, name));
   const config = configFile(folder);
   const log = join(folder, LOG);
@@ -175,10 +212,25 @@ jetstream {
 `;
 }
 
+/** Less room than nats-server needs for the files that tell of it. */
+function isFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < BROKER_START_BYTES;
+}
+
+/** A port that nothing uses now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), 'close');
+  return port;
+}
+
 /** A new file that only this user can read, whatever stood there before. */
 function writePrivate(path: string, text: string): void {
   rmSync(path, { force: true });
-  writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+  naming(path, () => writeFileSync(path, text, { mode: 0o600, flag: 'wx' }));
 }
 
 function listeningPort(portsFile: string): number | undefined {

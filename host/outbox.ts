@@ -84,7 +84,8 @@ export function createOutbox({ spool, space, onAppended }: OutboxOptions): Outbo
       if (messages.length > 0 || rows.length >= OUTBOX_ROWS_MAX) write(after);
     },
     commitAll: (after) => (messages.length === 0 && rows.length === 0) || write(after),
-    isFull: (isUrgent = false) => space.isFull(isUrgent) || messages.length > 0,
+    isFull: (isUrgent = false) =>
+      space.isFull(isUrgent) || messages.length > 0 || rows.length >= OUTBOX_ROWS_MAX,
     isTight: () => space.isTight(),
     mark() {
       behind = spool.last();

@@ -42,7 +42,8 @@ export async function openBroker(config: Config, print: (line: string) => void):
     return undefined;
   });
   if (!local) return { connection: ABSENT_BROKER, stop: async () => {} };
-  print(`broker: started nats-server at ${local.shownUrl}; "weir tap --data ${config.data}" listens to it`);
+  if (local.isStarted)
+    print(`broker: started nats-server at ${local.shownUrl}; "weir tap --data ${config.data}" listens to it`);
   const connection = await connectBroker({ servers: [local.url], ...options });
   return {
     connection,

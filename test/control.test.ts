@@ -14,7 +14,7 @@ const SWAP = { do: 'swap', filter: 'f', module: '/m', manifest: '/n' } as const;
 
 test('those who go on talking, or do not hang up, make room for others', async () => {
   const { path, remove } = await temporaryFolder();
-  const control = await listenForCommands(path, async () => ['done']);
+  const control = await listenForCommands(path, async () => ['done'], assert.unreachable);
   const line = `${JSON.stringify(SWAP)}\n`;
   const talkers = Array.from({ length: CONTROL_CONNECTIONS_MAX }, (_, at) => {
     const socket = createConnection({ path: join(path, 'control.sock'), allowHalfOpen: true });
@@ -37,10 +37,11 @@ test('those who go on talking, or do not hang up, make room for others', async (
 test('who asked a host that ends before it answers is told so, and not that there is none', async () => {
   const { path, remove } = await temporaryFolder();
   let isAsked = false;
-  const control = await listenForCommands(path, () => {
+  const asking = () => {
     isAsked = true;
-    return new Promise(() => {});
-  });
+    return new Promise<never>(() => {});
+  };
+  const control = await listenForCommands(path, asking, assert.unreachable);
   const told = askHost(path, SWAP).catch((error: unknown) => oneLine(error));
   await until(() => isAsked, 10_000, 'it is asked');
   await control.close();

@@ -17,10 +17,10 @@ const stateOf = (pid: number) =>
 
 test('a host that runs keeps its folder until it gives it back', async () => {
   const folder = await temporaryFolder();
-  const giveBack = takeDataFolder(folder.path);
+  const { giveBack } = takeDataFolder(folder.path);
   assert.throws(() => takeDataFolder(folder.path), new RegExp(`process ${process.pid} runs with`));
   giveBack();
-  takeDataFolder(folder.path)();
+  takeDataFolder(folder.path).giveBack();
   await folder.remove();
 });
 
@@ -34,7 +34,7 @@ test('a host that was killed keeps nothing, also while nobody has asked how it e
   const pid = Number(line.toString());
   await until(() => stateOf(pid)[0] === 'Z', 5_000, 'the child has ended');
   writeFileSync(join(folder.path, 'host.pid'), `${pid} ${stateOf(pid)[19]}\n`);
-  takeDataFolder(folder.path)();
+  takeDataFolder(folder.path).giveBack();
   parent.kill();
   await folder.remove();
 });

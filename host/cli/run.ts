@@ -5,7 +5,7 @@ import { existsSync, unwatchFile, watchFile } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type Config, DEFAULT_LOGS, defaultConfig, loadConfig, machineFacts } from '../config.js';
-import { makeFolder } from '../datafolder.js';
+import { diskError, makeDataFolder } from '../datafolder.js';
 import { WeirError } from '../errors.js';
 import { installedFilters } from '../filter/library.js';
 import { startHost } from '../index.js';
@@ -107,8 +107,11 @@ async function assignerOf(config: Config, print: (line: string) => void) {
   if (!fleet) return undefined;
   const { createAgent } = await import('../fleet/agent.js');
   const own = config.filters.map(({ instance }) => instance);
-  makeFolder(data);
-  return createAgent({ appliance, ...fleet, folder: join(data, 'fleet'), own, now: Date.now, print });
+  makeDataFolder(data);
+  const options = { appliance, ...fleet, folder: join(data, 'fleet'), own, now: Date.now, print };
+  return createAgent(options).catch((error) => {
+    throw diskError(data, error);
+  });
 }
 
 function readConfig(path: string | undefined, print: (line: string) => void): Config {

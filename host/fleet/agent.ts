@@ -4,8 +4,9 @@
  *
  * Whatever fails, what runs goes on running: without a network, with metadata that has expired, with a repository in somebody else's hands.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder, takesNothing } from '../durable.js';
 import { oneLine, systemCode, WeirError } from '../errors.js';
 import {
   ANNOUNCE_SPREAD_MS_MAX,
@@ -63,17 +64,22 @@ const NOTHING: Selection = { assignment: undefined, wanted: new Map(), refused: 
 /** Throws METADATA_REFUSED or CONFIG_INVALID when the root of trust is none. */
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const { appliance, group, folder, own, now, print, pollMs } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    // Then with the first look for which its disk has room.
+    if (!takesNothing(error)) throw error;
+  }
   const trustFolder = join(folder, 'trust');
   const root = readAnchor(options.root);
   const trust = createTrust(trustFolder, root);
   const wrongRoot = trust.isOtherFleet ? wrongRootText(options.root, trustFolder) : undefined;
-  const attempts = openAttempts(folder);
+  const attempts = openAttempts(folder, print);
   const audit = createAudit({ folder, subject: auditSubject(appliance), who: appliance, now });
   const clock = createClockCheck(now, print);
-  const { note, ...notes } = createNotes(audit, () => broker, print, clock.stored);
+  const { note, ...notes } = createNotes({ audit, broker: () => broker, now, print, stored: clock.stored });
   const anchored = openAnchored(folder, print);
-  const passed = openPassed(folder);
+  const passed = openPassed(folder, print);
   const { apply, tryAll } = createApply({ own, attempts, passed, note, now, print });
   let selection = NOTHING;
   let host: AssignedHost | undefined;
@@ -117,8 +123,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 
   /** Answers after how long to look again. */
   async function lookOnce(): Promise<number> {
-    // A broker that has lost its disk is given what it had.
-    notes.send();
+    // A disk that has room again, and a broker that has lost its own, are given what they lack.
+    for (const flush of [attempts.flush, passed.flush, anchored.flush, notes.flush]) flush();
     try {
       await update();
       if (trouble?.isRefused) note({ action: 'fresh' });

@@ -8,9 +8,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Of } from '../digest.js';
-import { replaceFile, sealed, unsealed } from '../durable.js';
-import { oneLine } from '../errors.js';
+import { unsealed } from '../durable.js';
 import type { Act } from './audit.js';
+import { createMemo } from './memo.js';
 import { readRoot } from './metadata.js';
 
 export interface Anchored {
@@ -18,6 +18,8 @@ export interface Anchored {
   begin(root: Uint8Array, isEmpty: boolean, note: (act: Act) => void): void;
   /** What is assigned and runs: versions by the names of filters. */
   keep(filters: Readonly<Record<string, string>>): void;
+  /** Writes what the disk has not taken. */
+  flush(): void;
 }
 
 interface Kept {
@@ -29,15 +31,12 @@ interface Kept {
 export function openAnchored(folder: string, print: (line: string) => void): Anchored {
   const path = join(folder, 'anchored.json');
   let kept = read(path);
+  const memo = createMemo(path, () => kept, print);
 
   function save(next: Kept): void {
     if (JSON.stringify(next) === JSON.stringify(kept)) return;
     kept = next;
-    try {
-      replaceFile(path, sealed(JSON.stringify(next)), true);
-    } catch (error) {
-      print(`fleet: ${path}: ${oneLine(error)}`);
-    }
+    memo.changed();
   }
 
   return {
@@ -55,6 +54,7 @@ export function openAnchored(folder: string, print: (line: string) => void): Anc
       save({ root, filters: isEmpty ? {} : filters });
     },
     keep: (filters) => save({ ...kept, filters }),
+    flush: memo.flush,
   };
 }
 

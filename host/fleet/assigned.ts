@@ -6,11 +6,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FilterConfig } from '../config.js';
-import { replaceFile, sealed, unsealed } from '../durable.js';
+import { unsealed } from '../durable.js';
 import { oneLine, WeirError } from '../errors.js';
 import type { Installed } from '../versions.js';
 import { type Assignment, assignmentPath, chosen, parseAssignment, type Release } from './assignment.js';
 import { type Bundle, bundleHash, unpackBundle } from './bundle.js';
+import { createMemo } from './memo.js';
 
 /** A release that is to run here, with what is in its bundle. */
 export interface Wanted {
@@ -38,16 +39,18 @@ export interface Attempts {
   note(instance: string, attempt: Attempt): void;
   /** Forgets those of filters and releases that are not assigned any more. */
   keepOnly(assignment: Assignment | undefined): void;
+  /** Writes what the disk has not taken. */
+  flush(): void;
 }
 
-export function openAttempts(folder: string): Attempts {
+export function openAttempts(folder: string, notice: (line: string) => void): Attempts {
   const path = join(folder, 'attempts.json');
   const tried = Object.entries(readAttempts(path)).map(([instance, all]): [string, Attempt[]] => [
     instance,
     all.filter((attempt) => !mayRunNow(attempt)),
   ]);
   const attempts = new Map(tried.filter(([, all]) => all.length > 0));
-  const save = () => replaceFile(path, sealed(JSON.stringify(Object.fromEntries(attempts))), true);
+  const memo = createMemo(path, () => Object.fromEntries(attempts), notice);
   const of = (instance: string) => attempts.get(instance) ?? [];
   return {
     all: () =>
@@ -55,7 +58,7 @@ export function openAttempts(folder: string): Attempts {
     hasFailed: (instance, { rollout }) => of(instance).some((one) => one.rollout === rollout),
     note(instance, attempt) {
       attempts.set(instance, [...of(instance), attempt].slice(-ATTEMPTS_MAX));
-      save();
+      memo.changed();
     },
     keepOnly(assignment) {
       for (const [instance, tried] of [...attempts]) {
@@ -64,9 +67,10 @@ export function openAttempts(folder: string): Attempts {
         if (kept.length === tried.length) continue;
         if (kept.length > 0) attempts.set(instance, kept);
         else attempts.delete(instance);
-        save();
+        memo.changed();
       }
     },
+    flush: memo.flush,
   };
 }
 

@@ -21,7 +21,7 @@ import {
 import { join } from 'node:path';
 import type { Value } from '../bucket.js';
 import { sha256Of } from '../digest.js';
-import { replaceFile } from '../durable.js';
+import { naming, replaceFile, takesNothing } from '../durable.js';
 import { Misplaced } from '../jetstream.js';
 import { AUDIT_FILE_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, type Message } from '../wire.js';
@@ -79,7 +79,19 @@ export interface AuditOptions {
 export function createAudit({ folder, subject, who, now }: AuditOptions): AuditLog {
   const path = join(folder, 'audit.jsonl');
   const older = join(folder, 'audit.1.jsonl');
-  cutTorn(path);
+  /** What a kill, or a disk that was full, has left of an entry: nothing may follow behind it. */
+  let isTorn = true;
+  function cut(): void {
+    if (isTorn) cutTorn(path);
+    isTorn = false;
+  }
+
+  try {
+    cut();
+  } catch (error) {
+    // On a disk that is read-only now: before the next entry.
+    if (!takesNothing(error)) throw error;
+  }
   let head = headOf([...linesOf(older), ...linesOf(path)].at(-1));
   let sending: Promise<number | undefined> | undefined;
   const lines = () => [...linesOf(older), ...linesOf(path)];
@@ -131,7 +143,10 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
       const line = JSON.stringify(entry);
       if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > AUDIT_FILE_BYTES_MAX)
         renameSync(path, older);
-      appendFileSync(path, `${line}\n`, { mode: 0o600, flush: true });
+      cut();
+      isTorn = true;
+      naming(path, () => appendFileSync(path, `${line}\n`, { mode: 0o600, flush: true }));
+      isTorn = false;
       head = headOf(line);
     },
     send(broker) {

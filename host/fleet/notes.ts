@@ -6,23 +6,32 @@
  */
 import { randomInt } from 'node:crypto';
 import { oneLine } from '../errors.js';
-import { AUDIT_RETRY_MS_MAX, AUDIT_RETRY_MS_MIN } from '../fleetlimits.js';
+import { AUDIT_RETRY_MS_MAX, AUDIT_RETRY_MS_MIN, AUDIT_WAITING_MAX } from '../fleetlimits.js';
+import { seldom } from '../seldom.js';
 import type { Act, AuditBroker, AuditLog } from './audit.js';
+
+export interface NotesOptions {
+  readonly audit: AuditLog;
+  readonly broker: () => (AuditBroker & { connected(): boolean }) | undefined;
+  readonly now: () => number;
+  readonly print: (line: string) => void;
+  /** Something was stored just now, at this time by the broker's clock. */
+  readonly stored?: (atMs: number) => void;
+}
 
 export interface Notes {
   note(act: Act): void;
+  /** Writes what the disk has not taken yet, then sends. */
+  flush(): void;
   /** Sends what the broker has not, or has lost. */
   send(): void;
   stop(): void;
 }
 
-export function createNotes(
-  audit: AuditLog,
-  broker: () => (AuditBroker & { connected(): boolean }) | undefined,
-  print: (line: string) => void,
-  /** Something was stored just now, at this time by the broker's clock. */
-  stored: (atMs: number) => void = () => {},
-): Notes {
+export function createNotes({ audit, broker, now, print, stored = () => {} }: NotesOptions): Notes {
+  const tellSeldom = seldom(print);
+  /** What the disk has not taken yet. */
+  const waiting: Act[] = [];
   let failures = 0;
   let told: string | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -53,15 +62,22 @@ export function createNotes(
     );
   }
 
+  function flush(): void {
+    try {
+      for (; waiting[0]; waiting.shift()) audit.add(waiting[0]);
+    } catch (error) {
+      tellSeldom(`fleet: audit: ${oneLine(error)}; entries wait until there is room`);
+    }
+    send();
+  }
+
   return {
     note(act) {
-      try {
-        audit.add(act);
-      } catch (error) {
-        tell(error);
-      }
-      send();
+      if (waiting.length < AUDIT_WAITING_MAX) waiting.push({ ts: now(), ...act });
+      else print(`fleet: audit: no room for an entry, which is left out: ${act.action}`);
+      flush();
     },
+    flush,
     send,
     stop: () => clearTimeout(timer),
   };

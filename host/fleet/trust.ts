@@ -15,6 +15,7 @@ import type { TargetFile } from '@tufjs/models';
 import { type Fetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
 import { sha256Of } from '../digest.js';
+import { naming, takesNothing } from '../durable.js';
 import { oneLine, WeirError } from '../errors.js';
 import {
   DELEGATIONS_MAX,
@@ -85,7 +86,7 @@ export function createTrust(folder: string, anchor: Uint8Array): Trust {
     const staging = files.stage(TOP_LEVEL.map((role) => `${role}.json`));
     const root = join(staging, 'root.json');
     // Where it is missing, the way from the first one on is gone again.
-    if (!existsSync(root)) writeFileSync(root, anchor, { mode: 0o600 });
+    if (!existsSync(root)) naming(root, () => writeFileSync(root, anchor, { mode: 0o600 }));
     const updater = new Updater({
       metadataDir: staging,
       metadataBaseUrl: METADATA_URL,
@@ -241,10 +242,13 @@ async function refusing<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof WeirError) throw error;
+    if (error instanceof WeirError || takesNothing(error)) throw error;
     const found = oneLine(error).replace(/^Unable to load (\w+)( metadata)? error (\w*Error: )*/, '$1: ');
     const [, code, problem] = /^(METADATA_\w+): (.*?)(; [^;]*)?$/.exec(found.replace(/^\w+: /, '')) ?? [];
     if (code) throw new WeirError(code as 'METADATA_REFUSED', problem ?? found, { cause: error });
+    // Nothing is wrong with the repository: what tuf-js has verified cannot be written.
+    if (/^(.*: )?(ENOSPC|EDQUOT|EROFS)\b/.test(found))
+      throw new WeirError('DATA_UNWRITABLE', `fleet: ${found}`, { cause: error });
     const isOld = /expired|is less than current version/.test(found);
     throw new WeirError(isOld ? 'METADATA_STALE' : 'METADATA_REFUSED', `repository: ${found}`, {
       cause: error,

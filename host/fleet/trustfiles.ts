@@ -8,18 +8,16 @@
  */
 import {
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Of } from '../digest.js';
-import { replaceFile, sealed, syncFolder, unsealed } from '../durable.js';
+import { makeFolder, replaceFile, sealed, syncFolder, unsealed } from '../durable.js';
 import { WeirError } from '../errors.js';
 import { type HighWater, NO_HIGH_WATER } from './highwater.js';
 
@@ -67,7 +65,6 @@ export interface TrustFiles {
 }
 
 export function openTrustFiles(folder: string): TrustFiles {
-  mkdirSync(join(folder, 'targets'), { recursive: true, mode: 0o700 });
   const staging = join(folder, 'staging');
   let index = readSealed<Index>(join(folder, 'trusted', 'index.json'));
 
@@ -96,10 +93,11 @@ export function openTrustFiles(folder: string): TrustFiles {
     metadata,
     stage(files) {
       rmSync(staging, { recursive: true, force: true });
-      mkdirSync(staging, { mode: 0o700 });
+      // Not at the start: the disk may be full then.
+      for (const place of [staging, join(folder, 'targets')]) makeFolder(place);
       for (const file of files) {
         const bytes = metadata(file);
-        if (bytes) writeFileSync(join(staging, file), bytes, { mode: 0o600 });
+        if (bytes) replaceFile(join(staging, file), bytes, false);
       }
       return staging;
     },

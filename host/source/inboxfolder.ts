@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { type Stats, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { makeFolder } from '../datafolder.js';
+import { makeFolder } from '../durable.js';
 import { oneLine, WeirError } from '../errors.js';
 
 const TMPFS_PLACES = ['/run', '/dev/shm'];

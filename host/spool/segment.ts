@@ -7,6 +7,7 @@ import { randomInt } from 'node:crypto';
 import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { naming, noSpace } from '../durable.js';
 import { ENTRY_BYTES_MAX } from '../limits.js';
 import { type Entry, ENTRY_HEADER_BYTES, isWhole, readHead } from './entry.js';
 
@@ -114,9 +115,10 @@ export function writeSegment({ path }: SegmentName, end = 0): SegmentWriter {
     append(parts) {
       const total = parts.reduce((sum, part) => sum + part.length, 0);
       try {
-        const written = writevSync(fd, [...parts], bytes);
-        // Less than all of it, and no error: the disk is full, or a limit of file sizes is reached.
-        if (written < total) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+        naming(path, () => {
+          // Less than all of it, and no error: the disk is full, or a limit of file sizes is reached.
+          if (writevSync(fd, [...parts], bytes) < total) throw noSpace();
+        });
       } catch (error) {
         ftruncateSync(fd, bytes);
         throw error;

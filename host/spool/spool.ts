@@ -6,9 +6,9 @@
  * left without one at the end is not read, and is cut off with the next append, as if it had never been written.
  * A damaged entry elsewhere is passed over when it is read, and counted. Reading holds one entry at a time.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { syncFolder } from '../durable.js';
+import { makeFolder, syncFolder, takesNothing } from '../durable.js';
 import { type Entry, type EntryKind, entryHeader } from './entry.js';
 import {
   newSegmentName,
@@ -76,7 +76,12 @@ const DAMAGES_MAX = 8;
 const ROLL_PARTS = 4;
 
 export function createSpool({ folder, segmentBytes, numbersFrom = 0 }: SpoolOptions): Spool {
-  makeFolder(folder);
+  try {
+    makePlace(folder);
+  } catch (error) {
+    // Then with the first append.
+    if (!takesNothing(error)) throw error;
+  }
   const names = segmentsOf(folder);
   const { torn, end, last: found } = endOfAll(names, numbersFrom);
   const sizes = new Map(names.map((name) => [name, statSync(name.path).size]));
@@ -87,8 +92,9 @@ export function createSpool({ folder, segmentBytes, numbersFrom = 0 }: SpoolOpti
 
   function current(): SegmentWriter {
     if (writer) return writer;
-    // Only now: the disk may have been read-only until here.
-    for (const name of torn.splice(0)) rmSync(name.path, { force: true });
+    // Only now: the disk may have been full or read-only until here.
+    makePlace(folder);
+    for (; torn[0]; torn.shift()) rmSync(torn[0].path, { force: true });
     const isGoingOn = end !== undefined && end.number === last && end.bytes > 0;
     const name = isGoingOn ? (names[names.length - 1] as SegmentName) : newSegmentName(folder, last + 1);
     writer = writeSegment(name, isGoingOn ? end.bytes : 0);
@@ -101,11 +107,12 @@ export function createSpool({ folder, segmentBytes, numbersFrom = 0 }: SpoolOpti
   /** Ends the present segment; it is closed once it is safe. */
   function roll(): void {
     const old = writer as SegmentWriter;
+    const name = newSegmentName(folder, last + 1);
+    // First: where the disk takes no new file, the old one goes on.
+    writer = writeSegment(name);
     const closed = old.sync().then(old.close, old.close);
     syncing.add(closed);
     void closed.then(() => syncing.delete(closed));
-    const name = newSegmentName(folder, last + 1);
-    writer = writeSegment(name);
     names.push(name);
     sizes.set(name, 0);
   }
@@ -159,14 +166,14 @@ export function createSpool({ folder, segmentBytes, numbersFrom = 0 }: SpoolOpti
   };
 }
 
-function makeFolder(folder: string): void {
+function makePlace(folder: string): void {
   if (existsSync(folder)) return;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   syncFolder(dirname(folder));
 }
 
 function segmentsOf(folder: string): SegmentName[] {
-  return readdirSync(folder)
+  return (existsSync(folder) ? readdirSync(folder) : [])
     .map((file) => segmentName(folder, file))
     .filter((name) => name !== undefined)
     .sort((one, other) => one.first - other.first);

@@ -14,13 +14,13 @@ import { createAppliance, difference, misnumbered, readBack, unproven } from './
 import { FILTERS, inputLines, type ScenarioResult } from './kills.js';
 
 /** A small file system of its own at `path`; false where this user may not make one. */
-function mountSmall(path: string, bytes: number): boolean {
+export function mountSmall(path: string, bytes: number): boolean {
   mkdirSync(path, { recursive: true });
   return spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=700`, 'weir-test', path]).status === 0;
 }
 
-const remount = (path: string, how: 'ro' | 'rw') => spawnSync('mount', ['-o', `remount,${how}`, path]);
-const unmount = (path: string) => spawnSync('umount', ['-l', path]);
+export const remount = (path: string, how: 'ro' | 'rw') => spawnSync('mount', ['-o', `remount,${how}`, path]);
+export const unmount = (path: string) => spawnSync('umount', ['-l', path]);
 
 /** True when tests with a small disk can run: to mount one is a right, and nothing that could be installed. */
 export async function canMount(): Promise<boolean> {

@@ -1,7 +1,7 @@
 /**
  * Assignments: what is refused, who is included, and how releases follow each other.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -179,7 +179,7 @@ test('a name that every object has is the name of no filter', () => {
 test('what was refused for a source or room is tried again after a start; what failed its samples, or was at fault, is not', () => {
   const folder = mkdtempSync(join(tmpdir(), 'weir-test-'));
   const [one, two, three] = [release('1.0.0'), release('2.0.0'), release('3.0.0')];
-  const attempts = openAttempts(folder);
+  const attempts = openAttempts(folder, assert.unreachable);
   const attempt = ({ version, rollout }: Release, reason: string) => ({
     version,
     rollout,
@@ -191,12 +191,29 @@ test('what was refused for a source or room is tried again after a start; what f
   attempts.note('f', { ...attempt(three, 'SELF_TEST_FAILED: line 1'), state: 'refused' });
   attempts.note('g', { ...attempt(two, 'SOURCE_INVALID: none'), state: 'refused' });
   assert.ok(attempts.hasFailed('f', two));
-  const again = openAttempts(folder);
+  const again = openAttempts(folder, assert.unreachable);
   assert.equal(
     [one, two, three].map((each) => again.hasFailed('f', each)),
     [true, false, true],
   );
   assert.equal(Object.keys(again.all()), ['f']);
+  rmSync(folder, { recursive: true });
+});
+
+test('what was tried is remembered while a disk takes no note of it, and written when it does', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-test-'));
+  const told: string[] = [];
+  const attempts = openAttempts(folder, (line) => told.push(line));
+  const one = release('1.0.0');
+  const { version, rollout } = one;
+  const inTheWay = join(folder, 'attempts.json.new');
+  mkdirSync(inTheWay);
+  attempts.note('f', { version, rollout, reason: 'it was at fault', ts: NOW_MS, state: 'returned' });
+  assert.match(told.join('\n'), /^fleet: EISDIR: .*attempts\.json.*; it is remembered until the host ends/);
+  assert.ok(attempts.hasFailed('f', one));
+  rmSync(inTheWay, { recursive: true });
+  attempts.flush();
+  assert.ok(openAttempts(folder, assert.unreachable).hasFailed('f', one));
   rmSync(folder, { recursive: true });
 });
 

@@ -92,11 +92,8 @@ test('what the broker does not take is sent again, told once, and so is what it 
   let failing = 2;
   const told: string[] = [];
   const audit = createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
-  const notes = createNotes(
-    audit,
-    () => broker,
-    (line) => told.push(line),
-  );
+  const print = (line: string) => void told.push(line);
+  const notes = createNotes({ audit, broker: () => broker, now: Date.now, print });
   broker.value = async (...args) => {
     if (failing-- > 0) throw new Error('no stream');
     return value(...args);
