@@ -9,6 +9,7 @@ import { COURIER_MESSAGES_MAX, EPOCH_CHANGES_MAX } from './limits.js';
 import {
   acknowledgedOf,
   agree,
+  doubted,
   type LastStored,
   type Numbering,
   newEpoch,
@@ -73,6 +74,8 @@ export interface Courier {
   next(line: Line): { readonly message: Message; readonly follows: number };
   /** Compares with what the broker has; `isLetGo` as in `agree`. True when all lines were emptied, to be read again. */
   agreeWith(line: Line, last: LastStored | undefined, isLetGo: boolean): boolean;
+  /** The broker has lost messages of a stream: what it had in the same store may be gone, too, and is not taken for let go. `agreed`: that stream. */
+  doubt(agreed: Line): void;
   /** The first message of the line is stored, in this place of the broker's stream. */
   stored(line: Line, sequence: number): void;
   /** The first message of the line will not be sent. */
@@ -125,18 +128,10 @@ export function createCourier(options: CourierOptions): Courier {
   function lineOf(stream: string, subject: string, seq: number): Line {
     const found = lines.get(stream);
     if (found) return found;
-    const numbering = numberings.get(stream) ?? firstNumbering(seq);
+    const numbering = numberings.get(stream) ?? firstNumbering(seq, isNew || saved !== undefined);
     const line: Line = { stream, subject, held: [], numbering, entry: 0, isOwn: false };
     lines.set(stream, line);
     return line;
-  }
-
-  /** Of a stream of which nothing is written down. */
-  function firstNumbering(seq: number): Numbering {
-    // Before anything of a stream goes out it is written down: so nothing has, and what is missing before this one is gone.
-    if (saved || isNew) return newEpoch(0, 0, 'started');
-    // What was written down is lost, and what is still here may have gone out.
-    return newEpoch(seq - 1, 0, 'restored');
   }
 
   function settledTo(): number {
@@ -235,6 +230,11 @@ export function createCourier(options: CourierOptions): Courier {
       while ((line.held[0]?.message.seq ?? Number.POSITIVE_INFINITY) <= numbering.stored) shift(line);
       return rewinds;
     },
+    doubt(agreed) {
+      for (const line of lines.values()) if (line !== agreed) line.numbering = doubted(line.numbering);
+      // Before anything goes into the new store: after a kill it would look as if that were the old one.
+      saveQuietly();
+    },
     stored(line, sequence) {
       const seq = line.held[0]?.message.seq ?? line.numbering.stored;
       line.numbering = storedTo(line.numbering, seq, sequence);
@@ -253,6 +253,14 @@ export function createCourier(options: CourierOptions): Courier {
     changes: () => changes,
     close: () => reader.close(),
   };
+}
+
+/** Of a stream of which nothing is written down; `isKnown`: where something of it had gone out, that would be. */
+function firstNumbering(seq: number, isKnown: boolean): Numbering {
+  // Before anything of a stream goes out it is written down: so nothing has, and what is missing before this one is gone.
+  if (isKnown) return newEpoch(0, 0, 'started');
+  // What was written down is lost, and what is still here may have gone out.
+  return newEpoch(seq - 1, 0, 'restored');
 }
 
 /** What was written down is lost, and with it which messages of the spool are out. */

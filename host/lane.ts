@@ -66,7 +66,11 @@ export async function learn(
     lane.isBlind = false;
     if (hasAcknowledged(line.numbering, last)) return courier.agreeWith(line, last, false);
     const end = isTruth ? (last?.sequence ?? 0) : lane.end?.sequence;
-    const isLetGo = !last && end === 0 && (await wasLetGo(line.numbering.sequence, broker, ownSubjects));
+    const isLetGo =
+      !last &&
+      end === 0 &&
+      !line.numbering.isDoubted &&
+      (await wasLetGo(line.numbering.sequence, broker, ownSubjects));
     const isSure = isTruth || isSettled(lane.end, doubtMs);
     if (isLetGo || isCurrent(line.numbering, last, isSure ? end : undefined))
       return courier.agreeWith(line, last, isLetGo);

@@ -37,6 +37,8 @@ export interface Numbering {
   readonly lost: number;
   /** Why those behind `stored` are missing, if any are; absent where only damage can have taken them. */
   readonly missing?: 'store-lost' | 'refused';
+  /** The broker has lost messages of another stream since: `sequence` may be of a store that is gone, so places prove nothing. */
+  readonly isDoubted?: true;
   /** Epochs before it, oldest first. */
   readonly past: readonly Past[];
 }
@@ -145,7 +147,7 @@ export function agree(
   produced: number,
 ): Agreement {
   const { epoch, stored } = numbering;
-  const goesOn = (next: Numbering) => ({ numbering: next, rewinds: false });
+  const goesOn = (next: Numbering) => ({ numbering: trusted(next), rewinds: false });
   if (!last) {
     if (isLetGo || acknowledgedOf(numbering) === 0) return goesOn({ ...numbering, sequence: 0 });
     return sendAgain(numbering, 0, 0);
@@ -173,7 +175,7 @@ function sendAgain(numbering: Numbering, found: number, sequence: number): Agree
   const why = 'store-lost';
   const isEarlier = found < numbering.base;
   const again = isEarlier ? nextEpoch(numbering, found, sequence, why) : numbering;
-  return { numbering: { ...again, stored: found, sequence, why, missing: why }, rewinds: true };
+  return { numbering: { ...trusted(again), stored: found, sequence, why, missing: why }, rewinds: true };
 }
 
 /** The numbering under which the message with its own number `seq` goes out: another epoch, where those before it are gone. */
@@ -186,5 +188,15 @@ export function numberingFor(numbering: Numbering, seq: number): Numbering {
 
 /** Behind its message with the own number `seq`, which the broker has stored in this place. */
 export function storedTo({ missing: _, ...numbering }: Numbering, seq: number, sequence: number): Numbering {
-  return { ...numbering, stored: seq, sequence };
+  return { ...trusted(numbering), stored: seq, sequence };
+}
+
+/** After another stream has lost what the broker had acknowledged of it. */
+export function doubted(numbering: Numbering): Numbering {
+  return acknowledgedOf(numbering) === 0 ? numbering : { ...numbering, isDoubted: true };
+}
+
+/** Its place is one of what the broker holds now. */
+function trusted({ isDoubted: _, ...numbering }: Numbering): Numbering {
+  return numbering;
 }

@@ -69,9 +69,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const waiting = new Set<() => void>();
   const deadBuffers = createDeadBuffers();
   let inFlight = 0;
-  let stored = 0;
-  let storedBytes = 0;
-  let retries = 0;
+  const counts = { messages: 0, bytes: 0, retries: 0 };
   let quietUntilMs = 0;
   let stream: 'unknown' | 'asked' | 'known' = 'unknown';
   let isStopped = false;
@@ -100,7 +98,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       ready.delete(lane);
       lane.state = 'in flight';
       inFlight++;
-      if (lane.isKnown && lane.failures > 0) retries++;
+      if (lane.isKnown && lane.failures > 0) counts.retries++;
       stepOf(lane).then(
         () => goOn(lane),
         (error) => failed(lane, error),
@@ -122,12 +120,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (lane.isKnown) {
       const bytes = await publishFirst(lane, broker, () => isStopped);
       if (bytes === undefined) return;
-      stored++;
-      storedBytes += bytes;
+      counts.messages++;
+      counts.bytes += bytes;
       deadBuffers.add(bytes);
       tellStored();
-    } else if (await learn(lane, broker, learning)) load(lane.courier);
-    else if (lane.isBlind)
+    } else if (await learn(lane, broker, learning)) {
+      // What others know of places may be of a store that is gone.
+      for (const courier of couriers) courier.doubt(lane.line);
+      load(lane.courier);
+    } else if (lane.isBlind)
       tellTrouble(new WeirError('BROKER_REFUSED', `no permission to read ${lane.line.subject}`));
   }
 
@@ -211,7 +212,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (!isEmpty()) await atMost(deadlineMs, waiting);
       return isEmpty();
     },
-    statistics: () => ({ messages: stored, bytes: storedBytes, retries }),
+    statistics: () => ({ ...counts }),
     stop() {
       isStopped = true;
       for (const lane of lanes.values()) clearTimeout(lane.timer);

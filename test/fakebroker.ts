@@ -129,6 +129,23 @@ export function setUp(
   return { publisher, spool, notices };
 }
 
+/** Another run, over the spool of the one before. */
+export function setUpAgain(
+  broker: PublisherBroker,
+  spool: TestSpool,
+  options: { readonly retryMs?: number; readonly doubtMs?: number } = {},
+): Omit<Setup, 'notices'> {
+  const publisher = createPublisher({
+    broker,
+    ownSubjects: 'weir.ev.a.>',
+    notice() {},
+    retryMs: 1,
+    ...options,
+  });
+  publisher.add(spool.courier());
+  return { publisher, spool };
+}
+
 export const settle = (fake: FakeBroker, attempt: Attempt) => {
   try {
     attempt.resolve(fake.store(attempt));

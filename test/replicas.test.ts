@@ -7,7 +7,7 @@ import type { LastMessage } from '../host/broker.js';
 import { WeirError } from '../host/errors.js';
 import { MISPLACED_ATTEMPTS } from '../host/limits.js';
 import { HEADER, type Message } from '../host/wire.js';
-import { type Attempt, fakeBroker, numbers, settle, setUp } from './fakebroker.js';
+import { type Attempt, fakeBroker, numbers, settle, setUp, setUpAgain } from './fakebroker.js';
 import { until } from './help.js';
 import { subjectOf } from './spooling.js';
 
@@ -149,5 +149,48 @@ for (const mayLook of [true, false]) {
     assert.equal([...spool.notices, ...notices], []);
   });
 }
+
+for (const isKilled of [false, true])
+  test(`a stream that comes late to a new store has lost what it had, too${isKilled ? ', also after a kill' : ''}`, async () => {
+    const fake = fakeBroker((attempt) => settle(fake, attempt));
+    // As an appliance with the least rights.
+    const forbidden = () => Promise.reject(new WeirError('BROKER_REFUSED', 'no permission'));
+    const { last } = fake.broker;
+    Object.assign(fake.broker, {
+      first: forbidden,
+      last: (subject: string, who: 'any replica' | 'leader') =>
+        who === 'leader' ? forbidden() : last(subject, who),
+    });
+    const options = { retryMs: 5, doubtMs: 50 };
+    let { publisher, spool } = setUp(fake.broker, options);
+    for (let at = 1; at <= 3; at++) spool.offer('seldom');
+    for (let at = 1; at <= 5; at++) spool.offer('often');
+    assert.ok(await publisher.drain(WAIT_MS));
+    // Of the one nothing is in the spool any more, of the other all that comes from now on.
+    for (let at = 0; at < 12; at++) spool.offer('often', { bodyBytes: BODY_BYTES });
+    assert.ok(await publisher.drain(WAIT_MS));
+    spool.save();
+    spool.spool.release(spool.spool.last());
+    fake.setConnected(false);
+    fake.wipe();
+    fake.setConnected(true);
+    for (let at = 0; at < 30; at++) spool.offer('often');
+    assert.ok(await publisher.drain(WAIT_MS));
+    assert.ok((fake.stored.get(subjectOf('often')) ?? []).length > 20, 'more than there were places before');
+    if (isKilled) {
+      publisher.stop();
+      ({ publisher, spool } = setUpAgain(fake.broker, spool, options));
+    }
+    spool.offer('seldom');
+    publisher.wake();
+    assert.ok(await publisher.drain(WAIT_MS));
+    publisher.stop();
+    const { headers } = (await last(subjectOf('seldom'), 'leader')) as LastMessage;
+    assert.equal(
+      [headers[HEADER.seq], headers[HEADER.epoch], headers[HEADER.lost]],
+      ['1', 'store-lost', '3'],
+      spool.notices.join('\n'),
+    );
+  });
 
 test.run();
