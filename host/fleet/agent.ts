@@ -64,12 +64,7 @@ const NOTHING: Selection = { assignment: undefined, wanted: new Map(), refused: 
 /** Throws METADATA_REFUSED or CONFIG_INVALID when the root of trust is none. */
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const { appliance, group, folder, own, now, print, pollMs } = options;
-  try {
-    makeFolder(folder);
-  } catch (error) {
-    // Then with the first look for which its disk has room.
-    if (!takesNothing(error)) throw error;
-  }
+  prepareFolder(folder);
   const trustFolder = join(folder, 'trust');
   const root = readAnchor(options.root);
   const trust = createTrust(trustFolder, root);
@@ -224,6 +219,15 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     status,
     look: looks.now,
   };
+}
+
+/** Where the disk takes nothing, it is made with the first look for which there is room. */
+function prepareFolder(folder: string): void {
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    if (!takesNothing(error)) throw error;
+  }
 }
 
 const DAMAGED = 'what was trusted is damaged on the disk; the repository is asked for it';
