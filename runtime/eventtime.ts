@@ -8,28 +8,26 @@ import { literal } from './text';
 import { NO_TIME, parseTime, receivedAt } from './time';
 
 export class EventTime {
-  private first: Field;
-  private second: Field;
-  private third: Field;
-  private fourth: Field;
+  private fields: StaticArray<Field>;
 
   constructor(json: Json) {
-    this.first = json.field(literal('ts'));
-    this.second = json.field(literal('timestamp'));
-    this.third = json.field(literal('@timestamp'));
-    this.fourth = json.field(literal('time'));
+    this.fields = [
+      json.field(literal('ts')),
+      json.field(literal('timestamp')),
+      json.field(literal('@timestamp')),
+      json.field(literal('time')),
+    ];
   }
 
   /** Milliseconds since 1970, for the line that the Json has parsed last. */
   of(): i64 {
-    let time = timeOf(this.first);
-    if (time === NO_TIME) time = timeOf(this.second);
-    if (time === NO_TIME) time = timeOf(this.third);
-    if (time === NO_TIME) time = timeOf(this.fourth);
-    return time === NO_TIME ? receivedAt() : time;
+    const fields = this.fields;
+    for (let i = 0; i < fields.length; i++) {
+      const field = unchecked(fields[i]);
+      if (field.kind !== STRING && field.kind !== NUMBER) continue;
+      const time = parseTime(field.text());
+      if (time !== NO_TIME) return time;
+    }
+    return receivedAt();
   }
-}
-
-function timeOf(field: Field): i64 {
-  return field.kind === STRING || field.kind === NUMBER ? parseTime(field.text()) : NO_TIME;
 }

@@ -24,6 +24,9 @@ const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
 const NANOSECONDS_FROM: i64 = 100_000_000_000_000_000;
 
 let receivedMs: i64 = 0;
+/** The year that a date without one has at the latest, and the time received of which that holds. */
+let latestYear: i32 = 0;
+let latestYearOf: i64 = i64.MIN_VALUE;
 
 /** The time that the host passed with the batch. */
 export function receivedAt(): i64 {
@@ -39,33 +42,35 @@ export function setReceivedAt(ms: i64): void {
   receivedMs = ms;
 }
 
-/** Days from 1970-01-01 to a date of the Gregorian calendar. */
-export function daysFromCivil(year: i64, month: i32, day: i32): i64 {
+/** Midnight of a date of the Gregorian calendar, or NO_TIME for a day that the month does not have. */
+function midnightOf(year: i32, month: i32, day: i32): i64 {
+  if (day < 1 || day > daysInMonth(year, month)) return NO_TIME;
   const shifted = month <= 2 ? year - 1 : year;
   const era = (shifted >= 0 ? shifted : shifted - 399) / 400;
   const yearOfEra = shifted - era * 400;
-  const dayOfYear = <i64>((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1);
-  return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468;
+  const dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  const days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468;
+  return <i64>days * DAY_MS;
 }
 
 /** The year of an instant. */
-export function yearOf(ms: i64): i64 {
+function yearOf(ms: i64): i32 {
   const past = ms % DAY_MS;
-  const days = (ms - (past < 0 ? past + DAY_MS : past)) / DAY_MS + 719_468;
+  const days = <i32>((ms - (past < 0 ? past + DAY_MS : past)) / DAY_MS) + 719_468;
   const era = (days >= 0 ? days : days - 146_096) / 146_097;
   const dayOfEra = days - era * 146_097;
   const yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365;
   const dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
-  return era * 400 + yearOfEra + i64(dayOfYear >= 306);
+  return era * 400 + yearOfEra + i32(dayOfYear >= 306);
 }
 
-export function daysInMonth(year: i64, month: i32): i32 {
+function daysInMonth(year: i32, month: i32): i32 {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
   return 30 + ((month + (month >> 3)) & 1);
 }
 
 /** Local time of the filter's zone as UTC. */
-export function localToUtc(localMs: i64): i64 {
+function localToUtc(localMs: i64): i64 {
   const zones = regionStart(ZONES_AT);
   const count = <i32>(regionBytes(ZONES_AT) / ZONE_BYTES);
   if (!count) return localMs;
@@ -89,7 +94,8 @@ function offsetOf(zones: usize, index: i32): i64 {
 
 /** Any of RFC 3339 and seconds, milliseconds, microseconds or nanoseconds since 1970. */
 export function parseTime(text: Text): i64 {
-  return text.at(4) === 0x2d ? parseDateTime(text.start, text.end, 9) : parseEpoch(text);
+  const isDate = text.length > 4 && load<u8>(text.start, 4) === 0x2d;
+  return isDate ? parseDateTime(text.start, text.end, 9) : parseEpoch(text);
 }
 
 /**
@@ -97,22 +103,16 @@ export function parseTime(text: Text): i64 {
  * may stand for the T; without an offset it is local time. The whole of [start, end) must be the time.
  */
 export function parseDateTime(start: usize, end: usize, fractionDigits: usize): i64 {
-  const length = end - start;
-  if (length < 19) return NO_TIME;
-  const year = digits(start, 4);
-  const month = digits(start + 5, 2);
-  const day = digits(start + 8, 2);
-  const separator = load<u8>(start + 10);
-  if (load<u8>(start + 4) !== 0x2d || load<u8>(start + 7) !== 0x2d) return NO_TIME;
-  if (separator !== 0x54 && separator !== 0x20) return NO_TIME;
-  if (year < 0 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return NO_TIME;
+  if (end - start < 19) return NO_TIME;
+  const date = dateAt(start);
+  const separator = load<u8>(start, 10);
   const clock = clockAt(start + 11);
-  if (clock < 0) return NO_TIME;
+  if (date === NO_TIME || clock < 0 || (separator !== 0x54 && separator !== 0x20)) return NO_TIME;
   const dot = start + 19;
   const at = fractionEnd(dot, end);
   // A dot alone, or more digits than are allowed.
   if (at === dot + 1 || at - dot > fractionDigits + 1) return NO_TIME;
-  const local = daysFromCivil(year, month, day) * DAY_MS + clock + fractionAt(dot, end);
+  const local = date + clock + fractionAt(dot, end);
   if (at === end) return localToUtc(local);
   if (load<u8>(at) === 0x5a) return at + 1 === end ? local : NO_TIME;
   const offset = offsetAt(at, end);
@@ -124,36 +124,33 @@ export function parseDateTime(start: usize, end: usize, fractionDigits: usize): 
  * or nothing, which is local time.
  */
 export function parseDateAndClock(date: Text, clock: Text, offset: Text): i64 {
-  const start = date.start;
-  if (date.length !== 10 || clock.length < 8 || load<u8>(start, 4) !== 0x2d || load<u8>(start, 7) !== 0x2d)
-    return NO_TIME;
-  const year = digits(start, 4);
-  const month = digits(start + 5, 2);
-  const day = digits(start + 8, 2);
+  if (date.length !== 10 || clock.length < 8) return NO_TIME;
+  const dateMs = dateAt(date.start);
   const clockMs = clockAt(clock.start);
-  if (year < 0 || month < 1 || month > 12 || clockMs < 0) return NO_TIME;
-  if (offset.isEmpty()) return instantOf(year, month, day, clockMs);
+  if (dateMs === NO_TIME || clockMs < 0) return NO_TIME;
+  if (offset.isEmpty()) return localToUtc(dateMs + clockMs);
   const shift = offsetAt(offset.start, offset.end);
-  if (shift === NO_TIME || day < 1 || day > daysInMonth(year, month)) return NO_TIME;
-  return daysFromCivil(year, month, day) * DAY_MS + clockMs - shift;
+  return shift === NO_TIME ? NO_TIME : dateMs + clockMs - shift;
 }
 
 /** Seconds since 1970 with an optional fraction, or milliseconds, microseconds, nanoseconds, by size. */
 export function parseEpoch(text: Text): i64 {
-  let at = text.start;
-  const some = min<usize>(text.length, 16);
-  let whole = sixteenDigits(at, some);
-  if (whole < 0) whole = 0;
-  else at += some;
-  for (; at < text.end && load<u8>(at) - 0x30 < 10; at++) {
-    if (at - text.start >= 19) return NO_TIME;
+  const start = text.start;
+  const end = text.end;
+  const isDigit = i8x16.lt_u(i8x16.sub(v128.load(start), i8x16.splat(0x30)), i8x16.splat(10));
+  const count = min<usize>(ctz(~i8x16.bitmask(isDigit)), end - start);
+  if (!count) return NO_TIME;
+  let at = start + count;
+  let whole = wholeNumber(at, count);
+  for (; at < end && load<u8>(at) - 0x30 < 10; at++) {
+    if (at - start >= 19) return NO_TIME;
     whole = whole * 10 + (load<u8>(at) - 0x30);
   }
-  if (at === text.start || whole < 0) return NO_TIME;
+  if (whole < 0) return NO_TIME;
   if (whole >= NANOSECONDS_FROM) whole /= 1_000_000;
   else if (whole >= MICROSECONDS_FROM) whole /= 1_000;
-  else if (whole < MILLISECONDS_FROM) whole = whole * SECOND_MS + fractionAt(at, text.end);
-  return fractionEnd(at, text.end) === text.end ? whole : NO_TIME;
+  else if (whole < MILLISECONDS_FROM) whole = whole * SECOND_MS + fractionAt(at, end);
+  return at === end || fractionEnd(at, end) === end ? whole : NO_TIME;
 }
 
 /** Milliseconds of `.ddd...`, 0 when there is no fraction. */
@@ -179,9 +176,9 @@ export function fractionEnd(start: usize, end: usize): usize {
 }
 
 /** The instant of a date and clock of the filter's zone, or NO_TIME for a day that the month does not have. */
-export function instantOf(year: i64, month: i32, day: i32, clockMs: i64): i64 {
-  if (day < 1 || day > daysInMonth(year, month)) return NO_TIME;
-  return localToUtc(daysFromCivil(year, month, day) * DAY_MS + clockMs);
+export function instantOf(year: i32, month: i32, day: i32, clockMs: i64): i64 {
+  const midnight = midnightOf(year, month, day);
+  return midnight === NO_TIME ? NO_TIME : localToUtc(midnight + clockMs);
 }
 
 /**
@@ -189,9 +186,13 @@ export function instantOf(year: i64, month: i32, day: i32, clockMs: i64): i64 {
  * day after the time received. NO_TIME for a day that the month never has.
  */
 export function inferYear(month: i32, day: i32, clockMs: i64): i64 {
-  // Local time may be in the next year before UTC is; 29 February may be eight years back, over a year like 2100.
-  const latest = yearOf(receivedMs + 2 * DAY_MS);
-  for (let year = latest; year > latest - 10; year--) {
+  if (latestYearOf !== receivedMs) {
+    // Local time may be in the next year before UTC is.
+    latestYear = yearOf(receivedMs + 2 * DAY_MS);
+    latestYearOf = receivedMs;
+  }
+  // 29 February may be eight years back, over a year like 2100.
+  for (let year = latestYear; year > latestYear - 10; year--) {
     const time = instantOf(year, month, day, clockMs);
     if (time !== NO_TIME && time <= receivedMs + DAY_MS) return time;
   }
@@ -232,12 +233,33 @@ export function monthAt(at: usize): i32 {
 
 /** Milliseconds of `hh:mm:ss`, or -1. RFC 5424, section 6.2.3.1: no leap seconds. */
 export function clockAt(at: usize): i64 {
-  const hour = digits(at, 2);
-  const minute = digits(at + 3, 2);
-  const second = digits(at + 6, 2);
-  if (load<u8>(at, 2) !== 0x3a || load<u8>(at, 5) !== 0x3a) return -1;
-  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return -1;
+  const pairs = pairsAt(at, 0x30303a30303a3030);
+  const hour = <i64>(pairs & 0xff);
+  const minute = <i64>((pairs >> 24) & 0xff);
+  const second = <i64>((pairs >> 48) & 0xff);
+  if (hour > 23 || minute > 59 || second > 59) return -1;
   return hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS;
+}
+
+/** Midnight of `YYYY-MM-DD`, or NO_TIME. */
+function dateAt(at: usize): i64 {
+  const century = digits(at, 2);
+  const pairs = pairsAt(at + 2, 0x30302d30302d3030);
+  const year = 100 * century + <i32>(pairs & 0xff);
+  const month = <i32>(pairs >> 24) & 0xff;
+  const day = <i32>(pairs >> 48) & 0xff;
+  return century < 0 || month < 1 || month > 12 ? NO_TIME : midnightOf(year, month, day);
+}
+
+/**
+ * Three pairs of digits with a byte between, read in one register: `like` has zeros for the digits. Their values are in
+ * bytes 0, 3 and 6, and 255 each where something else stands there.
+ */
+function pairsAt(at: usize, like: u64): u64 {
+  // A digit becomes its value, a byte between them zero.
+  const values = load<u64>(at) ^ like;
+  const others = (values | (values + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0;
+  return others || values & 0x0000ff0000ff0000 ? <u64>-1 : values * 10 + (values >> 8);
 }
 
 /** Milliseconds of `+hh:mm` or `+hhmm`, or with a minus, up to `end`, or NO_TIME. */
@@ -252,25 +274,18 @@ function offsetAt(at: usize, end: usize): i64 {
   return sign === 0x2d ? -offset : offset;
 }
 
-/** 9 to 16 decimal digits as a number, or -1: the last eight, and those before them behind zeros. */
-function sixteenDigits(at: usize, count: usize): i64 {
-  if (count - 9 > 7) return -1;
-  const before = (count - 8) << 3;
-  const zeros: u64 = before < 64 ? 0x3030303030303030 >> before : 0;
-  const high = eightDigits((load<u64>(at) << (64 - before)) | zeros);
-  const low = eightDigits(load<u64>(at + count - 8));
-  return high < 0 || low < 0 ? -1 : high * 100_000_000 + low;
-}
-
-/** Eight decimal digits as a number, or -1: pairs, then fours, then all, in one register. */
-function eightDigits(text: u64): i64 {
-  // A byte is a digit when its high half is 3, and still is with 6 added.
-  const isDigits = text & (text + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0;
-  if (isDigits !== 0x3030303030303030) return -1;
-  let value = text & 0x0f0f0f0f0f0f0f0f;
-  value = (value * 10 + (value >> 8)) & 0x00ff00ff00ff00ff;
-  value = (value * 100 + (value >> 16)) & 0x0000ffff0000ffff;
-  return <i64>((value * 10_000 + (value >> 32)) & 0xffffffff);
+/** The number of the `count` decimal digits, 1 to 16, that end at `end`: fours of them at once, then all. */
+function wholeNumber(end: usize, count: usize): i64 {
+  const place = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const isInside = i8x16.ge_u(place, i8x16.splat(<i8>(16 - count)));
+  const values = v128.and(i8x16.sub(v128.load(end - 16), i8x16.splat(0x30)), isInside);
+  const weights = i16x8(1000, 100, 10, 1, 1000, 100, 10, 1);
+  const high = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(values), weights);
+  const low = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(values), weights);
+  const fours = i32x4.extadd_pairwise_i16x8_s(i16x8.narrow_i32x4_s(high, low));
+  const upper = i32x4.extract_lane(fours, 0) * 10_000 + i32x4.extract_lane(fours, 1);
+  const lower = i32x4.extract_lane(fours, 2) * 10_000 + i32x4.extract_lane(fours, 3);
+  return <i64>upper * 100_000_000 + lower;
 }
 
 /** `count` decimal digits as a number, or -1. */

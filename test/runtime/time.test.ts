@@ -118,6 +118,32 @@ test('general times take a space for the T and up to nine digits of a second', (
   );
 });
 
+test('a byte of a date or clock that is another one makes it none', () => {
+  const time = '2026-01-31T12:34:56Z';
+  assert.equal(times([time]), ['2026-01-31T12:34:56.000Z']);
+  const others = [...time].flatMap((right, at) =>
+    ['/', ':', ';', '-', '.', 'p', '\x10', 'é']
+      .filter((wrong) => wrong !== right)
+      .map((wrong) => `${time.slice(0, at)}${wrong}${time.slice(at + 1)}`),
+  );
+  const found = times(others);
+  for (const [at, other] of others.entries()) assert.is(found[at], undefined, other);
+});
+
+test('numbers of any count of digits are read to the last one', () => {
+  const digits = '1234567890123456789';
+  for (let count = 1; count <= digits.length; count++) {
+    const number = digits.slice(0, count);
+    const ms = count > 17 ? 1e-6 : count > 14 ? 1e-3 : count > 11 ? 1 : 1_000;
+    const [found] = times([number]);
+    assert.is(Date.parse(found ?? ''), Math.floor(Number(number) * ms), number);
+    for (let at = 0; at < count; at++) {
+      const broken = `${number.slice(0, at)}x${number.slice(at + 1)}`;
+      assert.equal(times([broken]), [undefined], broken);
+    }
+  }
+});
+
 test('addresses are told from names and from what only looks like them', () => {
   const isAddress = (host: string) => filter.readOne(`Jan  5 17:32:18 ${host} p: m`).host_is_address === true;
   const addresses = ['0.0.0.0', '255.255.255.255', '::', '::1', '1::', '2001:db8::8:800:200c:417a'];
