@@ -16,6 +16,7 @@ import {
   STATE_AT,
 } from './abi';
 import { decimal } from './decimal';
+import { stringBytesMax, writeString } from './utf8';
 
 let isStatic: bool = false;
 let top: usize = 0;
@@ -97,9 +98,8 @@ export function register(
   if (index === 0) store<u32>(MAP + REGISTRY_AT, <u32>allocate(REGISTRY_ENTRIES_MAX * REGISTRY_ENTRY_BYTES));
   if (index >= REGISTRY_ENTRIES_MAX) abort('a filter has too many streams and collections');
   const entry = load<u32>(MAP + REGISTRY_AT) + index * REGISTRY_ENTRY_BYTES;
-  const nameBytes = <usize>String.UTF8.byteLength(name);
-  const nameStart = allocate(nameBytes);
-  String.UTF8.encodeUnsafe(changetype<usize>(name), name.length, nameStart);
+  const nameStart = allocate(stringBytesMax(name));
+  const nameBytes = writeString(nameStart, name) - nameStart;
   store<u32>(entry, kind);
   store<u32>(entry, <u32>nameStart, 4);
   store<u32>(entry, <u32>nameBytes, 8);

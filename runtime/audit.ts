@@ -190,7 +190,7 @@ export class AuditFields {
   add(name: Text): Value {
     const value = this.pairs.field(name);
     for (let i: u32 = 0; i < this.argumentCount; i++) if (this.argument(i) === value) return value;
-    value.isHexWithoutQuotes = isChosen(String.UTF8.decodeUnsafe(name.start, name.length));
+    value.isHexWithoutQuotes = isChosen(name);
     if (isArgument(name)) {
       store<usize>(this.arguments + POINTER_BYTES * this.argumentCount++, changetype<usize>(value));
     }
@@ -233,30 +233,9 @@ function isName(type: Text): bool {
 }
 
 /** True for the names of texts that programs choose. */
-function isChosen(name: string): bool {
-  const names = [
-    'acct',
-    'cgroup',
-    'cmd',
-    'comm',
-    'cwd',
-    'data',
-    'device',
-    'dir',
-    'exe',
-    'file',
-    'grp',
-    'invalid_context',
-    'key',
-    'name',
-    'new_group',
-    'ocomm',
-    'path',
-    'proctitle',
-    'root_dir',
-    'sw',
-    'vm',
-    'watch',
-  ];
-  return names.includes(name);
+function isChosen(name: Text): bool {
+  const some = ' acct cgroup cmd comm cwd data device dir exe file grp invalid_context key name new_group ';
+  const others = ' ocomm path proctitle root_dir sw vm watch ';
+  const word = ' ' + String.UTF8.decodeUnsafe(name.start, name.length) + ' ';
+  return some.includes(word) || others.includes(word);
 }

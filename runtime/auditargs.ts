@@ -17,7 +17,6 @@ import { decodeTo, HEX, isHex, PLAIN } from './value';
 /** Arguments of one event that can be read. */
 export const ARGUMENTS_MAX: u32 = 256;
 
-const ARGC = literal('argc=');
 const SPACE: u8 = 0x20;
 const QUOTE: u8 = 0x22;
 const EQUALS: u8 = 0x3d;
@@ -36,6 +35,7 @@ export class Arguments {
   line: Text = new Text();
   /** Start and end of each, u32 each. */
   private places: usize = allocate(ARGUMENTS_MAX * 8);
+  private argcText: Text = literal('argc=');
   private start: usize = 0;
   private to: usize = 0;
   private room: usize = 0;
@@ -70,7 +70,7 @@ export class Arguments {
     }
     this.rest.set(body.start, body.end);
     while (!this.rest.isEmpty()) {
-      if (this.rest.take(ARGC)) this.argc = this.rest.takeNumber(DIGITS_MAX);
+      if (this.rest.take(this.argcText)) this.argc = this.rest.takeNumber(DIGITS_MAX);
       else this.takeArgument();
       this.toNext();
     }

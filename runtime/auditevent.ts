@@ -53,7 +53,7 @@ class TypeFields {
   fields: AuditFields = new AuditFields();
 }
 
-const collections = new StaticArray<AuditEvents | null>(COLLECTIONS_MAX);
+const collections = new StaticArray<AuditEvents>(COLLECTIONS_MAX);
 const handlers = new StaticArray<EachEvent | null>(COLLECTIONS_MAX);
 let collectionCount: u32 = 0;
 
@@ -75,7 +75,7 @@ export class AuditEvents {
   private state: AuditState;
   private number: u32 = 0;
   private any: AuditFields = new AuditFields();
-  private ofTypes: StaticArray<TypeFields | null> = new StaticArray<TypeFields | null>(TYPES_MAX);
+  private ofTypes: StaticArray<TypeFields> = new StaticArray<TypeFields>(TYPES_MAX);
   private typeCount: u32 = 0;
   private pathFields: AuditFields = new AuditFields();
   private pathName: Value = this.pathFields.add(literal('name'));
@@ -93,7 +93,7 @@ export class AuditEvents {
     if (collectionCount >= COLLECTIONS_MAX) abort('a filter has at most 4 collections of audit events');
     if (!collectionCount) whenDue(handOverDue);
     this.number = collectionCount;
-    collections[collectionCount++] = this;
+    unchecked((collections[collectionCount++] = this));
   }
 
   /** The value under a name in the first record that has it. Call it while the filter starts. */
@@ -106,18 +106,19 @@ export class AuditEvents {
     const number = typeNumber(literal(type));
     if (!number) abort('no known type of audit records: ' + type);
     for (let i: u32 = 0; i < this.typeCount; i++) {
-      if (this.ofTypes[i]!.number === number) return this.ofTypes[i]!.fields.add(name);
+      const known = unchecked(this.ofTypes[i]);
+      if (known.number === number) return known.fields.add(name);
     }
     if (this.typeCount >= TYPES_MAX) abort('fields are wanted of at most 16 types of audit records');
     const made = new TypeFields();
     made.number = number;
-    this.ofTypes[this.typeCount++] = made;
+    unchecked((this.ofTypes[this.typeCount++] = made));
     return made.fields.add(name);
   }
 
   /** Names the function that each complete event is handed to. Call it once, while the filter starts. */
   each(handler: EachEvent): void {
-    handlers[this.number] = handler;
+    unchecked((handlers[this.number] = handler));
   }
 
   /** Serial numbers between the first and the last event of a node that no event had. */
@@ -165,7 +166,7 @@ export class AuditEvents {
     for (let event = state.oldestComplete(); event; event = state.oldestComplete()) {
       if (!beginEventOutput()) return false;
       this.read(event);
-      const handler = handlers[this.number];
+      const handler = unchecked(handlers[this.number]);
       if (handler) handler(this);
       state.release(event);
       resetScratch();
@@ -184,7 +185,7 @@ export class AuditEvents {
     this.paths = 0;
     this.arguments.begin(bytesOf(event));
     this.any.begin();
-    for (let i: u32 = 0; i < this.typeCount; i++) this.ofTypes[i]!.fields.begin();
+    for (let i: u32 = 0; i < this.typeCount; i++) unchecked(this.ofTypes[i]).fields.begin();
     let record = this.state.records(event);
     const end = record + bytesOf(event);
     while (record < end) {
@@ -200,7 +201,8 @@ export class AuditEvents {
   private readFields(number: i32): void {
     this.any.more(number, this.body);
     for (let i: u32 = 0; i < this.typeCount; i++) {
-      if (this.ofTypes[i]!.number === number) this.ofTypes[i]!.fields.more(number, this.body);
+      const wanted = unchecked(this.ofTypes[i]);
+      if (wanted.number === number) wanted.fields.more(number, this.body);
     }
     if (number === EXECVE) this.arguments.more(this.body);
     if (number !== PATH || this.paths >= PATHS_MAX) return;
@@ -226,6 +228,6 @@ function storeText(place: usize, text: Text): void {
 }
 
 function handOverDue(clock: i64): bool {
-  for (let i: u32 = 0; i < collectionCount; i++) if (!collections[i]!.handOver(clock)) return false;
+  for (let i: u32 = 0; i < collectionCount; i++) if (!unchecked(collections[i]).handOver(clock)) return false;
   return true;
 }

@@ -3,8 +3,9 @@
  * log writes numbers, auditd writes names. What stands in neither column keeps the name it came with, and number 0.
  */
 import { allocate } from './arena';
-import { hashBytes, indexOfByte } from './bytes';
+import { equalBytes, hashBytes } from './bytes';
 import { literal, Text } from './text';
+import { digits } from './time';
 
 /** End of a multi-record event. */
 export const EOE: i32 = 1320;
@@ -23,10 +24,9 @@ const SLOTS: usize = 256;
 const SLOT_BYTES: usize = 16;
 /** Digits of a number. */
 const DIGITS_MAX: usize = 5;
-const COMMA: u8 = 0x2c;
-
-const UNKNOWN = literal('UNKNOWN[');
-const part = new Text();
+/** `UNKNOWN[`, which stands before a number and its `]`. */
+const UNKNOWN: u64 = 0x5b4e574f4e4b4e55;
+const UNKNOWN_BYTES: usize = 8;
 
 let byName: usize = 0;
 let byNumber: usize = 0;
@@ -36,77 +36,47 @@ export function prepareTypes(): void {
   if (byName) return;
   byName = allocate(SLOTS * SLOT_BYTES);
   byNumber = allocate(SLOTS * SLOT_BYTES);
-  enterAll(
-    '1005 USER,1006 LOGIN,1100 USER_AUTH,1101 USER_ACCT,1102 USER_MGMT,1103 CRED_ACQ,1104 CRED_DISP,1105 USER_START',
-  );
-  enterAll(
-    '1106 USER_END,1107 USER_AVC,1108 USER_CHAUTHTOK,1109 USER_ERR,1110 CRED_REFR,1111 USYS_CONFIG,1112 USER_LOGIN',
-  );
-  enterAll(
-    '1113 USER_LOGOUT,1114 ADD_USER,1115 DEL_USER,1116 ADD_GROUP,1117 DEL_GROUP,1118 DAC_CHECK,1119 CHGRP_ID',
-  );
-  enterAll(
-    '1120 TEST,1121 TRUSTED_APP,1122 USER_SELINUX_ERR,1123 USER_CMD,1124 USER_TTY,1125 CHUSER_ID,1126 GRP_AUTH',
-  );
-  enterAll(
-    '1127 SYSTEM_BOOT,1128 SYSTEM_SHUTDOWN,1129 SYSTEM_RUNLEVEL,1130 SERVICE_START,1131 SERVICE_STOP,1132 GRP_MGMT',
-  );
-  enterAll(
-    '1133 GRP_CHAUTHTOK,1134 MAC_CHECK,1135 ACCT_LOCK,1136 ACCT_UNLOCK,1137 USER_DEVICE,1138 SOFTWARE_UPDATE',
-  );
-  enterAll(
-    '1200 DAEMON_START,1201 DAEMON_END,1202 DAEMON_ABORT,1203 DAEMON_CONFIG,1204 DAEMON_RECONFIG,1205 DAEMON_ROTATE',
-  );
-  enterAll(
-    '1206 DAEMON_RESUME,1207 DAEMON_ACCEPT,1208 DAEMON_CLOSE,1209 DAEMON_ERR,1300 SYSCALL,1302 PATH,1303 IPC',
-  );
-  enterAll(
-    '1304 SOCKETCALL,1305 CONFIG_CHANGE,1306 SOCKADDR,1307 CWD,1309 EXECVE,1311 IPC_SET_PERM,1312 MQ_OPEN',
-  );
-  enterAll(
-    '1313 MQ_SENDRECV,1314 MQ_NOTIFY,1315 MQ_GETSETATTR,1316 KERNEL_OTHER,1317 FD_PAIR,1318 OBJ_PID,1319 TTY',
-  );
-  enterAll(
-    '1320 EOE,1321 BPRM_FCAPS,1322 CAPSET,1323 MMAP,1324 NETFILTER_PKT,1325 NETFILTER_CFG,1326 SECCOMP',
-  );
-  enterAll(
-    '1327 PROCTITLE,1328 FEATURE_CHANGE,1329 REPLACE,1330 KERN_MODULE,1331 FANOTIFY,1332 TIME_INJOFFSET',
-  );
-  enterAll(
-    '1333 TIME_ADJNTPVAL,1334 BPF,1335 EVENT_LISTENER,1336 URINGOP,1337 OPENAT2,1400 AVC,1401 SELINUX_ERR',
-  );
-  enterAll('1402 AVC_PATH,1403 MAC_POLICY_LOAD,1404 MAC_STATUS,1405 MAC_CONFIG_CHANGE,1700 ANOM_PROMISCUOUS');
-  enterAll(
-    '1701 ANOM_ABEND,1702 ANOM_LINK,1800 INTEGRITY_DATA,1801 INTEGRITY_METADATA,1802 INTEGRITY_STATUS',
-  );
-  enterAll(
-    '1805 INTEGRITY_RULE,2000 KERNEL,2100 ANOM_LOGIN_FAILURES,2101 ANOM_LOGIN_TIME,2102 ANOM_LOGIN_SESSIONS',
-  );
-  enterAll('2103 ANOM_LOGIN_ACCT,2104 ANOM_LOGIN_LOCATION,2111 ANOM_EXEC,2117 ANOM_ROOT_TRANS');
-  enterAll('2300 USER_ROLE_CHANGE,2301 ROLE_ASSIGN,2302 ROLE_REMOVE,2311 ROLE_MODIFY,2400 CRYPTO_TEST_USER');
-  enterAll(
-    '2404 CRYPTO_KEY_USER,2407 CRYPTO_SESSION,2408 CRYPTO_IKE_SA,2409 CRYPTO_IPSEC_SA,2500 VIRT_CONTROL',
-  );
-}
-
-function enterAll(types: string): void {
-  const rest = literal(types);
+  // A number is that of the name behind it; each other name has the number after that of the name before it.
+  const rest = literal(`1005 USER LOGIN
+1100 USER_AUTH USER_ACCT USER_MGMT CRED_ACQ CRED_DISP USER_START USER_END USER_AVC USER_CHAUTHTOK USER_ERR
+CRED_REFR USYS_CONFIG USER_LOGIN USER_LOGOUT ADD_USER DEL_USER ADD_GROUP DEL_GROUP DAC_CHECK CHGRP_ID TEST
+TRUSTED_APP USER_SELINUX_ERR USER_CMD USER_TTY CHUSER_ID GRP_AUTH SYSTEM_BOOT SYSTEM_SHUTDOWN SYSTEM_RUNLEVEL
+SERVICE_START SERVICE_STOP GRP_MGMT GRP_CHAUTHTOK MAC_CHECK ACCT_LOCK ACCT_UNLOCK USER_DEVICE SOFTWARE_UPDATE
+1200 DAEMON_START DAEMON_END DAEMON_ABORT DAEMON_CONFIG DAEMON_RECONFIG DAEMON_ROTATE DAEMON_RESUME
+DAEMON_ACCEPT DAEMON_CLOSE DAEMON_ERR
+1300 SYSCALL 1302 PATH IPC SOCKETCALL CONFIG_CHANGE SOCKADDR CWD 1309 EXECVE 1311 IPC_SET_PERM MQ_OPEN
+MQ_SENDRECV MQ_NOTIFY MQ_GETSETATTR KERNEL_OTHER FD_PAIR OBJ_PID TTY EOE BPRM_FCAPS CAPSET MMAP NETFILTER_PKT
+NETFILTER_CFG SECCOMP PROCTITLE FEATURE_CHANGE REPLACE KERN_MODULE FANOTIFY TIME_INJOFFSET TIME_ADJNTPVAL BPF
+EVENT_LISTENER URINGOP OPENAT2
+1400 AVC SELINUX_ERR AVC_PATH MAC_POLICY_LOAD MAC_STATUS MAC_CONFIG_CHANGE
+1700 ANOM_PROMISCUOUS ANOM_ABEND ANOM_LINK
+1800 INTEGRITY_DATA INTEGRITY_METADATA INTEGRITY_STATUS 1805 INTEGRITY_RULE
+2000 KERNEL 2100 ANOM_LOGIN_FAILURES ANOM_LOGIN_TIME ANOM_LOGIN_SESSIONS ANOM_LOGIN_ACCT ANOM_LOGIN_LOCATION
+2111 ANOM_EXEC 2117 ANOM_ROOT_TRANS 2300 USER_ROLE_CHANGE ROLE_ASSIGN ROLE_REMOVE 2311 ROLE_MODIFY
+2400 CRYPTO_TEST_USER 2404 CRYPTO_KEY_USER 2407 CRYPTO_SESSION CRYPTO_IKE_SA CRYPTO_IPSEC_SA 2500 VIRT_CONTROL`);
+  let number = 0;
   while (!rest.isEmpty()) {
-    const number = <i32>rest.takeNumber(DIGITS_MAX);
-    const name = new Text().set(rest.start + 1, indexOfByte(rest.start, rest.end, COMMA));
-    enter(byName, hashOfName(name), number, name);
-    enter(byNumber, number, number, name);
-    rest.start = min(name.end + 1, rest.end);
+    const told = <i32>rest.takeNumber(DIGITS_MAX);
+    if (told >= 0) number = told;
+    else {
+      const start = rest.start;
+      rest.takeWord();
+      enter(byName, hashOfName(start, rest.start), number, start, rest.start);
+      enter(byNumber, number, number, start, rest.start);
+      number++;
+    }
+    rest.skip(1);
   }
 }
 
 /** The number of the type that a record calls `SYSCALL`, `1300` or `UNKNOWN[1300]`; 0 when it has none. */
 export function typeNumber(type: Text): i32 {
-  const rest = part.set(type.start, type.end);
-  const isUnknown = rest.take(UNKNOWN);
-  const number = <i32>rest.takeNumber(DIGITS_MAX);
-  if (number >= 0 && rest.length === usize(isUnknown)) return number;
-  for (let slot = hashOfName(type); ; slot++) {
+  const isUnknown = type.length > UNKNOWN_BYTES && load<u64>(type.start) === UNKNOWN;
+  const start = isUnknown ? type.start + UNKNOWN_BYTES : type.start;
+  const count = type.end - start - usize(isUnknown);
+  const number = count && count <= DIGITS_MAX ? digits(start, count) : -1;
+  if (number >= 0) return number;
+  for (let slot = hashOfName(type.start, type.end); ; slot++) {
     const place = byName + (slot % SLOTS) * SLOT_BYTES;
     if (!load<u32>(place) || isNamed(place, type)) return load<i32>(place);
   }
@@ -130,19 +100,20 @@ export function isWholeEvent(number: i32): bool {
   return (number >= USER_FROM && number <= USER_TO) || number >= OTHERS_FROM;
 }
 
-function enter(table: usize, hash: usize, number: i32, name: Text): void {
+function enter(table: usize, hash: usize, number: i32, start: usize, end: usize): void {
   let slot = hash;
   while (load<u32>(table + (slot % SLOTS) * SLOT_BYTES)) slot++;
   const place = table + (slot % SLOTS) * SLOT_BYTES;
   store<i32>(place, number);
-  store<u32>(place, <u32>name.start, 8);
-  store<u32>(place, <u32>name.end, 12);
+  store<u32>(place, <u32>start, 8);
+  store<u32>(place, <u32>end, 12);
 }
 
 function isNamed(place: usize, type: Text): bool {
-  return part.set(load<u32>(place, 8), load<u32>(place, 12)).equals(type);
+  const start = load<u32>(place, 8);
+  return load<u32>(place, 12) - start === type.length && equalBytes(start, type.start, type.length);
 }
 
-function hashOfName(name: Text): usize {
-  return <usize>(hashBytes(name.start, name.length, 0) >> 40);
+function hashOfName(start: usize, end: usize): usize {
+  return <usize>(hashBytes(start, end - start, 0) >> 40);
 }

@@ -24,7 +24,6 @@ import { Names } from './names';
 import { literal, Text } from './text';
 import { CEF, PLAIN, Value } from './value';
 
-const MARK = literal('CEF:');
 const SPACE: u8 = 0x20;
 const COLON: u8 = 0x3a;
 const EQUALS: u8 = 0x3d;
@@ -50,6 +49,7 @@ export class Cef {
   /** All pairs, as they were sent. */
   extension: Text = new Text();
   private names: Names = new Names();
+  private markText: Text = literal('CEF:');
   private rest: Text = new Text();
   private isEscaped: bool = false;
 
@@ -84,11 +84,12 @@ export class Cef {
 
   /** Goes behind the first `CEF:` that no word ends with. */
   private takeMark(text: Text): bool {
+    const mark = this.markText;
     for (let at = text.start; at < text.end; at++) {
-      at = indexOf(at, text.end, MARK.start, MARK.length);
+      at = indexOf(at, text.end, mark.start, mark.length);
       if (at === text.end) return false;
       if (at === text.start || isBeforeMark(load<u8>(at - 1))) {
-        this.rest.set(at + MARK.length, text.end);
+        this.rest.set(at + mark.length, text.end);
         if (this.rest.at(0) === SPACE) this.rest.skip(1);
         return true;
       }

@@ -11,18 +11,7 @@ import { CONFIG_AT, regionBytes, regionStart } from './abi';
 import { allocate } from './arena';
 import { sketchHash } from './bytes';
 import { decimal } from './decimal';
-import {
-  ARRAY,
-  MISSING,
-  NULL,
-  NUMBER,
-  OBJECT,
-  STRING,
-  scalarEnd,
-  scalarKind,
-  skipSpace,
-  unescapeTo,
-} from './jsonvalue';
+import { ARRAY, Field, MISSING, NULL, NUMBER, OBJECT, STRING, skipSpace, unescapeTo } from './jsonvalue';
 import { NO_NUMBER, parseDecimal } from './number';
 import { literal, Text } from './text';
 
@@ -69,17 +58,14 @@ export class Config {
 
   /** The value of a key of this object; MISSING when there is none. */
   get(name: string): Config {
-    const wanted = String.UTF8.encode(name);
-    let at = this.start + 1;
-    while (this.kind === OBJECT && (at = skipSpace(at, this.end)) < this.end && load<u8>(at) === QUOTE) {
-      const nameEnd = valueEnd(at, this.end);
-      const isWanted =
-        nameEnd - at - 2 === <usize>wanted.byteLength &&
-        memory.compare(at + 1, changetype<usize>(wanted), wanted.byteLength) === 0;
-      const value = skipSpace(skipSpace(nameEnd, this.end) + 1, this.end);
-      const stop = valueEnd(value, this.end);
-      if (isWanted) return made(this, name, NAMED, value, stop);
-      at = skipSpace(stop, this.end) + 1;
+    const wanted = literal(name);
+    const found = new Text();
+    let at = this.inside;
+    while (this.kind === OBJECT && at < this.end && load<u8>(at) === QUOTE) {
+      found.set(at + 1, stringEnd(at, this.end) - 1);
+      const value = behind(at, this.end);
+      if (found.equals(wanted)) return made(this, name, NAMED, value, valueEnd(value, this.end));
+      at = behind(value, this.end);
     }
     return new Config(this, name, NAMED, MISSING, 0, 0);
   }
@@ -87,15 +73,13 @@ export class Config {
   /** Refuses keys that are not in the list. */
   only(names: string[]): Config {
     this.expect(OBJECT, 'an object');
-    let at = this.start + 1;
-    while ((at = skipSpace(at, this.end)) < this.end && load<u8>(at) === QUOTE) {
-      const nameEnd = valueEnd(at, this.end);
-      const name = String.UTF8.decodeUnsafe(at + 1, nameEnd - at - 2);
+    let at = this.inside;
+    while (at < this.end && load<u8>(at) === QUOTE) {
+      const name = String.UTF8.decodeUnsafe(at + 1, stringEnd(at, this.end) - at - 2);
       if (!names.includes(name)) {
-        const expected = names.length ? 'only ' + names.join(', ') : 'no keys';
-        abort(this.path + ': expected ' + expected + '; found "' + name + '"');
+        abort(this.path + ': expected only ' + names.join(', ') + '; found "' + name + '"');
       }
-      at = skipSpace(valueEnd(skipSpace(skipSpace(nameEnd, this.end) + 1, this.end), this.end), this.end) + 1;
+      at = behind(behind(at, this.end), this.end);
     }
     return this;
   }
@@ -106,9 +90,7 @@ export class Config {
     if (this.items >= 0) return this.items;
     this.expect(ARRAY, 'a list');
     let items = 0;
-    for (let at = skipSpace(this.start + 1, this.end); at < this.end && load<u8>(at) !== 0x5d; items++) {
-      at = skipSpace(skipSpace(valueEnd(at, this.end), this.end) + 1, this.end);
-    }
+    for (let at = this.inside; at < this.end && load<u8>(at) !== 0x5d; items++) at = behind(at, this.end);
     this.items = items;
     return items;
   }
@@ -117,10 +99,9 @@ export class Config {
     // On from where the last one was: long lists are read in order.
     if (index < this.itemIndex || !this.itemAt) {
       this.itemIndex = 0;
-      this.itemAt = skipSpace(this.start + 1, this.end);
+      this.itemAt = this.inside;
     }
-    for (; this.itemIndex < index; this.itemIndex++)
-      this.itemAt = skipSpace(skipSpace(valueEnd(this.itemAt, this.end), this.end) + 1, this.end);
+    for (; this.itemIndex < index; this.itemIndex++) this.itemAt = behind(this.itemAt, this.end);
     return made(this, '', index, this.itemAt, valueEnd(this.itemAt, this.end));
   }
 
@@ -182,8 +163,13 @@ export class Config {
   /** The beginning of it, for messages; nothing of what holds a secret. */
   private shown(): string {
     if (this.kind === MISSING) return 'nothing';
-    if (this.json().contains(literal(SECRET))) return 'something with a "' + SECRET + '"';
+    if (this.json().contains(literal('redact_key'))) return 'something with a "redact_key"';
     return String.UTF8.decodeUnsafe(this.start, min(this.end - this.start, 60));
+  }
+
+  /** The first name or element of an object or list, or what closes it. */
+  private get inside(): usize {
+    return skipSpace(this.start + 1, this.end);
   }
 
   private expect(kind: i32, expected: string): void {
@@ -195,8 +181,8 @@ export class Config {
 const DURATION_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
 let isRead: bool = false;
-/** The key whose value no message may show. */
-const SECRET: string = 'redact_key';
+/** The number or word that was looked at last. */
+const scalar: Field = new Field();
 
 /** The filter's config; an empty object when there is none. */
 export function config(): Config {
@@ -207,7 +193,11 @@ export function config(): Config {
 
 /** Refuses what a filter without settings was given: no key silently does nothing. */
 export function refuseUnread(): void {
-  if (!isRead) config().only([]);
+  if (isRead) return;
+  const end = regionStart(CONFIG_AT) + regionBytes(CONFIG_AT);
+  const name = skipSpace(regionStart(CONFIG_AT) + 1, end);
+  if (name >= end || load<u8>(name) !== QUOTE) return;
+  abort('config: expected no keys; found ' + String.UTF8.decodeUnsafe(name, stringEnd(name, end) - name));
 }
 
 function unitMs(unit: string): i64 {
@@ -223,8 +213,16 @@ function made(parent: Config | null, name: string, index: i32, start: usize, end
   let kind = ARRAY;
   if (byte === QUOTE) kind = STRING;
   else if (byte === 0x7b) kind = OBJECT;
-  else if (byte !== 0x5b) kind = scalarKind(start, end);
+  else if (byte !== 0x5b) {
+    scalar.setScalar(start, end);
+    kind = scalar.kind;
+  }
   return new Config(parent, name, index, kind, start, end);
+}
+
+/** Address behind the name or value at `start` and the colon or comma that follows. */
+function behind(start: usize, end: usize): usize {
+  return skipSpace(skipSpace(valueEnd(start, end), end) + 1, end);
 }
 
 /** Address behind the value at `start`. */
@@ -236,9 +234,10 @@ function valueEnd(start: usize, end: usize): usize {
     if (byte === QUOTE) at = stringEnd(at, end) - 1;
     else if (byte === 0x7b || byte === 0x5b) depth++;
     else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) return at + 1;
-    if (depth === 0 && byte !== QUOTE) return scalarEnd(start, end);
+    if (depth === 0 && byte !== QUOTE) break;
   }
-  return end;
+  scalar.setScalar(start, end);
+  return scalar.raw.end;
 }
 
 function stringEnd(start: usize, end: usize): usize {

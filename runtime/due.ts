@@ -12,17 +12,17 @@ export type Due = (clock: i64) => bool;
 /** Kinds of collections that hand something over. */
 const DUES_MAX: u32 = 4;
 
-const dues = new StaticArray<Due | null>(DUES_MAX);
+const dues = new StaticArray<Due>(DUES_MAX);
 let dueCount: u32 = 0;
 
 /** Calls the function between every two events, and when sources are quiet. Once for each kind of collection. */
 export function whenDue(due: Due): void {
   if (dueCount >= DUES_MAX) abort('too many kinds of collections');
-  dues[dueCount++] = due;
+  unchecked((dues[dueCount++] = due));
 }
 
 /** False when the output is full: the host takes it and calls again. */
 export function settleDue(clock: i64): bool {
-  for (let i: u32 = 0; i < dueCount; i++) if (!unchecked(dues[i])!(clock)) return false;
+  for (let i: u32 = 0; i < dueCount; i++) if (!unchecked(dues[i])(clock)) return false;
   return !isAnyDue(clock) || closeDue(clock);
 }

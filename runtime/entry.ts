@@ -5,7 +5,7 @@
 import { ABI_VERSION } from './abi';
 import { becomeStatic } from './arena';
 import { refuseUnread } from './config';
-import { prepareSelect, runBatch, runTick } from './lines';
+import { prepareSearch, runBatch, runTick } from './lines';
 
 export function weir_abi(): i32 {
   return ABI_VERSION;
@@ -24,5 +24,5 @@ export function weir_tick(nowMs: i64, flags: i32): i32 {
 }
 
 refuseUnread();
-prepareSelect();
+prepareSearch();
 becomeStatic();

@@ -21,8 +21,6 @@ const FIRST_AT: usize = 32;
 const STEP_AT: usize = 36;
 const START_AT: usize = 40;
 const LENGTH_AT: usize = 44;
-/** Bytes of logs from common to rare; any other byte is rarer. */
-const COMMON = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
 const NEWLINE: u8 = 10;
 const BACKSLASH: u8 = 0x5c;
 /** Looked at in one step, with one branch. */
@@ -298,7 +296,9 @@ function rarest(literal: Text, except: usize): usize {
   return best;
 }
 
+/** Place among the bytes of logs from common to rare; any other byte is rarer. */
 function rarity(byte: u8): i32 {
-  const place = COMMON.indexOf(String.fromCharCode(byte));
-  return place < 0 ? COMMON.length : place;
+  const common = ' e0t1"a2:o,n3is4r-5.6l/d7c89_u=p[]hmg()byfSATEIvkwCLRDPNM';
+  const place = common.indexOf(String.fromCharCode(byte));
+  return place < 0 ? common.length : place;
 }

@@ -4,6 +4,7 @@
 import { scratch, scratchFree } from './arena';
 import { markTruncated } from './emit';
 import { Text } from './text';
+import { POINT_BYTES_MAX, writePoint } from './utf8';
 
 export const MISSING: i32 = 0;
 export const STRING: i32 = 1;
@@ -16,8 +17,6 @@ export const ARRAY: i32 = 7;
 
 const BACKSLASH: u8 = 0x5c;
 const MINUS: u8 = 0x2d;
-/** The longest UTF-8 sequence. */
-const POINT_BYTES_MAX: usize = 4;
 
 export function skipSpace(from: usize, end: usize): usize {
   let at = from;
@@ -155,27 +154,4 @@ function hexUnit(at: usize, end: usize): i32 {
     else return -1;
   }
   return unit;
-}
-
-function writePoint(to: usize, point: i32): usize {
-  if (point < 0x80) {
-    store<u8>(to, <u8>point);
-    return to + 1;
-  }
-  if (point < 0x800) {
-    store<u8>(to, <u8>(0xc0 | (point >> 6)));
-    store<u8>(to, <u8>(0x80 | (point & 0x3f)), 1);
-    return to + 2;
-  }
-  if (point < 0x10000) {
-    store<u8>(to, <u8>(0xe0 | (point >> 12)));
-    store<u8>(to, <u8>(0x80 | ((point >> 6) & 0x3f)), 1);
-    store<u8>(to, <u8>(0x80 | (point & 0x3f)), 2);
-    return to + 3;
-  }
-  store<u8>(to, <u8>(0xf0 | (point >> 18)));
-  store<u8>(to, <u8>(0x80 | ((point >> 12) & 0x3f)), 1);
-  store<u8>(to, <u8>(0x80 | ((point >> 6) & 0x3f)), 2);
-  store<u8>(to, <u8>(0x80 | (point & 0x3f)), 3);
-  return to + 4;
 }

@@ -25,39 +25,37 @@ import { resetScratch } from './arena';
 import { afterLastByte, bits } from './bytes';
 import { settleDue } from './due';
 import { beginEventOutput, markTruncated, needClosed, resetOutput } from './emit';
-import { settleDiscarded, settleEvent } from './ledger';
-import { Prefilter } from './prefilter';
-import { literal, Text } from './text';
+import { settleEvent } from './ledger';
+import { Text } from './text';
 import { setReceivedAt } from './time';
 
 export type EventHandler = (line: Text) => void;
+/** Answers a place in the first line in [from, end) that is wanted, or `end`, and counts the lines before it. */
+export type Search = (from: usize, end: usize) => usize;
 
 const NEWLINE: u8 = 10;
 const CARRIAGE_RETURN: u8 = 13;
 
 const line: Text = new Text();
-const prefilter: Prefilter = new Prefilter();
 let handler: EventHandler | null = null;
+let search: Search | null = null;
+let prepare: (() => void) | null = null;
 
 /** Names the function that sees the events. Call it once, while the filter starts. */
 export function events(each: EventHandler): void {
   handler = each;
 }
 
-/** Lets only lines through that hold one of the literals (up to 1,024); the others are counted as discarded. */
-export function select(literals: string[]): void {
-  for (let i = 0; i < literals.length; i++) prefilter.add(literal(unchecked(literals[i])));
-}
-
-/** `select` for a literal that is known only once the config is read. */
-export function selectText(needle: Text): void {
-  prefilter.add(needle);
+/** For prefilter.ts: what is called once the filter has started, and what then finds the lines for its code. */
+export function searchWith(ready: () => void, next: Search): void {
+  prepare = ready;
+  search = next;
 }
 
 // For entry.ts: what the host calls, and what ends the start.
 
-export function prepareSelect(): void {
-  prefilter.prepare();
+export function prepareSearch(): void {
+  if (prepare) prepare();
 }
 
 export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
@@ -89,9 +87,8 @@ function runEvents(from: usize, end: usize, flags: i32): usize {
   let at = from;
   while (at < end) {
     let seen = at;
-    if (prefilter.literals) {
-      seen = prefilter.next(at, end);
-      settleDiscarded(prefilter.newlines);
+    if (search) {
+      seen = search(at, end);
       if (seen === end) return end;
       at = afterLastByte(at, seen, NEWLINE);
     }

@@ -2,47 +2,45 @@
  * The prefilter: a search of the whole batch for literals, so that only lines that hold one of them are ever looked
  * at. Newlines on the way are counted in the same pass, so that every line is accounted for.
  *
- * Up to 8 literals are searched as fewliterals.ts does, more, up to 1,024, as patterns.ts does; `prepare` chooses.
+ * Up to 8 literals are searched as fewliterals.ts does, more, up to 1,024, as patterns.ts does. A filter that selects
+ * nothing carries neither of them: lines.ts knows only the functions that are named to it here.
  */
-
 import { FewLiterals, LITERALS_MAX } from './fewliterals';
+import { settleDiscarded } from './ledger';
+import { searchWith } from './lines';
 import { PATTERNS_MAX, Patterns } from './patterns';
-import { Text } from './text';
+import { literal, Text } from './text';
 
-export class Prefilter {
-  literals: u32 = 0;
-  /** Newlines that the last `next` passed over. */
-  newlines: u32 = 0;
-  private texts: Text[] = [];
-  private few: FewLiterals | null = null;
-  private patterns: Patterns | null = null;
+const needles: Text[] = [];
+let few: FewLiterals | null = null;
+let patterns: Patterns | null = null;
 
-  add(literal: Text): void {
-    if (literal.length < 2 || this.literals >= PATTERNS_MAX) {
-      abort('a prefilter takes up to 1024 literals of 2 bytes or more');
-    }
-    this.texts.push(literal);
-    this.literals++;
+/** Lets only lines through that hold one of the literals (up to 1,024); the others are counted as discarded. */
+export function select(literals: string[]): void {
+  for (let i = 0; i < literals.length; i++) selectText(literal(unchecked(literals[i])));
+}
+
+/** `select` for a literal that is known only once the config is read. */
+export function selectText(needle: Text): void {
+  if (needle.length < 2 || <u32>needles.length >= PATTERNS_MAX) {
+    abort('a prefilter takes up to 1024 literals of 2 bytes or more');
   }
+  needles.push(needle);
+  searchWith(prepare, next);
+}
 
-  /** Ends the adding: call it when the filter has started. */
-  prepare(): void {
-    const texts = StaticArray.fromArray(this.texts);
-    if (this.literals > LITERALS_MAX) this.patterns = new Patterns(texts);
-    else this.few = new FewLiterals(texts);
-  }
+/** Once the filter has started. */
+function prepare(): void {
+  const texts = StaticArray.fromArray(needles);
+  if (<u32>texts.length > LITERALS_MAX) patterns = new Patterns(texts);
+  else few = new FewLiterals(texts);
+}
 
-  /** A place in the first literal in [from, end), or `end`; `newlines` counts those before it. */
-  next(from: usize, end: usize): usize {
-    const few = this.few;
-    if (few) {
-      const found = few.next(from, end);
-      this.newlines = few.newlines;
-      return found;
-    }
-    const patterns = this.patterns!;
-    const found = patterns.next(from, end);
-    this.newlines = patterns.newlines;
-    return found;
-  }
+/** A place in the first literal in [from, end), or `end`; the lines before it are counted as discarded. */
+function next(from: usize, end: usize): usize {
+  const some = few;
+  const many = patterns;
+  const found = some ? some.next(from, end) : many!.next(from, end);
+  settleDiscarded(some ? some.newlines : many!.newlines);
+  return found;
 }

@@ -5,6 +5,7 @@
 import { allocate } from './arena';
 import { equalBytes, indexOf, indexOfByte } from './bytes';
 import { equalNoCase, indexOfNoCase } from './nocase';
+import { stringBytesMax, writeString } from './utf8';
 
 @unmanaged
 export class Text {
@@ -136,8 +137,6 @@ function isWordByte(byte: u8): bool {
 
 /** The UTF-8 bytes of a string literal, kept as long as the filter. Call it while the filter starts. */
 export function literal(value: string): Text {
-  const bytes = <usize>String.UTF8.byteLength(value);
-  const start = allocate(bytes);
-  String.UTF8.encodeUnsafe(changetype<usize>(value), value.length, start);
-  return new Text().set(start, start + bytes);
+  const start = allocate(stringBytesMax(value));
+  return new Text().set(start, writeString(start, value));
 }

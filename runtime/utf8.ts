@@ -5,6 +5,9 @@
 
 import { copyBytes } from './bytes';
 
+/** The longest UTF-8 sequence. */
+export const POINT_BYTES_MAX: usize = 4;
+
 /** Length in bytes of the valid sequence at `at`, or minus the length of the maximal invalid part. */
 export function sequenceAt(at: usize, end: usize): i32 {
   const lead = load<u8>(at);
@@ -85,4 +88,46 @@ export function cutAt(start: usize, end: usize, bytes: usize): usize {
   let cut = start + bytes;
   for (let back = 0; back < 3 && cut > start && (load<u8>(cut) & 0xc0) === 0x80; back++) cut--;
   return cut;
+}
+
+/** Writes a code point and returns the address behind it. */
+export function writePoint(to: usize, point: i32): usize {
+  if (point < 0x80) {
+    store<u8>(to, <u8>point);
+    return to + 1;
+  }
+  if (point < 0x800) {
+    store<u8>(to, <u8>(0xc0 | (point >> 6)));
+    store<u8>(to, <u8>(0x80 | (point & 0x3f)), 1);
+    return to + 2;
+  }
+  if (point < 0x10000) {
+    store<u8>(to, <u8>(0xe0 | (point >> 12)));
+    store<u8>(to, <u8>(0x80 | ((point >> 6) & 0x3f)), 1);
+    store<u8>(to, <u8>(0x80 | (point & 0x3f)), 2);
+    return to + 3;
+  }
+  store<u8>(to, <u8>(0xf0 | (point >> 18)));
+  store<u8>(to, <u8>(0x80 | ((point >> 12) & 0x3f)), 1);
+  store<u8>(to, <u8>(0x80 | ((point >> 6) & 0x3f)), 2);
+  store<u8>(to, <u8>(0x80 | (point & 0x3f)), 3);
+  return to + 4;
+}
+
+/** Bytes in which `writeString` finds room. */
+export function stringBytesMax(value: string): usize {
+  let bytes: usize = 0;
+  for (let i = 0; i < value.length; i++) bytes += value.charCodeAt(i) < 0x80 ? 1 : 3;
+  return bytes;
+}
+
+/** Writes a string and returns the address behind it. */
+export function writeString(target: usize, value: string): usize {
+  let to = target;
+  for (let i = 0; i < value.length; i++) {
+    const point = value.codePointAt(i);
+    if (point > 0xffff) i++;
+    to = writePoint(to, point);
+  }
+  return to;
 }

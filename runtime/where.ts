@@ -17,8 +17,8 @@ import { Config } from './config';
 import { LITERALS_MAX } from './fewliterals';
 import { Json } from './json';
 import { ARRAY, Field, MISSING, OBJECT, STRING } from './jsonvalue';
-import { selectText } from './lines';
 import { PATTERN_BYTES_MAX } from './patterns';
+import { selectText } from './prefilter';
 import { literal, Text } from './text';
 
 export const CLAUSES_MAX: i32 = 16;

@@ -43,7 +43,7 @@ class Closing {
   ) {}
 }
 
-const closings = new StaticArray<Closing | null>(CLOSINGS_MAX);
+const closings = new StaticArray<Closing>(CLOSINGS_MAX);
 let closingCount: u32 = 0;
 
 @unmanaged
@@ -115,7 +115,7 @@ export class Windows {
 
   private register(table: Table, each: Close | null): void {
     if (closingCount >= CLOSINGS_MAX) abort('a filter closes at most 8 tables');
-    closings[closingCount++] = new Closing(this, table, each);
+    unchecked((closings[closingCount++] = new Closing(this, table, each)));
   }
 
   private moveTo(time: i64): void {
@@ -140,7 +140,7 @@ export class Windows {
   settle(): void {
     let earliest = NEVER;
     for (let i: u32 = 0; i < closingCount; i++) {
-      const closing = closings[i]!;
+      const closing = unchecked(closings[i]);
       if (closing.windows !== this) continue;
       const table = closing.table;
       for (let row: u32 = 0; row < table.size(); row++)
@@ -152,7 +152,7 @@ export class Windows {
 
 /** True when a window waits to be closed. Cheap: it is asked after every event. */
 export function isAnyDue(clock: i64): bool {
-  for (let i: u32 = 0; i < closingCount; i++) if (unchecked(closings[i])!.windows.isDue(clock)) return true;
+  for (let i: u32 = 0; i < closingCount; i++) if (unchecked(closings[i]).windows.isDue(clock)) return true;
   return false;
 }
 
@@ -162,14 +162,15 @@ export function isAnyDue(clock: i64): bool {
  */
 export function closeDue(clock: i64): bool {
   for (let i: u32 = 0; i < closingCount; i++) {
-    if (closings[i]!.windows.isDue(clock) && !closeTable(closings[i]!, clock)) return false;
+    const closing = unchecked(closings[i]);
+    if (closing.windows.isDue(clock) && !closeTable(closing, clock)) return false;
   }
   for (let i: u32 = 0; i < closingCount; i++) {
-    const closing = closings[i]!;
+    const closing = unchecked(closings[i]);
     if (closing.windows.isDue(clock)) closing.table.forgetBefore(closing.windows.openFrom(clock));
     closing.table.setResumeAt(0);
   }
-  for (let i: u32 = 0; i < closingCount; i++) closings[i]!.windows.settle();
+  for (let i: u32 = 0; i < closingCount; i++) unchecked(closings[i]).windows.settle();
   return true;
 }
 
