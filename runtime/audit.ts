@@ -43,6 +43,11 @@ const ARGUMENT: u8 = 0x61;
 const OPEN_BRACKET: u8 = 0x5b;
 const CLOSE_BRACKET: u8 = 0x5d;
 const POINTER_BYTES: usize = sizeof<usize>();
+/** `node=` and `type=`, with one of which a record begins, as numbers. */
+const NODE: u64 = 0x3d65646f6e;
+const TYPE: u64 = 0x3d65707974;
+const NAME_BYTES: usize = 5;
+const NAME_MASK: u64 = 0xffffffffff;
 /** Seconds since 1970 up to the year 33658; serial numbers have 32 bits. */
 const SECONDS_DIGITS_MAX: usize = 12;
 const SERIAL_DIGITS_MAX: usize = 10;
@@ -50,10 +55,8 @@ const SERIAL_DIGITS_MAX: usize = 10;
 @unmanaged
 export class Audit {
   // Prepared with the reader, so that a filter without one carries none of them.
-  private nodeText: Text = literal('node=');
-  private typeText: Text = literal('type=');
-  private msgText: Text = literal('msg=');
-  private stampText: Text = literal('audit(');
+  private stampText: Text = literal('msg=audit(');
+  private kernelStampText: Text = literal('audit(');
   private kernelText: Text = literal('kernel');
   private kernelAuditText: Text = literal('audit: ');
   private journalAuditText: Text = literal('audit');
@@ -93,21 +96,18 @@ export class Audit {
   parse(line: Text): bool {
     this.clear();
     this.rest.set(line.start, line.end);
-    const isRecord = this.isRecordNext() || this.takeSyslog(line);
-    if (!isRecord) return false;
-    if (this.rest.take(this.nodeText)) this.takeWord(this.node);
-    if (this.rest.take(this.typeText)) {
-      this.takeWord(this.type);
-      if (!this.takeStamp()) return false;
-    } else {
-      // Only from journald, behind the tag `audit`.
-      this.takeWord(this.type);
-      this.time = this.syslog.time;
-    }
+    const isBare = this.isRecordNext();
+    if (!isBare && !this.takeSyslog(line)) return false;
+    if (this.takeName(NODE)) this.takeWord(this.node);
+    const isNamed = this.takeName(TYPE);
+    this.takeWord(this.type);
+    if (isNamed ? !this.takeStamp() : isBare) return false;
+    // Only journald, behind the tag `audit`, leaves out the stamp.
+    if (!isNamed) this.time = this.syslog.time;
     this.number = typeNumber(this.type);
     if (this.type.isEmpty() || (!this.number && !isName(this.type))) return false;
     typeName(this.number, this.type);
-    while (this.rest.at(0) === SPACE) this.rest.skip(1);
+    while (this.rest.at(0) === SPACE) this.rest.start++;
     this.body.set(this.rest.start, this.rest.end);
     this.fields.more(this.number, this.body);
     return true;
@@ -124,7 +124,18 @@ export class Audit {
   }
 
   private isRecordNext(): bool {
-    return this.rest.startsWith(this.nodeText) || this.rest.startsWith(this.typeText);
+    return this.isNext(NODE) || this.isNext(TYPE);
+  }
+
+  @inline
+  private isNext(name: u64): bool {
+    return this.rest.length > NAME_BYTES && (load<u64>(this.rest.start) & NAME_MASK) === name;
+  }
+
+  private takeName(name: u64): bool {
+    const isNext = this.isNext(name);
+    if (isNext) this.rest.start += NAME_BYTES;
+    return isNext;
   }
 
   /** Goes to the record behind a syslog header; false when another program wrote it. */
@@ -135,7 +146,7 @@ export class Audit {
     if (program.equals(this.kernelText)) {
       this.skipUptime();
       this.rest.take(this.kernelAuditText);
-      return this.rest.startsWith(this.typeText);
+      return this.isNext(TYPE);
     }
     for (let i = 0; i < this.dispatcherTexts.length; i++) {
       if (program.equals(unchecked(this.dispatcherTexts[i])))
@@ -149,7 +160,7 @@ export class Audit {
     if (this.rest.at(0) !== OPEN_BRACKET) return;
     const close = indexOfByte(this.rest.start, this.rest.end, CLOSE_BRACKET);
     this.rest.start = min(close + 1, this.rest.end);
-    while (this.rest.at(0) === SPACE) this.rest.skip(1);
+    while (this.rest.at(0) === SPACE) this.rest.start++;
   }
 
   /** Everything up to the next space, and the space. */
@@ -161,18 +172,17 @@ export class Audit {
 
   /** `msg=audit(1769853600.123:89):`; the kernel's log leaves out `msg=`, some of auditd's own records the colon. */
   private takeStamp(): bool {
-    this.rest.take(this.msgText);
-    if (!this.rest.take(this.stampText)) return false;
+    if (!this.rest.take(this.stampText) && !this.rest.take(this.kernelStampText)) return false;
     const seconds = this.rest.takeNumber(SECONDS_DIGITS_MAX);
     const fraction = this.rest.start;
     this.rest.start = fractionEnd(fraction, this.rest.end);
     if (seconds < 0 || this.rest.start < fraction + 2 || this.rest.at(0) !== COLON) return false;
     const ms = seconds * 1_000 + fractionAt(fraction, this.rest.end);
-    this.rest.skip(1);
+    this.rest.start++;
     const serial = this.rest.takeNumber(SERIAL_DIGITS_MAX);
     if (serial < 0 || this.rest.at(0) !== CLOSE) return false;
-    this.rest.skip(1);
-    if (this.rest.at(0) === COLON) this.rest.skip(1);
+    this.rest.start++;
+    if (this.rest.at(0) === COLON) this.rest.start++;
     this.time = ms;
     this.serial = serial;
     return true;

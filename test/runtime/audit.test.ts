@@ -216,6 +216,7 @@ const REFUSED: readonly string[] = [
   `type=bad-type ${STAMP} a=1`,
   `TYPE=SYSCALL ${STAMP} a=1`,
   `node=x ${STAMP}`,
+  'node=x SYSCALL a=1',
   ` type=SYSCALL ${STAMP}`,
   STAMP,
   'Jan 31 10:00:00 fw-01 audit[1]: started',
