@@ -1,6 +1,7 @@
 /**
  * Addresses as text: IPv4, IPv6, host names. They are judged whole, never found inside of something longer.
  */
+import { indexOfByte } from './bytes';
 import { hexDigit } from './number';
 import { Text } from './text';
 
@@ -27,7 +28,8 @@ export class Address {
    */
   parse(text: Text): bool {
     const ipv4 = readIpv4(text.start, text.end);
-    if (ipv4 < 0) return this.parseIpv6(text.start, text.end);
+    if (ipv4 < 0)
+      return indexOfByte(text.start, text.end, COLON) < text.end && this.parseIpv6(text.start, text.end);
     this.high = 0;
     this.low = IPV4_MAPPED | <u64>ipv4;
     return true;
@@ -45,18 +47,22 @@ export class Address {
       at += 2;
     }
     while (at < end && load<u8>(at) !== PERCENT) {
-      const ipv4 = groups < 7 ? readIpv4(at, zoneAt(at, end)) : -1;
-      if (ipv4 >= 0) {
-        groups += 2;
-        this.append(<u64>ipv4 >> 16);
-        this.append(<u64>ipv4 & 0xffff);
-        at = zoneAt(at, end);
-        break;
-      }
       const first = at;
       let group: u64 = 0;
-      for (; at < end && at - first < 4 && hexDigit(load<u8>(at)) < 16; at++)
-        group = (group << 4) | hexDigit(load<u8>(at));
+      for (; at < end && at - first < 4; at++) {
+        const digit = hexDigit(load<u8>(at));
+        if (digit > 15) break;
+        group = (group << 4) | digit;
+      }
+      if (at < end && load<u8>(at) === DOT) {
+        at = indexOfByte(first, end, PERCENT);
+        const ipv4 = readIpv4(first, at);
+        groups += 2;
+        if (ipv4 < 0 || groups > GROUPS) return false;
+        this.append(<u64>ipv4 >> 16);
+        this.append(<u64>ipv4 & 0xffff);
+        break;
+      }
       if (at === first || ++groups > GROUPS) return false;
       this.append(group);
       if (at === end || load<u8>(at) === PERCENT) break;
@@ -99,8 +105,12 @@ export function isAddress(text: Text): bool {
   return judged.parse(text);
 }
 
-/** What `writeNetwork` writes at most: `ffff:ffff:ffff::/48`, or `255.255.255.0/24`. */
-export const NETWORK_BYTES_MAX: usize = 19;
+/** What `writeNetwork` writes at most: `ffff:ffff:ffff::/48`, or `255.255.255.0/24`; and what lies behind its last store. */
+export const NETWORK_BYTES_MAX: usize = 19 + 3;
+/** `.0/24` and `::/48`. */
+const IPV4_END: u64 = 0x34322f302e;
+const IPV6_END: u64 = 0x38342f3a3a;
+const END_BYTES: usize = 5;
 
 /**
  * Writes the network of an address: the first three parts of an IPv4 address, the first three groups of an IPv6
@@ -141,13 +151,6 @@ function readIpv4(start: usize, end: usize): i64 {
   return at === end ? number : -1;
 }
 
-/** Where the zone begins, or the end. */
-function zoneAt(start: usize, end: usize): usize {
-  let at = start;
-  while (at < end && load<u8>(at) !== PERCENT) at++;
-  return at;
-}
-
 function isZone(start: usize, end: usize): bool {
   for (let at = start; at < end; at++) if (!isNameByte(load<u8>(at))) return false;
   return start < end && end - start <= ZONE_BYTES_MAX;
@@ -164,7 +167,8 @@ function writeIpv4Network(target: usize, address: u32): usize {
     if (shift < 24) store<u8>(at++, DOT);
     at = writeNumber(at, (address >> shift) & 0xff, 10);
   }
-  return writeEnd(at, '.0/24');
+  store<u64>(at, IPV4_END);
+  return at + END_BYTES;
 }
 
 /** In the form of RFC 5952: groups without leading zeros, the last ones that are zero in `::`. */
@@ -174,7 +178,8 @@ function writeIpv6Network(target: usize, high: u64): usize {
     if (!isFirst) store<u8>(at++, COLON);
     at = writeNumber(at, <u32>(rest >> 48), 16);
   }
-  return writeEnd(at, '::/48');
+  store<u64>(at, IPV6_END);
+  return at + END_BYTES;
 }
 
 function writeNumber(target: usize, value: u32, base: u32): usize {
@@ -186,9 +191,4 @@ function writeNumber(target: usize, value: u32, base: u32): usize {
     store<u8>(at++, <u8>(digit < 10 ? 0x30 + digit : 0x57 + digit));
   }
   return at;
-}
-
-function writeEnd(target: usize, end: string): usize {
-  for (let i = 0; i < end.length; i++) store<u8>(target + i, <u8>end.charCodeAt(i));
-  return target + end.length;
 }

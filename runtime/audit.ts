@@ -217,7 +217,7 @@ export class AuditFields {
     for (let i: u32 = 0; i < this.argumentCount; i++) {
       this.argument(i).isHexWithoutQuotes = type === EXECVE;
     }
-    this.pairs.more(body);
+    if (this.pairs.missing) this.pairs.more(body);
   }
 
   private argument(index: u32): Value {

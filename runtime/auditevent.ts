@@ -27,7 +27,7 @@ import { Audit, AuditFields, NO_SERIAL } from './audit';
 import { Arguments } from './auditargs';
 import { AuditState, bytesOf, isCut, readRecord, recordsOf, serialOf, timeOf } from './auditstate';
 import { EOE, EXECVE, isWholeEvent, PATH, PROCTITLE, prepareTypes, typeNumber } from './audittypes';
-import { hashBytes } from './bytes';
+import { Hash } from './bytes';
 import { whenDue } from './due';
 import { beginEventOutput, markTruncated } from './emit';
 import { aggregated, settleNothing } from './ledger';
@@ -141,7 +141,7 @@ export class AuditEvents {
     aggregated();
     const state = this.state;
     if (audit.time !== NO_TIME) state.lastTime = audit.time;
-    const node = hashBytes(audit.node.start, audit.node.length, 0);
+    const node = audit.node.isEmpty() ? 0 : Hash.of(audit.node.start, audit.node.length, 0);
     let event = audit.serial === NO_SERIAL ? 0 : state.find(audit, node);
     if (audit.number === EOE) {
       if (event) state.complete(event);

@@ -3,7 +3,7 @@
  * log writes numbers, auditd writes names. What stands in neither column keeps the name it came with, and number 0.
  */
 import { allocate } from './arena';
-import { equalBytes, hashBytes } from './bytes';
+import { equalBytes, Hash } from './bytes';
 import { literal, Text } from './text';
 import { digits } from './time';
 
@@ -115,5 +115,5 @@ function isNamed(place: usize, type: Text): bool {
 }
 
 function hashOfName(start: usize, end: usize): usize {
-  return <usize>(hashBytes(start, end - start, 0) >> 40);
+  return <usize>(Hash.of(start, end - start, 0) >> 40);
 }

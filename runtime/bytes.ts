@@ -9,6 +9,42 @@
 /** Steps of 32 bytes whose matches, two a step and lane, a lane of 8 bits can hold. */
 export const LANE_STEPS_MAX: usize = 126;
 
+/** What comparisons of 16 bytes at a time have found. */
+export class Lanes {
+  /** One bit for each of 64 bytes, lowest address first. */
+  @inline
+  static bits(a: v128, b: v128, c: v128, d: v128): u64 {
+    const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
+    const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
+    return <u64>low | ((<u64>high) << 32);
+  }
+
+  /** Sum of 16 unsigned bytes. */
+  @inline
+  static sum(lanes: v128): u32 {
+    const quads = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(lanes));
+    return (
+      i32x4.extract_lane(quads, 0) +
+      i32x4.extract_lane(quads, 1) +
+      i32x4.extract_lane(quads, 2) +
+      i32x4.extract_lane(quads, 3)
+    );
+  }
+}
+
+/** A 64-bit mix of bytes for tables. Tables bound their probes, so chosen collisions cost a bounded amount. */
+export class Hash {
+  @inline
+  static of(start: usize, bytes: usize, seed: u64): u64 {
+    let hash = seed ^ (bytes * 0x9e3779b97f4a7c15);
+    const end = start + bytes;
+    let at = start;
+    for (; at + 8 <= end; at += 8) hash = mix(hash ^ load<u64>(at));
+    if (at < end) hash = mix(hash ^ (load<u64>(at) & (((<u64>1) << ((end - at) << 3)) - 1)));
+    return hash;
+  }
+}
+
 /** Address of the first `byte` in [from, end), or `end`. */
 export function indexOfByte(from: usize, end: usize, byte: u8): usize {
   const wanted = i8x16.splat(byte);
@@ -46,10 +82,10 @@ export function countByte(from: usize, end: usize, byte: u8): u32 {
       lanes = i8x16.sub(lanes, i8x16.eq(v128.load(at, 48), wanted));
       at += 64;
     } while (--steps);
-    total += sumLanes(lanes);
+    total += Lanes.sum(lanes);
   }
   if (at < end) {
-    const hits = bits(
+    const hits = Lanes.bits(
       i8x16.eq(v128.load(at), wanted),
       i8x16.eq(v128.load(at, 16), wanted),
       i8x16.eq(v128.load(at, 32), wanted),
@@ -58,17 +94,6 @@ export function countByte(from: usize, end: usize, byte: u8): u32 {
     total += <u32>popcnt(hits & (((<u64>1) << (end - at)) - 1));
   }
   return total;
-}
-
-/** Sum of 16 unsigned bytes. */
-export function sumLanes(lanes: v128): u32 {
-  const quads = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(lanes));
-  return (
-    i32x4.extract_lane(quads, 0) +
-    i32x4.extract_lane(quads, 1) +
-    i32x4.extract_lane(quads, 2) +
-    i32x4.extract_lane(quads, 3)
-  );
 }
 
 export function equalBytes(a: usize, b: usize, bytes: usize): bool {
@@ -116,23 +141,13 @@ export function copyBytes(target: usize, source: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(target + i, v128.load(source + i));
 }
 
-/** A 64-bit mix of bytes for tables. Tables bound their probes, so chosen collisions cost a bounded amount. */
-export function hashBytes(start: usize, bytes: usize, seed: u64): u64 {
-  let hash = seed ^ (bytes * 0x9e3779b97f4a7c15);
-  const end = start + bytes;
-  let at = start;
-  for (; at + 8 <= end; at += 8) hash = mix(hash ^ load<u64>(at));
-  if (at < end) hash = mix(hash ^ (load<u64>(at) & (((<u64>1) << ((end - at) << 3)) - 1)));
-  return hash;
-}
-
 /**
- * A hash of which every bit depends on every byte, for sketches: `hashBytes`, finished as SplitMix64 does (Steele
+ * A hash of which every bit depends on every byte, for sketches: that of tables, finished as SplitMix64 does (Steele
  * and others, "Fast Splittable Pseudorandom Number Generators"). Records carry what is made of it, so it
  * stays what it is: sketches of two appliances, and of two versions of a filter, can be merged.
  */
 export function sketchHash(start: usize, bytes: usize): u64 {
-  let hash = hashBytes(start, bytes, 0);
+  let hash = Hash.of(start, bytes, 0);
   hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9;
   hash = (hash ^ (hash >> 27)) * 0x94d049bb133111eb;
   return hash ^ (hash >> 31);
@@ -142,11 +157,4 @@ export function sketchHash(start: usize, bytes: usize): u64 {
 function mix(value: u64): u64 {
   const product = (value ^ (value >> 32)) * 0xd6e8feb86659fd93;
   return product ^ (product >> 29);
-}
-
-/** One bit for each of 64 bytes, from what 16-byte comparisons found in them, lowest address first. */
-export function bits(a: v128, b: v128, c: v128, d: v128): u64 {
-  const low = <u32>i8x16.bitmask(a) | ((<u32>i8x16.bitmask(b)) << 16);
-  const high = <u32>i8x16.bitmask(c) | ((<u32>i8x16.bitmask(d)) << 16);
-  return <u64>low | ((<u64>high) << 32);
 }

@@ -90,7 +90,7 @@ export class Cef {
       if (at === text.end) return false;
       if (at === text.start || isBeforeMark(load<u8>(at - 1))) {
         this.rest.set(at + mark.length, text.end);
-        if (this.rest.at(0) === SPACE) this.rest.skip(1);
+        if (this.rest.at(0) === SPACE) this.rest.start++;
         return true;
       }
     }
@@ -100,7 +100,7 @@ export class Cef {
   private takeVersion(): bool {
     this.version = this.rest.takeNumber(VERSION_DIGITS_MAX);
     if (this.version < 0 || this.rest.at(0) !== PIPE) return false;
-    this.rest.skip(1);
+    this.rest.start++;
     return true;
   }
 
@@ -148,6 +148,7 @@ export class Cef {
   }
 
   /** Address of the first such byte without a backslash before it, or `end`. */
+  @inline
   private find(start: usize, end: usize, byte: u8): usize {
     this.isEscaped = false;
     for (let at = start; at < end; ) {

@@ -47,6 +47,9 @@ const CLOSE_BYTES: usize = 32;
 const MARKS: u32 = 2;
 /** The part of CLOSE_BYTES that the two of them take. */
 const MARKS_BYTES: usize = 24;
+/** The key `ts` as a text string of two bytes. */
+const TS: u32 = 0x737462;
+const TS_BYTES: usize = 3;
 /** Texts up to this length are copied and judged in one pass. */
 const SHORT_BYTES_MAX: usize = 256;
 /** Fields of one record, marks included; its count must fit one byte. */
@@ -98,7 +101,6 @@ export function keyOf(name: Text): Key {
   return made;
 }
 
-const TS: Key = keyOf(literal('ts'));
 const TRUNCATED_KEY: Key = keyOf(literal('truncated'));
 const PARTIAL_KEY: Key = keyOf(literal('partial'));
 
@@ -122,14 +124,19 @@ export class Stream {
     isCut = false;
     isOver = false;
     at += FRAME_BYTES + 1;
-    if (at + HEAD_BYTES_MAX + CLOSE_BYTES > limit) isOver = true;
-    return this.int(TS, orReceived(ts));
+    if (at + TS_BYTES + HEAD_BYTES_MAX + CLOSE_BYTES > limit) {
+      isOver = true;
+      return this;
+    }
+    store<u32>(at, TS);
+    at += TS_BYTES;
+    putInteger(orReceived(ts));
+    pairs++;
+    return this;
   }
 
   int(name: Key, value: i64): Stream {
-    if (begin(name, HEAD_BYTES_MAX)) {
-      at = value < 0 ? writeHead(at, NEGATIVE, <u64>(-1 - value)) : writeHead(at, UNSIGNED, <u64>value);
-    }
+    if (begin(name, HEAD_BYTES_MAX)) putInteger(value);
     return this;
   }
 
@@ -236,7 +243,8 @@ export function begin(name: Key, bytes: usize): bool {
     isOver = true;
     return false;
   }
-  copyBytes(at, name.start, name.bytes);
+  v128.store(at, v128.load(name.start));
+  if (name.bytes > 16) copyBytes(at, name.start, name.bytes);
   at += name.bytes;
   pairs++;
   return true;
@@ -280,7 +288,9 @@ function putShort(name: Key, start: usize, end: usize): bool {
   if (at + name.bytes + HEAD_BYTES_MAX + length + CLOSE_BYTES > limit) return false;
   v128.store(at, v128.load(name.start));
   if (name.bytes > 16) copyBytes(at, name.start, name.bytes);
-  const body = writeHead(at + name.bytes, STRING, length);
+  let body = at + name.bytes + 1;
+  if (length < 24) store<u8>(body - 1, STRING | <u8>length);
+  else body = writeHead(body - 1, STRING, length);
   if (!copyAscii(body, start, length)) return false;
   at = body + length;
   pairs++;
@@ -299,6 +309,10 @@ export function writeText(start: usize, end: usize): void {
   at = writeHead(at, STRING, bytes);
   writeValid(at, start, stop, bytes);
   at += bytes;
+}
+
+function putInteger(value: i64): void {
+  at = value < 0 ? writeHead(at, NEGATIVE, <u64>(-1 - value)) : writeHead(at, UNSIGNED, <u64>value);
 }
 
 function writeHead(target: usize, major: u8, value: u64): usize {
@@ -322,7 +336,8 @@ function writeHead(target: usize, major: u8, value: u64): usize {
     return target + 5;
   }
   store<u8>(target, major | 27);
-  store<u64>(target, bswap<u64>(value), 1);
+  store<u32>(target, bswap<u32>(<u32>(value >> 32)), 1);
+  store<u32>(target, bswap<u32>(<u32>value), 5);
   return target + 9;
 }
 

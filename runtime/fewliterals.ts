@@ -8,7 +8,7 @@
  */
 
 import { allocate } from './arena';
-import { bits, equalBytes, LANE_STEPS_MAX, sumLanes } from './bytes';
+import { equalBytes, LANE_STEPS_MAX, Lanes } from './bytes';
 import { PATTERN_BYTES_MAX } from './patterns';
 import { Text } from './text';
 
@@ -62,7 +62,7 @@ export class FewLiterals {
       escapes--;
     }
     if (at === end) return end;
-    this.newlines += <u32>popcnt(newlinesAt(at) & below(end - at));
+    this.newlines += <u32>popcnt(this.newlinesAt(at) & below(end - at));
     const found = this.placeIn(at, end, from, end);
     return found ? found : end;
   }
@@ -183,8 +183,9 @@ export class FewLiterals {
     return this.passed(at, lanes, hits);
   }
 
+  @inline
   private passed(at: usize, lanes: v128, hits: v128): usize {
-    this.newlines += sumLanes(lanes);
+    this.newlines += Lanes.sum(lanes);
     this.isSuspect = v128.any_true(hits);
     return at;
   }
@@ -200,7 +201,7 @@ export class FewLiterals {
       const other = block + load<usize>(entry, STEP_AT);
       const first = v128.load(entry);
       const second = v128.load(entry, 16);
-      candidates |= bits(
+      candidates |= Lanes.bits(
         this.pair(v128.load(block), v128.load(other), first, second),
         this.pair(v128.load(block, 16), v128.load(other, 16), first, second),
         this.pair(v128.load(block, 32), v128.load(other, 32), first, second),
@@ -211,7 +212,7 @@ export class FewLiterals {
     for (candidates &= inside; candidates; candidates &= candidates - 1) {
       const offset = <usize>ctz(candidates);
       if (!this.isAt(block + offset, from, end)) continue;
-      this.newlines -= <u32>popcnt((newlinesAt(block) & inside) >> offset);
+      this.newlines -= <u32>popcnt((this.newlinesAt(block) & inside) >> offset);
       return block + offset;
     }
     return 0;
@@ -245,6 +246,18 @@ export class FewLiterals {
     return i8x16.sub(lanes, i8x16.add(some, others));
   }
 
+  /** One bit for each newline of the 64 bytes at `at`. */
+  @inline
+  private newlinesAt(at: usize): u64 {
+    const newline = i8x16.splat(NEWLINE);
+    return Lanes.bits(
+      i8x16.eq(v128.load(at), newline),
+      i8x16.eq(v128.load(at, 16), newline),
+      i8x16.eq(v128.load(at, 32), newline),
+      i8x16.eq(v128.load(at, 48), newline),
+    );
+  }
+
   private isAt(place: usize, from: usize, end: usize): bool {
     for (let i: u32 = 0; i < this.size; i++) {
       const entry = this.entries + i * ENTRY_BYTES;
@@ -255,17 +268,6 @@ export class FewLiterals {
     }
     return false;
   }
-}
-
-/** One bit for each newline of the 64 bytes at `at`. */
-function newlinesAt(at: usize): u64 {
-  const newline = i8x16.splat(NEWLINE);
-  return bits(
-    i8x16.eq(v128.load(at), newline),
-    i8x16.eq(v128.load(at, 16), newline),
-    i8x16.eq(v128.load(at, 32), newline),
-    i8x16.eq(v128.load(at, 48), newline),
-  );
 }
 
 /** The lowest bits, up to 64 of them. */

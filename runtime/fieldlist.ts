@@ -77,10 +77,10 @@ export class FieldList {
 
   /** Adds every field to the key of a row, with its kind as the tag: 1 and "1" are two keys. */
   by(table: Table): void {
-    const fields = this.fields;
-    for (let i = 0; i < fields.length; i++) {
-      if (unchecked(this.shown[i]) !== PLAIN) table.byTagged(<u8>this.kind(i), this.text(i));
-      else table.byTagged(<u8>unchecked(fields[i]).kind, unchecked(fields[i]).text());
+    for (let i = 0; i < this.length; i++) {
+      const field = this.field(i);
+      const isPlain = unchecked(this.shown[i]) === PLAIN;
+      table.byTagged(<u8>(isPlain ? field.kind : this.kind(i)), isPlain ? field.text() : this.text(i));
     }
   }
 

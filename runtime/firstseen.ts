@@ -129,6 +129,7 @@ export class FirstSeen {
     }
   }
 
+  @inline
   private placeOf(hash: u64, number: u32): u32 {
     return (<u32>hash + number * (<u32>(hash >> 32) | 1)) & (this.capacity * BITS_EACH - 1);
   }

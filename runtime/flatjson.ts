@@ -9,7 +9,7 @@
  * takes the long way of json.ts.
  */
 import { allocate } from './arena';
-import { bits, equalBytes, indexOfByte } from './bytes';
+import { equalBytes, indexOfByte, Lanes } from './bytes';
 import { Field, STRING, skipSpace } from './jsonvalue';
 import { Text } from './text';
 
@@ -93,20 +93,21 @@ export class FlatJson {
       const qEnd = v128.and(qQuote, i8x16.eq(qNext, colon));
       const rEnd = v128.and(rQuote, i8x16.eq(rNext, colon));
       const sEnd = v128.and(sQuote, i8x16.eq(sNext, colon));
-      let ends = bits(pEnd, qEnd, rEnd, sEnd);
-      const pSpecial = isSpecial(p, pQuote, pNext);
-      const qSpecial = isSpecial(q, qQuote, qNext);
-      const rSpecial = isSpecial(r, rQuote, rNext);
-      const sSpecial = isSpecial(s, sQuote, sNext);
+      let ends = Lanes.bits(pEnd, qEnd, rEnd, sEnd);
+      const pSpecial = this.isSpecial(p, pQuote, pNext);
+      const qSpecial = this.isSpecial(q, qQuote, qNext);
+      const rSpecial = this.isSpecial(r, rQuote, rNext);
+      const sSpecial = this.isSpecial(s, sQuote, sNext);
       if (end - base < CHUNK_BYTES) {
         const inside = ((<u64>1) << (end - base)) - 1;
-        const special = bits(pSpecial, qSpecial, rSpecial, sSpecial) & inside;
+        const special = Lanes.bits(pSpecial, qSpecial, rSpecial, sSpecial) & inside;
         if (special && !areHarmless(base, special, end)) return false;
         ends &= inside;
-        lastQuotes = bits(pQuote, qQuote, rQuote, sQuote) & inside;
+        lastQuotes = Lanes.bits(pQuote, qQuote, rQuote, sQuote) & inside;
       } else {
         const hasSpecial = v128.any_true(v128.or(v128.or(pSpecial, qSpecial), v128.or(rSpecial, sSpecial)));
-        if (hasSpecial && !areHarmless(base, bits(pSpecial, qSpecial, rSpecial, sSpecial), end)) return false;
+        if (hasSpecial && !areHarmless(base, Lanes.bits(pSpecial, qSpecial, rSpecial, sSpecial), end))
+          return false;
         quotes = v128.xor(quotes, v128.xor(v128.xor(pQuote, qQuote), v128.xor(rQuote, sQuote)));
       }
       for (; ends; ends &= ends - 1) {
@@ -116,6 +117,17 @@ export class FlatJson {
       }
     }
     return !((<i32>popcnt(lastQuotes) + popcnt(i8x16.bitmask(quotes))) & 1);
+  }
+
+  /**
+   * A bracket, a backslash, a pipe, or a quote with a space behind it. `[ \\ ]` and `{ | }` are the same three codes
+   * apart from one bit.
+   */
+  @inline
+  private isSpecial(block: v128, quote: v128, next: v128): v128 {
+    const folded = i8x16.sub(v128.or(block, i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
+    const isSpaced = v128.and(quote, i8x16.le_u(next, i8x16.splat(0x20)));
+    return v128.or(i8x16.le_u(folded, i8x16.splat(2)), isSpaced);
   }
 }
 
@@ -160,14 +172,4 @@ function areHarmless(base: usize, special: u64, end: usize): bool {
     } else if (byte !== PIPE) return false;
   }
   return true;
-}
-
-/**
- * A bracket, a backslash, a pipe, or a quote with a space behind it. `[ \\ ]` and `{ | }` are the same three codes
- * apart from one bit.
- */
-function isSpecial(block: v128, quote: v128, next: v128): v128 {
-  const folded = i8x16.sub(v128.or(block, i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
-  const isSpaced = v128.and(quote, i8x16.le_u(next, i8x16.splat(0x20)));
-  return v128.or(i8x16.le_u(folded, i8x16.splat(2)), isSpaced);
 }

@@ -74,24 +74,26 @@ export class Glob {
   }
 
   private matchesInWords(text: Text): bool {
-    memory.fill(this.ways, 0, WORDS_MAX * 8);
-    store<u64>(this.ways, 1);
+    const all = this.ways;
+    const stars = this.stars;
     const bytes = this.words << 3;
+    memory.fill(all, 0, WORDS_MAX * 8);
+    store<u64>(all, 1);
     for (let at = text.start; at < text.end; at++) {
       const takes = this.table + <usize>load<u8>(at) * bytes;
       let carry: u64 = 0;
       let any: u64 = 0;
       for (let i: usize = 0; i < bytes; i += 8) {
-        const ways = load<u64>(this.ways + i);
+        const ways = load<u64>(all + i);
         const taken = ways & load<u64>(takes + i);
-        const next = (taken << 1) | carry | (ways & load<u64>(this.stars + i));
-        store<u64>(this.ways + i, next);
+        const next = (taken << 1) | carry | (ways & load<u64>(stars + i));
+        store<u64>(all + i, next);
         carry = taken >> 63;
         any |= next;
       }
       if (!any) return false;
     }
-    return isBitSet(this.ways, this.elements);
+    return isBitSet(all, this.elements);
   }
 
   private readElement(): void {

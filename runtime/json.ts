@@ -20,17 +20,7 @@
 import { allocate } from './arena';
 import { equalBytes, indexOfByte } from './bytes';
 import { FlatJson } from './flatjson';
-import {
-  ARRAY,
-  Field,
-  MISSING,
-  OBJECT,
-  STRING,
-  scalarEnd,
-  scalarKind,
-  skipSpace,
-  unescape,
-} from './jsonvalue';
+import { ARRAY, Field, OBJECT, STRING, skipSpace, unescape } from './jsonvalue';
 import { Text } from './text';
 
 export const DEPTH_MAX: i32 = 64;
@@ -73,7 +63,7 @@ class Node {
     if (node) return node;
     const made = new Node();
     made.name.set(name.start, name.end);
-    made.head = headOf(name.start, name.length);
+    made.head = this.headOf(name.start, name.length);
     made.sibling = this.child;
     this.child = made;
     this.childLengths |= lengthBit(name.length);
@@ -92,7 +82,7 @@ class Node {
   /** The child that a key in the line names, or null. */
   find(start: usize, bytes: usize): Node | null {
     if (!(this.childLengths & lengthBit(bytes))) return null;
-    const head = headOf(start, bytes);
+    const head = this.headOf(start, bytes);
     let node = this.child;
     while (node && !node.isNamed(head, start, bytes)) node = node.sibling;
     return node;
@@ -106,6 +96,13 @@ class Node {
       node.clear();
       node = node.sibling;
     }
+  }
+
+  /** The first 8 bytes of a name as a number, shorter ones filled up with zeros. */
+  @inline
+  private headOf(start: usize, bytes: usize): u64 {
+    const head = load<u64>(start);
+    return bytes >= 8 ? head : head & (((<u64>1) << (bytes << 3)) - 1);
   }
 
   private isNamed(head: u64, start: usize, bytes: usize): bool {
@@ -133,6 +130,8 @@ export class Json {
   /** What the value after the key that was just read belongs to. */
   private nextNode: Node | null = null;
   private nextField: Field | null = null;
+  /** Takes the scalars that no field wants: they are judged all the same. */
+  private unwanted: Field = new Field();
 
   /** The field at a dotted path; the same path gives the same field. Call it while the filter starts. */
   field(path: Text): Field {
@@ -156,14 +155,14 @@ export class Json {
 
   /** Finds every field in the line; false when the line is malformed. */
   parse(line: Text): bool {
-    const start = skipSpace(line.start, line.end);
+    let start = line.start;
+    if (start < line.end && load<u8>(start) <= 0x20) start = skipSpace(start, line.end);
     if (start === line.end || load<u8>(start) !== OPEN_BRACE) return false;
     this.clear();
-    if (this.flat.parse(start, line.end)) return true;
-    this.clear();
-    return this.walk(start, line.end);
+    return this.flat.parse(start, line.end) || this.walk(start, line.end);
   }
 
+  @inline
   private clear(): void {
     for (let i: u32 = 0; i < this.fieldCount; i++) {
       changetype<Field>(load<usize>(this.fields + POINTER_BYTES * i)).forget();
@@ -172,11 +171,12 @@ export class Json {
 
   /** Walks the quotes, backslashes and brackets of the line. */
   private walk(start: usize, end: usize): bool {
+    this.clear();
     this.nextNode = this.root;
     this.nextField = null;
     this.openArrays = 0;
     let base = start;
-    let mask = structure(base, end);
+    let mask = this.structure(base, end);
     let depth = 0;
     let quote: usize = 0;
     let isEscaped = false;
@@ -185,7 +185,7 @@ export class Json {
       while (!mask) {
         base += 16;
         if (base >= end) return false;
-        mask = structure(base, end);
+        mask = this.structure(base, end);
         if (this.openArrays) mask |= commas(base, end);
         if (isCarried) mask &= ~1;
         isCarried = false;
@@ -226,6 +226,18 @@ export class Json {
     }
   }
 
+  /** One bit for each quote, backslash or bracket in the 16 bytes at `base`, and for `|`, which costs less to skip. */
+  @inline
+  private structure(base: usize, end: usize): i32 {
+    const block = v128.load(base);
+    // `[ \ ]` and `{ | }` are the same three codes apart from one bit.
+    const folded = i8x16.sub(v128.or(block, i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
+    const mask = i8x16.bitmask(
+      v128.or(i8x16.eq(block, i8x16.splat(QUOTE)), i8x16.lt_u(folded, i8x16.splat(3))),
+    );
+    return base + 16 <= end ? mask : mask & ((1 << (end - base)) - 1);
+  }
+
   /** A string has ended: the value that the last key waits for, or a key, or a value that nobody asked for. */
   private string(start: usize, stop: usize, end: usize, depth: i32, isEscaped: bool): bool {
     if (this.nextField) {
@@ -240,11 +252,15 @@ export class Json {
     if (!parent) return true;
     let colon = stop + 1;
     if (load<u8>(colon) !== COLON) {
+      // Most strings are values.
+      if (load<u8>(colon) > 0x20) return true;
       colon = skipSpace(colon, end);
       if (colon >= end || load<u8>(colon) !== COLON) return true;
     }
     const node = isEscaped ? this.findEscaped(parent, start, stop) : parent.find(start, stop - start);
-    return node ? this.value(node, skipSpace(colon + 1, end), end) : true;
+    if (!node) return true;
+    const at = colon + 1;
+    return this.value(node, load<u8>(at) <= 0x20 ? skipSpace(at, end) : at, end);
   }
 
   private findEscaped(parent: Node, start: usize, stop: usize): Node | null {
@@ -266,8 +282,8 @@ export class Json {
       if (node.field) node.field!.raw.set(start, start);
       return true;
     }
-    if (node.field) return node.field!.setScalar(start, end);
-    return scalarKind(start, scalarEnd(start, end)) !== MISSING;
+    const field = node.field;
+    return (field ? field : this.unwanted).setScalar(start, end);
   }
 
   private openContainer(byte: u8, depth: i32): void {
@@ -323,17 +339,6 @@ export class Json {
   }
 }
 
-/** One bit for each quote, backslash or bracket in the 16 bytes at `base`, and for `|`, which costs less to skip. */
-function structure(base: usize, end: usize): i32 {
-  const block = v128.load(base);
-  // `[ \ ]` and `{ | }` are the same three codes apart from one bit.
-  const folded = i8x16.sub(v128.or(block, i8x16.splat(0x20)), i8x16.splat(OPEN_BRACE));
-  const mask = i8x16.bitmask(
-    v128.or(i8x16.eq(block, i8x16.splat(QUOTE)), i8x16.lt_u(folded, i8x16.splat(3))),
-  );
-  return base + 16 <= end ? mask : mask & ((1 << (end - base)) - 1);
-}
-
 /** One bit for each comma in the 16 bytes at `base`. */
 function commas(base: usize, end: usize): i32 {
   const mask = i8x16.bitmask(i8x16.eq(v128.load(base), i8x16.splat(COMMA)));
@@ -350,12 +355,6 @@ function indexOf(name: Text): i32 {
     index = index * 10 + digit;
   }
   return index;
-}
-
-/** The first 8 bytes of a name as a number, shorter ones filled up with zeros. */
-function headOf(start: usize, bytes: usize): u64 {
-  const head = load<u64>(start);
-  return bytes >= 8 ? head : head & (((<u64>1) << (bytes << 3)) - 1);
 }
 
 function lengthBit(bytes: usize): u64 {

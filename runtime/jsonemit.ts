@@ -15,24 +15,13 @@ import {
   writeInteger,
   writeText,
 } from './emit';
-import {
-  FALSE,
-  Field,
-  MISSING,
-  NULL,
-  NUMBER,
-  STRING,
-  scalarEnd,
-  scalarKind,
-  skipSpace,
-  TRUE,
-  unescape,
-} from './jsonvalue';
+import { FALSE, Field, MISSING, NULL, OBJECT, STRING, skipSpace, TRUE } from './jsonvalue';
 import { Text } from './text';
 
 /** Objects and lists nested deeper than this are copied as text. */
 export const COPY_DEPTH_MAX: i32 = 16;
 
+const SPACE: u8 = 0x20;
 const QUOTE: u8 = 0x22;
 const COMMA: u8 = 0x2c;
 const COLON: u8 = 0x3a;
@@ -52,14 +41,15 @@ const CBOR_NULL: u8 = 0xf6;
 const EXACT_POWER_MAX: i32 = 22;
 const EXACT_WHOLE_MAX: u64 = 1 << 53;
 
-const raw: Text = new Text();
-const decoded: Text = new Text();
+/** The string or scalar that is copied. */
+const copied: Field = new Field();
 
 /** Adds the field to the open record; a missing one adds nothing. */
 export function putField(stream: Stream, name: Key, field: Field): void {
   if (field.kind === MISSING) return;
   if (field.kind === STRING) stream.text(name, field.text());
-  else putJson(stream, name, field.raw);
+  else if (field.kind >= OBJECT) putJson(stream, name, field.raw);
+  else if (begin(name, 1)) writeScalar(field);
 }
 
 /** Adds a value that is not a string, as JSON text, to the open record. */
@@ -78,29 +68,30 @@ function copyValue(at: usize, end: usize, depth: i32): usize {
   if (byte === QUOTE) return copyString(at, end);
   if (byte === OPEN_BRACE) return copyObject(at, end, depth);
   if (byte === OPEN_BRACKET) return copyList(at, end, depth);
-  const stop = scalarEnd(at, end);
-  const kind = scalarKind(at, stop);
-  if (kind === TRUE) writeByte(CBOR_TRUE);
-  else if (kind === FALSE) writeByte(CBOR_FALSE);
-  else if (kind === NULL) writeByte(CBOR_NULL);
-  else if (kind !== NUMBER) return 0;
-  else if (!copyNumber(at, stop)) writeText(at, stop);
-  return stop;
+  if (!copied.setScalar(at, end)) return 0;
+  writeScalar(copied);
+  return copied.raw.end;
+}
+
+function writeScalar(value: Field): void {
+  if (value.kind === TRUE) writeByte(CBOR_TRUE);
+  else if (value.kind === FALSE) writeByte(CBOR_FALSE);
+  else if (value.kind === NULL) writeByte(CBOR_NULL);
+  else if (!copyNumber(value.raw.start, value.raw.end)) writeText(value.raw.start, value.raw.end);
 }
 
 function copyString(at: usize, end: usize): usize {
   let stop = at + 1;
-  let isEscaped = false;
+  copied.isEscaped = false;
   for (; stop < end && load<u8>(stop) !== QUOTE; stop++) {
     if (load<u8>(stop) !== BACKSLASH) continue;
-    isEscaped = true;
+    copied.isEscaped = true;
     stop++;
   }
   if (stop >= end) return 0;
-  if (isEscaped) {
-    unescape(raw.set(at + 1, stop), decoded);
-    writeText(decoded.start, decoded.end);
-  } else writeText(at + 1, stop);
+  copied.raw.set(at + 1, stop);
+  const text = copied.text();
+  writeText(text.start, text.end);
   return stop + 1;
 }
 
@@ -137,12 +128,13 @@ function copyList(start: usize, end: usize, depth: i32): usize {
 
 /** Address of the next item or of the closing bracket; 0 when neither follows. */
 function skipSeparator(from: usize, end: usize, close: u8): usize {
-  const at = skipSpace(from, end);
+  let at = from;
+  if (at < end && load<u8>(at) <= SPACE) at = skipSpace(at, end);
   if (at >= end) return 0;
   if (load<u8>(at) === close) return at;
-  if (load<u8>(at) !== COMMA) return 0;
-  const next = skipSpace(at + 1, end);
-  return next < end && load<u8>(next) !== close ? next : 0;
+  if (load<u8>(at++) !== COMMA) return 0;
+  if (at < end && load<u8>(at) <= SPACE) at = skipSpace(at, end);
+  return at < end && load<u8>(at) !== close ? at : 0;
 }
 
 /** Copies digits [. digits] [e digits] as an integer or an exact double; false when it is neither. */

@@ -62,14 +62,15 @@ export class Field extends Text {
   /** Takes the number or word at `start`; false when none stands there. */
   setScalar(start: usize, end: usize): bool {
     const stop = scalarEnd(start, end);
-    this.kind = scalarKind(start, stop);
+    const kind = scalarKind(start, stop);
+    this.kind = kind;
     this.raw.set(start, stop);
-    return this.kind !== MISSING;
+    return kind !== MISSING;
   }
 }
 
 /** What the scalar in [start, end) is; MISSING when it is none. A number is told by its first byte alone. */
-export function scalarKind(start: usize, end: usize): i32 {
+function scalarKind(start: usize, end: usize): i32 {
   const bytes = end - start;
   const first = bytes ? load<u8>(start) : 0;
   if (first - 0x30 < 10 || (first === MINUS && bytes > 1)) return NUMBER;
@@ -80,7 +81,7 @@ export function scalarKind(start: usize, end: usize): i32 {
 }
 
 /** End of a number or word: the next comma, closing bracket or space. */
-export function scalarEnd(start: usize, end: usize): usize {
+function scalarEnd(start: usize, end: usize): usize {
   for (let at = start; at < end; at += 16) {
     const block = v128.load(at);
     const closing = i8x16.eq(v128.or(block, i8x16.splat(0x20)), i8x16.splat(0x7d));

@@ -25,7 +25,7 @@
  * audit.ts reads its pairs with this reader, too: there quotes have no escapes, `'` and `(` separate as well, `'` ends
  * a value at the end of a group (`msg='op=login res=success'`), and `?` and `(null)` are no values.
  */
-import { bits, indexOfByte } from './bytes';
+import { indexOfByte, Lanes } from './bytes';
 import { Names } from './names';
 import { literal, Text } from './text';
 import { BACKSLASHES, HEX, isHex, PLAIN, Value } from './value';
@@ -54,8 +54,6 @@ const PRIORITY_BYTES_MAX: usize = 4;
 @unmanaged
 export class KeyValue {
   private names: Names = new Names();
-  /** Fields that the text has not told yet. */
-  private missing: u32 = 0;
   private isPair: bool = false;
   /** The last byte read that no key holds. */
   private lastBreak: usize = 0;
@@ -103,17 +101,31 @@ export class KeyValue {
     return this.isPair;
   }
 
+  // For the library.
+
+  /** Fields that no text has told since `begin`. */
+  missing: u32 = 0;
+
   /** Reads the keys that end in the next 64 bytes; returns where to go on. */
   private chunk(base: usize, end: usize): usize {
     const inside = end - base < CHUNK_BYTES ? ((<u64>1) << (end - base)) - 1 : <u64>-1;
-    let breaks = breaksAt(base) & inside;
-    if (this.isAudit) breaks |= groupMarksAt(base) & inside;
-    let equals = equalsAt(base) & inside;
+    const p = v128.load(base);
+    const q = v128.load(base, 16);
+    const r = v128.load(base, 32);
+    const s = v128.load(base, 48);
+    const sign = i8x16.splat(EQUALS);
+    let equals =
+      inside & Lanes.bits(i8x16.eq(p, sign), i8x16.eq(q, sign), i8x16.eq(r, sign), i8x16.eq(s, sign));
+    let breaks =
+      equals | (inside & Lanes.bits(this.breaks(p), this.breaks(q), this.breaks(r), this.breaks(s)));
+    if (this.isAudit)
+      breaks |= inside & Lanes.bits(this.marks(p), this.marks(q), this.marks(r), this.marks(s));
     while (equals) {
       const place = <usize>ctz(equals);
       equals &= equals - 1;
       const before = breaks & (((<u64>1) << place) - 1);
       const start = (before ? base + 63 - <usize>clz(before) : this.lastBreak) + 1;
+      if (start === base + place) continue;
       const behind = this.pair(start, base + place, end);
       if (behind >= base + CHUNK_BYTES) return behind;
       if (behind) equals &= (<u64>-1) << (behind - base);
@@ -124,31 +136,46 @@ export class KeyValue {
 
   /** Reads the pair whose `=` is at `equals`; returns where the next may begin, or 0 for the next `=`. */
   private pair(start: usize, equals: usize, end: usize): usize {
-    if (start === equals || !(start - 1 === this.closed || this.isSeparator(load<u8>(start - 1)))) return 0;
+    if (start - 1 !== this.closed && !this.isSeparator(load<u8>(start - 1))) return 0;
     this.isPair = true;
     const value = this.names.find(start, equals);
-    const isWanted = value !== null && !value.isPresent;
     const isQuoted = equals + 1 < end && load<u8>(equals + 1) === QUOTE;
-    if (isQuoted) {
-      this.closed = this.lastBreak = this.closingQuote(equals + 2, end);
-      if (isWanted) this.take(value!, equals + 2, this.closed, this.isEscaped ? BACKSLASHES : PLAIN);
-    } else if (isWanted) this.takePlain(value!, equals + 1, plainEnd(equals + 1, end));
+    if (isQuoted) this.closed = this.lastBreak = this.closingQuote(equals + 2, end);
+    if (value && !value.isPresent) this.take(value, equals + 1, end, isQuoted);
     return isQuoted ? this.closed + 1 : 0;
   }
 
-  private take(value: Value, start: usize, end: usize, encoding: i32): void {
-    if (this.isAudit && isNothing(start, end)) return;
-    value.take(start, end, encoding);
+  /** Takes the value that begins at `start`; where it has quotes, the last one is where the last value was closed. */
+  private take(value: Value, start: usize, end: usize, isQuoted: bool): void {
+    const first = isQuoted ? start + 1 : start;
+    let stop = isQuoted ? this.closed : plainEnd(start, end);
+    if (this.isAudit && !isQuoted) stop = groupEnd(start, stop);
+    if (this.isAudit && isNothing(first, stop)) return;
+    const isHexed = value.isHexWithoutQuotes && !isQuoted && isHex(first, stop);
+    value.take(first, stop, isHexed ? HEX : isQuoted && this.isEscaped ? BACKSLASHES : PLAIN);
     this.missing--;
   }
 
-  private takePlain(value: Value, start: usize, end: usize): void {
-    const stop = this.isAudit ? groupEnd(start, end) : end;
-    this.take(value, start, stop, value.isHexWithoutQuotes && isHex(start, stop) ? HEX : PLAIN);
+  @inline
+  private isSeparator(byte: u8): bool {
+    return (
+      byte <= SPACE ||
+      byte === COMMA ||
+      byte === SEMICOLON ||
+      (this.isAudit && (byte === APOSTROPHE || byte === OPEN))
+    );
   }
 
-  private isSeparator(byte: u8): bool {
-    return isSeparator(byte) || (this.isAudit && (byte === APOSTROPHE || byte === OPEN));
+  /** Separators and quotes. */
+  @inline
+  private breaks(block: v128): v128 {
+    return v128.or(separators(block), i8x16.eq(block, i8x16.splat(QUOTE)));
+  }
+
+  /** What separates in audit records alone. */
+  @inline
+  private marks(block: v128): v128 {
+    return v128.or(i8x16.eq(block, i8x16.splat(APOSTROPHE)), i8x16.eq(block, i8x16.splat(OPEN)));
   }
 
   /** Address of the quote that ends a value, or `end`. */
@@ -239,48 +266,13 @@ function separatorFrom(from: usize, end: usize): usize {
   return end;
 }
 
-function isSeparator(byte: u8): bool {
-  return byte <= SPACE || byte === COMMA || byte === SEMICOLON;
-}
-
 function isBreak(byte: u8): bool {
-  return isSeparator(byte) || byte === EQUALS || byte === QUOTE;
+  return byte <= SPACE || byte === COMMA || byte === SEMICOLON || byte === EQUALS || byte === QUOTE;
 }
 
 function separators(block: v128): v128 {
   return v128.or(
     i8x16.le_u(block, i8x16.splat(SPACE)),
     v128.or(i8x16.eq(block, i8x16.splat(COMMA)), i8x16.eq(block, i8x16.splat(SEMICOLON))),
-  );
-}
-
-// One bit for each of the 64 bytes at `base`.
-
-function equalsAt(base: usize): u64 {
-  return bits(isEquals(base), isEquals(base + 16), isEquals(base + 32), isEquals(base + 48));
-}
-
-function breaksAt(base: usize): u64 {
-  return bits(breaks(base), breaks(base + 16), breaks(base + 32), breaks(base + 48));
-}
-
-function groupMarksAt(base: usize): u64 {
-  return bits(isGroupMark(base), isGroupMark(base + 16), isGroupMark(base + 32), isGroupMark(base + 48));
-}
-
-function isGroupMark(base: usize): v128 {
-  const block = v128.load(base);
-  return v128.or(i8x16.eq(block, i8x16.splat(APOSTROPHE)), i8x16.eq(block, i8x16.splat(OPEN)));
-}
-
-function isEquals(base: usize): v128 {
-  return i8x16.eq(v128.load(base), i8x16.splat(EQUALS));
-}
-
-function breaks(base: usize): v128 {
-  const block = v128.load(base);
-  return v128.or(
-    separators(block),
-    v128.or(i8x16.eq(block, i8x16.splat(EQUALS)), i8x16.eq(block, i8x16.splat(QUOTE))),
   );
 }

@@ -22,7 +22,7 @@ import {
   TRUNCATED,
 } from './abi';
 import { resetScratch } from './arena';
-import { afterLastByte, bits } from './bytes';
+import { afterLastByte, Lanes } from './bytes';
 import { settleDue } from './due';
 import { beginEventOutput, markTruncated, needClosed, resetOutput } from './emit';
 import { settleEvent } from './ledger';
@@ -109,7 +109,7 @@ function runEvents(from: usize, end: usize, flags: i32): usize {
  */
 function indexOfNewline(from: usize, end: usize): usize {
   for (let at = from; at < end; at += 64) {
-    const hits = bits(isNewline(at), isNewline(at + 16), isNewline(at + 32), isNewline(at + 48));
+    const hits = Lanes.bits(isNewline(at), isNewline(at + 16), isNewline(at + 32), isNewline(at + 48));
     if (hits) return min(at + <usize>ctz(hits), end);
   }
   return end;

@@ -47,7 +47,7 @@ export class Names {
   alias(name: Text, value: Value): void {
     if (name.isEmpty() || this.find(name.start, name.end)) abort('a field needs a name of its own');
     const made = new Wanted();
-    made.tail = tailOf(name.start, name.end);
+    made.tail = this.tailOf(name.start, name.end);
     made.name.set(name.start, name.end);
     const slot = this.slots + slotOf(made.tail);
     made.next = changetype<Wanted | null>(load<usize>(slot));
@@ -56,11 +56,23 @@ export class Names {
   }
 
   /** The value under the name in [start, end), which is not empty; null when nobody wants it. */
+  @inline
   find(start: usize, end: usize): Value | null {
-    const tail = tailOf(start, end);
-    let wanted = changetype<Wanted | null>(load<usize>(this.slots + slotOf(tail)));
+    const tail = this.tailOf(start, end);
+    const first = load<usize>(this.slots + slotOf(tail));
+    return first ? this.match(changetype<Wanted>(first), tail, start, end) : null;
+  }
+
+  private match(first: Wanted, tail: u64, start: usize, end: usize): Value | null {
+    let wanted: Wanted | null = first;
     while (wanted && !(wanted.tail === tail && isWhole(wanted.name, start, end))) wanted = wanted.next;
     return wanted ? wanted.value : null;
+  }
+
+  /** Bytes before `start` are loaded, too, and shifted out. */
+  @inline
+  private tailOf(start: usize, end: usize): u64 {
+    return load<u64>(end - 8) >> ((8 - min<usize>(end - start, 8)) << 3);
   }
 
   /** Forgets what the line before said. */
@@ -73,11 +85,6 @@ export class Names {
 
 function isWhole(name: Text, start: usize, end: usize): bool {
   return name.length === end - start && (name.length <= 8 || equalBytes(name.start, start, name.length));
-}
-
-/** Bytes before `start` are loaded, too, and shifted out. */
-function tailOf(start: usize, end: usize): u64 {
-  return load<u64>(end - 8) >> ((8 - min<usize>(end - start, 8)) << 3);
 }
 
 function slotOf(tail: u64): usize {

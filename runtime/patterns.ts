@@ -69,6 +69,8 @@ export class Patterns {
   private heads: usize = 0;
   private headSlots: u32 = 0;
   private headMask: u64 = 0;
+  /** Of `firstAbove`. */
+  private same: usize = 0;
 
   constructor(literals: StaticArray<Text>) {
     const size = <u32>literals.length;
@@ -145,7 +147,8 @@ export class Patterns {
 
   /**
    * The first place from `place` on, in steps of the stride, whose window is known, or one from `stop` on. Each look-up has
-   * a branch of its own, because the engine would keep all eight answers in memory until it had put them together.
+   * a branch of its own, because the engine would keep all eight answers in memory until it had put them together; the hash
+   * stands before the word, because the module then has them the other way round, which takes a move less.
    */
   private nextPlace(place: usize, stop: usize): usize {
     const known = this.known;
@@ -155,18 +158,18 @@ export class Patterns {
     if (place + eight <= stop) {
       const last = stop - eight;
       do {
-        if (isKnown(load<u32>(place) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
-        if (isKnown(load<u32>((place += stride)) * hash, known)) return place;
+        if (isKnown(hash * load<u32>(place), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
+        if (isKnown(hash * load<u32>((place += stride)), known)) return place;
         place += stride;
       } while (place <= last);
     }
-    while (place < stop && !isKnown(load<u32>(place) * hash, known)) place += stride;
+    while (place < stop && !isKnown(hash * load<u32>(place), known)) place += stride;
     return place;
   }
 
@@ -180,32 +183,40 @@ export class Patterns {
     const head = load<u64>(start) & this.headMask;
     let slot = this.heads + HEAD_BYTES * <usize>this.headSlotOf(head);
     while (load<u16>(slot, 10) && load<u64>(slot) !== head) slot = this.slotBehind(slot);
-    let low = <u32>load<u16>(slot, 8);
-    let high = <u32>load<u16>(slot, 10);
+    const low = <u32>load<u16>(slot, 8);
+    const high = <u32>load<u16>(slot, 10);
     if (!high) return 0;
-    const bytes = end - start;
-    let entry = this.rank(low);
-    let sameLow = commonBytes(entry, start, bytes, 0);
-    if (high > low + 1 && !isAbove(entry, sameLow, start, bytes)) {
-      // What both bounds have in common with the text, all between them have, too.
-      for (let sameHigh: usize = 0; high > low + 1; ) {
-        const middle = (low + high) >> 1;
-        entry = this.rank(middle);
-        const same = commonBytes(entry, start, bytes, min(sameLow, sameHigh));
-        if (isAbove(entry, same, start, bytes)) {
-          high = middle;
-          sameHigh = same;
-        } else {
-          low = middle;
-          sameLow = same;
-        }
-      }
-      entry = this.rank(low);
-    }
-    while (entry && load<u32>(entry, LENGTH_AT) > sameLow) entry = this.prefixOf(entry);
+    const above = this.firstAbove(low, high, start, end - start);
+    let entry = above > low ? this.rank(above - 1) : 0;
+    while (entry && load<u32>(entry, LENGTH_AT) > this.same) entry = this.prefixOf(entry);
     return entry;
   }
 
+  /**
+   * The rank of the first entry from `low` to `high` that sorts behind a text, or `high`; `same` is the length of what the
+   * one before it and the text begin with alike.
+   */
+  private firstAbove(low: u32, high: u32, start: usize, bytes: usize): u32 {
+    let sameLow: usize = 0;
+    let sameHigh: usize = 0;
+    // The first one is asked first: most text that begins like literals sorts before all of them.
+    for (let middle = low; low < high; middle = (low + high) >> 1) {
+      const entry = this.rank(middle);
+      // What both bounds have in common with the text, all between them have, too.
+      const same = commonBytes(entry, start, bytes, min(sameLow, sameHigh));
+      if (isAbove(entry, same, start, bytes)) {
+        high = middle;
+        sameHigh = same;
+      } else {
+        low = middle + 1;
+        sameLow = same;
+      }
+    }
+    this.same = sameLow;
+    return low;
+  }
+
+  @inline
   private prefixOf(entry: usize): usize {
     const rank = load<u32>(entry, PREFIX_AT);
     return rank ? this.rank(rank - 1) : 0;
@@ -215,6 +226,7 @@ export class Patterns {
     return this.entries + ENTRY_BYTES * <usize>number;
   }
 
+  @inline
   private headSlotOf(head: u64): u32 {
     return hashOfHead(head) & (this.headSlots - 1);
   }
@@ -228,16 +240,8 @@ export class Patterns {
 
   /** Puts a literal behind those that are not above it; `index` of them are there. */
   private insert(index: u32, text: Text): void {
-    let from: u32 = 0;
-    for (let to = index; from < to; ) {
-      const middle = (from + to) >> 1;
-      const entry = this.rank(middle);
-      const same = commonBytes(entry, text.start, text.length, 0);
-      if (isAbove(entry, same, text.start, text.length)) to = middle;
-      else from = middle + 1;
-    }
-    const entry = this.rank(from);
-    memory.copy(entry + ENTRY_BYTES, entry, ENTRY_BYTES * (index - from));
+    const entry = this.rank(this.firstAbove(0, index, text.start, text.length));
+    memory.copy(entry + ENTRY_BYTES, entry, this.entries + ENTRY_BYTES * index - entry);
     store<u32>(entry, <u32>text.start);
     store<u32>(entry, <u32>text.length, LENGTH_AT);
     store<u32>(entry, index, INDEX_AT);

@@ -82,28 +82,29 @@ function sipHash(k0: u64, k1: u64, start: usize, bytes: usize): u64 {
   for (let i: usize = 0; i < (bytes & 7); i++) last |= (<u64>load<u8>(whole + i)) << (i << 3);
   compress(last);
   v2 ^= 0xff;
-  for (let i = 0; i < 4; i++) round();
+  mix(4);
   return v0 ^ v1 ^ v2 ^ v3;
 }
 
 function compress(word: u64): void {
   v3 ^= word;
-  round();
-  round();
+  mix(2);
   v0 ^= word;
 }
 
-function round(): void {
-  v0 += v1;
-  v1 = rotl<u64>(v1, 13) ^ v0;
-  v0 = rotl<u64>(v0, 32);
-  v2 += v3;
-  v3 = rotl<u64>(v3, 16) ^ v2;
-  v0 += v3;
-  v3 = rotl<u64>(v3, 21) ^ v0;
-  v2 += v1;
-  v1 = rotl<u64>(v1, 17) ^ v2;
-  v2 = rotl<u64>(v2, 32);
+function mix(rounds: u32): void {
+  for (let round: u32 = 0; round < rounds; round++) {
+    v0 += v1;
+    v1 = rotl<u64>(v1, 13) ^ v0;
+    v0 = rotl<u64>(v0, 32);
+    v2 += v3;
+    v3 = rotl<u64>(v3, 16) ^ v2;
+    v0 += v3;
+    v3 = rotl<u64>(v3, 21) ^ v0;
+    v2 += v1;
+    v1 = rotl<u64>(v1, 17) ^ v2;
+    v2 = rotl<u64>(v2, 32);
+  }
 }
 
 /** The little-endian word that 16 hex digits spell, two a byte. */

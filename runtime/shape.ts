@@ -25,9 +25,8 @@ const TAB: u8 = 0x09;
 const DOUBLE_QUOTE: u8 = 0x22;
 const SINGLE_QUOTE: u8 = 0x27;
 const BACKSLASH: u8 = 0x5c;
-const COLON: u8 = 0x3a;
-const DOT: u8 = 0x2e;
-const DASH: u8 = 0x2d;
+const COLON: u32 = 0x3a;
+const DASH: u32 = 0x2d;
 const LETTER_X: u8 = 0x78;
 /** Hexadecimal words of this length are numbers; shorter ones only with a decimal digit. */
 const HEX_BYTES_MIN: usize = 8;
@@ -68,7 +67,10 @@ export class Shape {
       if (load<u8>(this.classes + byte)) this.word();
       else if (byte === SPACE || byte === TAB) this.space();
       else if (byte === DOUBLE_QUOTE || byte === SINGLE_QUOTE) this.quoted(byte, line.start);
-      else if (byte !== COLON || !this.takeAddress(this.at, this.text.end)) this.put(this.at + 1);
+      else if (byte !== COLON || !this.takeAddress(this.at, this.text.end)) {
+        this.write(byte);
+        this.at++;
+      }
     }
     return this.text;
   }
@@ -141,21 +143,28 @@ export class Shape {
     }
     if (stop < this.end && load<u8>(this.classes + load<u8>(stop))) return 0;
     // The full stop or colon behind a word is not a part of it.
-    while (stop > start && isMark(load<u8>(stop - 1)) && !isAddress(this.address.set(start, stop))) {
+    while (stop > start && isMark(load<u8>(stop - 1)) && !this.isAddress(start, stop, marks)) {
       stop--;
       marks--;
     }
     const bytes = stop - start;
     if (bytes === HARDWARE_ADDRESS_BYTES && marks === 5) return stop;
     if (bytes === UUID_BYTES && load<u8>(start, 8) === DASH && load<u8>(start, 23) === DASH) return stop;
-    return marks && isAddress(this.address.set(start, stop)) ? stop : 0;
+    return this.isAddress(start, stop, marks) ? stop : 0;
+  }
+
+  /** An address has three dots or two colons. */
+  private isAddress(start: usize, end: usize, marks: i32): bool {
+    return marks > 1 && isAddress(this.address.set(start, end));
   }
 
   /** Takes the bytes up to `stop` as they are. */
   private put(stop: usize): void {
-    for (; this.at < stop; this.at++) this.write(load<u8>(this.at));
+    for (let at = this.at; at < stop; at++) this.write(load<u8>(at));
+    this.at = stop;
   }
 
+  @inline
   private write(byte: u8): void {
     if (this.text.length < SHAPE_BYTES_MAX) store<u8>(this.text.end++, byte);
   }
@@ -169,8 +178,9 @@ function isNumber(start: usize, end: usize, seen: u8): bool {
   return bytes >= (seen & DIGIT ? HEX_WITH_DIGIT_BYTES_MIN : HEX_BYTES_MIN);
 }
 
-function isMark(byte: u8): bool {
-  return byte === COLON || byte === DOT || byte === DASH;
+/** A colon, a dash or the dot behind it. */
+function isMark(byte: u32): bool {
+  return byte - DASH < 2 || byte === COLON;
 }
 
 function isHexDigit(wordClass: u8): bool {

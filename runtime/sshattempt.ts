@@ -78,9 +78,9 @@ export class SshAttempt {
   }
 
   private form(prefix: string, kind: string, place: i32): void {
-    this.prefixes[this.forms] = literal(prefix);
-    this.kinds[this.forms] = literal(kind);
-    this.places[this.forms] = place;
+    unchecked((this.prefixes[this.forms] = literal(prefix)));
+    unchecked((this.kinds[this.forms] = literal(kind)));
+    unchecked((this.places[this.forms] = place));
     this.forms++;
   }
 
@@ -91,9 +91,10 @@ export class SshAttempt {
     const isBefore = rest.endsWith(this.preauthText);
     if (isBefore) rest.end -= this.preauthText.length;
     for (let i = 0; i < FORMS; i++) {
-      if (!rest.take(this.prefixes[i])) continue;
+      if (!rest.take(unchecked(this.prefixes[i]))) continue;
       if (i <= DISCONNECTED && i >= CLOSED && !isBefore) return false;
-      this.kind.set(this.kinds[i].start, this.kinds[i].end);
+      const kind = unchecked(this.kinds[i]);
+      this.kind.set(kind.start, kind.end);
       this.hasUser = false;
       login.isInvalidUser = i === USER - 1;
       login.user.clear();
@@ -107,7 +108,7 @@ export class SshAttempt {
     const rest = this.rest;
     if (number === DISPATCH && !cutBehind(rest, this.reasonText)) return false;
     if (number === USER && !cutBehind(rest, this.notAllowedText)) return false;
-    const place = this.places[number];
+    const place = unchecked(this.places[number]);
     if (place === FIRST) return this.readFirst(login);
     if (place === IN_BRACKETS) return this.readInBrackets(rest, login);
     if (rest.endsWith(this.protocolText)) rest.end -= this.protocolText.length;

@@ -100,10 +100,11 @@ export class Syslog {
   }
 
   /** Passes over the byte when it comes next. */
+  @inline
   private take(byte: u8): bool {
-    if (this.rest.isEmpty() || this.rest.at(0) !== byte) return false;
-    this.rest.skip(1);
-    return true;
+    const isNext = this.rest.at(0) === byte;
+    if (isNext) this.rest.start++;
+    return isNext;
   }
 
   private skipSpaces(): void {
@@ -112,17 +113,20 @@ export class Syslog {
 
   /** A number of up to three digits without leading zeros, and the byte behind it; or -1. */
   private takeNumber(behind: u8): i32 {
-    let count: usize = 0;
-    while (count < 3 && this.rest.at(count) - ZERO < 10) count++;
-    if (!count || (count > 1 && this.rest.at(0) === ZERO) || this.rest.at(count) !== behind) return -1;
-    const value = digits(this.rest.start, count);
-    this.rest.skip(count + 1);
+    let value = 0;
+    let at = this.rest.start;
+    for (const stop = min(at + 3, this.rest.end); at < stop && load<u8>(at) - ZERO < 10; at++)
+      value = value * 10 + (load<u8>(at) - ZERO);
+    const count = at - this.rest.start;
+    if (!count || at === this.rest.end || load<u8>(at) !== behind) return -1;
+    if (count > 1 && load<u8>(this.rest.start) === ZERO) return -1;
+    this.rest.start = at + 1;
     return value;
   }
 
   /** PRI (RFC 5424, section 6.2.1). */
   private takePriority(): bool {
-    this.rest.skip(1);
+    this.rest.start++;
     const value = this.takeNumber(GREATER);
     if (value < 0 || value > PRIORITY_MAX) return false;
     this.priority = value;
@@ -210,13 +214,16 @@ export class Syslog {
     } else if (this.takeDate()) this.takeZone();
     else return this.priority >= 0 && this.parseCisco();
     // Neither host nor tag, as in "Nov 18 01:15:43: --- last message repeated 5 times ---".
-    if (this.take(COLON)) return this.takeMnemonic() && this.takeMessage();
+    if (this.take(COLON)) {
+      this.takeMnemonic();
+      return this.takeMessage();
+    }
     if (!this.take(SPACE)) return false;
     this.skipSpaces();
     if (this.rest.isEmpty()) return false;
     this.takeHost();
     this.takeTag();
-    this.takeMnemonic();
+    if (this.program.isEmpty()) this.takeMnemonic();
     return this.takeMessage();
   }
 
@@ -272,13 +279,11 @@ export class Syslog {
   }
 
   /** ` %SYS-5-CONFIG_I:` or ` : %ASA-3-710003:` where no tag was: it is the tag. */
-  private takeMnemonic(): bool {
-    if (!this.program.isEmpty()) return true;
+  private takeMnemonic(): void {
     const start = this.rest.start;
     if (this.take(COLON) || this.rest.at(0) === SPACE) this.take(SPACE);
     if (this.rest.at(0) === PERCENT) this.takeTag();
     if (this.program.isEmpty()) this.rest.start = start;
-    return true;
   }
 
   /** A date and time of RFC 3339, as rsyslog writes it. */

@@ -39,6 +39,7 @@ export class SyslogDate {
   }
 
   /** Four digits and a space, or -1. */
+  @inline
   private takeYear(): i32 {
     if (this.end - this.at < 5 || load<u8>(this.at, 4) !== SPACE) return -1;
     const year = digits(this.at, 4);

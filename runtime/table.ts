@@ -14,7 +14,7 @@
  */
 import { count, KIND_TABLE, OVERFLOWED } from './abi';
 import { allocate, allocateState } from './arena';
-import { copyBytes, equalBytes, hashBytes } from './bytes';
+import { copyBytes, equalBytes, Hash } from './bytes';
 import { aggregated } from './ledger';
 import { Text } from './text';
 
@@ -77,6 +77,7 @@ export class Table {
   }
 
   /** Begins a key in a window. */
+  @inline
   at(window: i64): Table {
     this.window = window;
     this.hash = <u64>window * HASH;
@@ -101,9 +102,10 @@ export class Table {
       return this;
     }
     // From where the part came, because reading back what was just written in pieces waits for the writes.
-    this.hash = hashBytes(start, bytes, this.hash + tag);
+    this.hash = Hash.of(start, bytes, this.hash + tag);
     store<u32>(at, <u32>tag | ((<u32>bytes) << 8));
-    copyBytes(at + PART_BYTES, start, bytes);
+    v128.store(at + PART_BYTES, v128.load(start));
+    if (bytes > 16) copyBytes(at + PART_BYTES, start, bytes);
     this.keyEnd = end;
     return this;
   }
@@ -149,6 +151,7 @@ export class Table {
   }
 
   /** Address of a counter; for a sketch that takes the place of the counters from there on. */
+  @inline
   counterAt(row: usize, counter: u32): usize {
     if (counter >= this.counters || row < this.rows) outside();
     return row + COUNTERS_AT + ((<usize>counter) << 3);

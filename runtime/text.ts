@@ -33,14 +33,17 @@ export class Text {
   }
 
   /** The byte at an index, or 0 outside. */
+  @inline
   at(index: usize): u8 {
     return index < this.length ? load<u8>(this.start + index) : 0;
   }
 
+  @inline
   equals(other: Text): bool {
     return this.length === other.length && equalBytes(this.start, other.start, other.length);
   }
 
+  @inline
   startsWith(prefix: Text): bool {
     return this.length >= prefix.length && equalBytes(this.start, prefix.start, prefix.length);
   }
@@ -79,8 +82,11 @@ export class Text {
 
   /** Index of the last occurrence, or -1. */
   lastIndexOf(needle: Text): i32 {
+    if (needle.isEmpty()) return <i32>this.length;
+    const first = load<u8>(needle.start);
     for (let at = this.end - needle.length; this.length >= needle.length && at >= this.start; at--) {
-      if (equalBytes(at, needle.start, needle.length)) return <i32>(at - this.start);
+      const mayBe = load<u8>(at) === first;
+      if (mayBe && equalBytes(at, needle.start, needle.length)) return <i32>(at - this.start);
     }
     return -1;
   }

@@ -62,6 +62,7 @@ export class TopK {
   private capacity: u32 = 0;
   private keyBytes: usize = 0;
   private slots: u32 = 0;
+  private entriesAt: usize = 0;
   private entryBytes: usize = 0;
 
   /** Without a name it has no memory of its own, and must be put `at` some before it is used. */
@@ -70,6 +71,7 @@ export class TopK {
     this.capacity = capacity;
     this.keyBytes = keyBytes;
     this.slots = slotsOf(capacity);
+    this.entriesAt = HEADER_BYTES + ((<usize>(this.slots + capacity + (capacity & 1))) << 2);
     this.entryBytes = KEY_AT + ((keyBytes + 7) & ~7);
     const bytes = (<usize>TopK.counters(capacity, keyBytes)) << 3;
     if (name.length) this.base = allocateState(KIND_TOP, name, capacity, keyBytes, 0, bytes);
@@ -278,10 +280,7 @@ export class TopK {
   }
 
   private entry(number: u32): usize {
-    const heapPlaces = this.capacity + (this.capacity & 1);
-    return (
-      this.base + HEADER_BYTES + ((<usize>(this.slots + heapPlaces)) << 2) + <usize>number * this.entryBytes
-    );
+    return this.base + this.entriesAt + <usize>number * this.entryBytes;
   }
 }
 

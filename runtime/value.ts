@@ -19,6 +19,7 @@ export const DOUBLED_QUOTES: i32 = 3;
 /** Two upper-case hexadecimal digits a byte; a zero byte is a space. */
 export const HEX: i32 = 4;
 
+const SPACE: u8 = 0x20;
 const QUOTE: u8 = 0x22;
 const BACKSLASH: u8 = 0x5c;
 
@@ -31,9 +32,15 @@ export class Value {
   private decoded: Text = new Text();
 
   /** The value with its escapes decoded; empty when there is none. */
+  @inline
   text(): Text {
-    if (this.encoding === PLAIN) return this.raw;
-    decode(this.raw, this.encoding, this.decoded);
+    return this.encoding === PLAIN ? this.raw : this.decode();
+  }
+
+  private decode(): Text {
+    const bytes = this.encoding === HEX ? this.raw.length >> 1 : this.raw.length;
+    const room = min(bytes, scratchFree());
+    decodeTo(this.raw, this.encoding, scratch(room), room, this.decoded);
     return this.decoded;
   }
 
@@ -42,22 +49,19 @@ export class Value {
   /** Hexadecimal digits without quotes stand for bytes: set by the reader that knows the name. */
   isHexWithoutQuotes: bool = false;
 
+  @inline
   clear(): void {
     this.isPresent = false;
     this.encoding = PLAIN;
     this.raw.clear();
   }
 
+  @inline
   take(start: usize, end: usize, encoding: i32): void {
     this.isPresent = true;
     this.encoding = encoding;
     this.raw.set(start, end);
   }
-}
-
-function decode(raw: Text, encoding: i32, out: Text): void {
-  const room = min(encoding === HEX ? raw.length >> 1 : raw.length, scratchFree());
-  decodeTo(raw, encoding, scratch(room), room, out);
 }
 
 /** Decodes into the `room` bytes at `start`; what does not fit is cut, and the record says so. */
@@ -73,7 +77,8 @@ export function decodeTo(raw: Text, encoding: i32, start: usize, room: usize, ou
     const byte = load<u8>(at++);
     const next: u8 = at < end ? load<u8>(at) : 0;
     if (encoding === HEX) {
-      store<u8>(to++, zeroAsSpace((hexDigit(byte) << 4) | hexDigit(next)));
+      const decoded: u8 = (hexDigit(byte) << 4) | hexDigit(next);
+      store<u8>(to++, decoded ? decoded : SPACE);
       at++;
     } else if (at < end && isEscape(byte, next, encoding)) {
       store<u8>(to++, meaningOf(next, encoding));
@@ -95,21 +100,20 @@ function meaningOf(next: u8, encoding: i32): u8 {
   return encoding === CEF && next === 0x72 ? 0x0d : next;
 }
 
-/** 0 to 15 for an upper-case hexadecimal digit; 16 or more for any other byte. */
-export function hexDigit(byte: u8): u8 {
-  const digit: u8 = byte - 0x30;
-  if (digit < 10) return digit;
-  const letter: u8 = byte - 0x41;
-  return letter < 6 ? letter + 10 : 16;
+/** The value of an upper-case hexadecimal digit: `A` to `F` have the bit 0x40. */
+function hexDigit(digit: u8): u8 {
+  return (digit & 15) + 9 * (digit >> 6);
 }
 
 /** True when these are whole bytes in upper-case hexadecimal digits, at least one. */
 export function isHex(start: usize, end: usize): bool {
   if (start === end || (end - start) & 1) return false;
-  for (let at = start; at < end; at++) if (hexDigit(load<u8>(at)) > 15) return false;
+  for (let at = start; at < end; at += 16) {
+    const block = v128.load(at);
+    const digits = i8x16.lt_u(i8x16.sub(block, i8x16.splat(0x30)), i8x16.splat(10));
+    const letters = i8x16.lt_u(i8x16.sub(block, i8x16.splat(0x41)), i8x16.splat(6));
+    const others = ~i8x16.bitmask(v128.or(digits, letters)) & 0xffff;
+    if (others) return at + ctz(others) >= end;
+  }
   return true;
-}
-
-function zeroAsSpace(byte: u8): u8 {
-  return byte ? byte : 0x20;
 }

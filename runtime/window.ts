@@ -126,6 +126,7 @@ export class Windows {
 
   // For the library.
 
+  @inline
   isDue(clock: i64): bool {
     return load<i64>(this.state, 8) <= max(load<i64>(this.state), clock);
   }

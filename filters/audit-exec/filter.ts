@@ -57,7 +57,7 @@ minutes.close(others, (row: usize): void => {
 });
 
 function isChange(type: Text): bool {
-  for (let i = 0; i < changeTypes.length; i++) if (type.equals(changeTypes[i])) return true;
+  for (let i = 0; i < changeTypes.length; i++) if (type.equals(unchecked(changeTypes[i]))) return true;
   return false;
 }
 
@@ -69,9 +69,11 @@ function begin(record: Stream, event: AuditEvents): Stream {
 
 function finish(record: Stream, keys: Key[], values: Value[], numbers: i32): void {
   for (let i = 0; i < values.length; i++) {
-    const number = i < numbers ? parseDecimal(values[i].text(), 0, ID_MAX) : NO_NUMBER;
-    if (number !== NO_NUMBER) record.int(keys[i], number);
-    else if (i >= numbers && values[i].isPresent) record.text(keys[i], values[i].text());
+    const name = unchecked(keys[i]);
+    const value = unchecked(values[i]);
+    const number = i < numbers ? parseDecimal(value.text(), 0, ID_MAX) : NO_NUMBER;
+    if (number !== NO_NUMBER) record.int(name, number);
+    else if (i >= numbers && value.isPresent) record.text(name, value.text());
   }
   record.close();
 }
