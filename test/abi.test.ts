@@ -102,15 +102,9 @@ test('every shipped module imports only memory and abort, and exports the ABI as
 });
 
 test('a module is small enough for a slow line and a small disk', () => {
-  const larger = new Map([
-    // Reads audit records with all their kinds, syslog of every make before them, and joins them.
-    ['audit-exec', 56 * 1024],
-    // Has every way to search for literals, each unrolled, and both ways through JSON.
-    ['json-select', 44 * 1024],
-  ]);
   for (const name of installedFilters()) {
     const bytes = loadFilter(name).module.length;
-    assert.ok(bytes < (larger.get(name) ?? 40 * 1024), `${name}: ${bytes} bytes`);
+    assert.ok(bytes < 40 * 1024, `${name}: ${bytes} bytes`);
   }
 });
 
