@@ -185,7 +185,8 @@ export function createRescue(options: RescueOptions): Rescue {
       for (const tail of unseen.filter(isNew)) {
         const later = [
           ...late.filter(({ modifiedMs }) => modifiedMs > tail.modifiedMs),
-          ...unseen.slice(unseen.indexOf(tail) + 1),
+          // What was known came before, also where the clock of files has not gone on since.
+          ...unseen.slice(unseen.indexOf(tail) + 1).filter((one) => !found.includes(one)),
           live,
         ];
         insert(tail, (one) => later.includes(one));
