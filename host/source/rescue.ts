@@ -153,7 +153,7 @@ export function createRescue(options: RescueOptions): Rescue {
       const found: Tail[] = [];
       const lost: Tail[] = [];
       const seenMs = Math.max(...known.map((tail) => tail.seenMs));
-      /** Others may have files of this path open that came later. */
+      /** Others may have files of this path open that came later; what was known did not, whatever the clock of files says. */
       const insert = (tail: Tail, isLater: (one: Tail) => boolean) => {
         const at = files.tails.findIndex((one) => one.path === path && isLater(one));
         files.insert(at < 0 ? files.tails.length : at, [tail]);
@@ -185,7 +185,6 @@ export function createRescue(options: RescueOptions): Rescue {
       for (const tail of unseen.filter(isNew)) {
         const later = [
           ...late.filter(({ modifiedMs }) => modifiedMs > tail.modifiedMs),
-          // What was known came before, also where the clock of files has not gone on since.
           ...unseen.slice(unseen.indexOf(tail) + 1).filter((one) => !found.includes(one)),
           live,
         ];
