@@ -5,12 +5,10 @@
  *
  * It outlives what is trusted, which people remove to move an appliance to another fleet. It is for the audit alone, and decides nothing.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Of } from '../digest.js';
-import { unsealed } from '../durable.js';
 import type { Act } from './audit.js';
-import { createMemo } from './memo.js';
+import { createMemo, readMemo } from './memo.js';
 import { readRoot } from './metadata.js';
 
 export interface Anchored {
@@ -22,15 +20,16 @@ export interface Anchored {
   flush(): void;
 }
 
-interface Kept {
+type Kept = {
   /** Its version and its digest. */
   readonly root: string | null;
   readonly filters: Readonly<Record<string, string>>;
-}
+};
 
 export function openAnchored(folder: string, print: (line: string) => void): Anchored {
   const path = join(folder, 'anchored.json');
-  let kept = read(path);
+  // Where that is gone or damaged, nothing is known of before.
+  let kept = readMemo<Kept>(path) ?? { root: null, filters: {} };
   const memo = createMemo(path, () => kept, print);
 
   function save(next: Kept): void {
@@ -56,10 +55,4 @@ export function openAnchored(folder: string, print: (line: string) => void): Anc
     keep: (filters) => save({ ...kept, filters }),
     flush: memo.flush,
   };
-}
-
-/** Where it is gone or damaged, nothing is known of before. */
-function read(path: string): Kept {
-  const text = existsSync(path) ? unsealed(readFileSync(path, 'utf8')) : undefined;
-  return text === undefined ? { root: null, filters: {} } : (JSON.parse(text) as Kept);
 }

@@ -3,15 +3,13 @@
  *
  * What was tried here in vain is remembered until it is assigned anew.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FilterConfig } from '../config.js';
-import { unsealed } from '../durable.js';
 import { oneLine, WeirError } from '../errors.js';
 import type { Installed } from '../versions.js';
 import { type Assignment, assignmentPath, chosen, parseAssignment, type Release } from './assignment.js';
 import { type Bundle, bundleHash, unpackBundle } from './bundle.js';
-import { createMemo } from './memo.js';
+import { createMemo, readMemo } from './memo.js';
 
 /** A release that is to run here, with what is in its bundle. */
 export interface Wanted {
@@ -45,10 +43,9 @@ export interface Attempts {
 
 export function openAttempts(folder: string, notice: (line: string) => void): Attempts {
   const path = join(folder, 'attempts.json');
-  const tried = Object.entries(readAttempts(path)).map(([instance, all]): [string, Attempt[]] => [
-    instance,
-    all.filter((attempt) => !mayRunNow(attempt)),
-  ]);
+  const tried = Object.entries(readMemo<Record<string, Attempt[]>>(path) ?? {}).map(
+    ([instance, all]): [string, Attempt[]] => [instance, all.filter((attempt) => !mayRunNow(attempt))],
+  );
   const attempts = new Map(tried.filter(([, all]) => all.length > 0));
   const memo = createMemo(path, () => Object.fromEntries(attempts), notice);
   const of = (instance: string) => attempts.get(instance) ?? [];
@@ -86,12 +83,6 @@ function mayRunNow({ state, reason }: Attempt): boolean {
 const ATTEMPTS_MAX = 8;
 
 /** Without it versions that have failed are tried once more, which is no harm. */
-function readAttempts(path: string): Record<string, Attempt[]> {
-  if (!existsSync(path)) return {};
-  const text = unsealed(readFileSync(path, 'utf8'));
-  return text === undefined ? {} : (JSON.parse(text) as Record<string, Attempt[]>);
-}
-
 /** Gets a target that is signed, verified; nothing when none is. */
 export type GetTarget = (path: string) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 

@@ -2,7 +2,8 @@
  * What the agent of a fleet remembers in a file. A disk that takes nothing stops nobody: it is told, and what is remembered is written when
  * there is room. Whoever is killed before that tries once more what he had tried.
  */
-import { replaceFile, sealed } from '../durable.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { replaceFile, sealed, unsealed } from '../durable.js';
 import { oneLine } from '../errors.js';
 import { seldom } from '../seldom.js';
 
@@ -13,7 +14,16 @@ export interface Memo {
   flush(): void;
 }
 
-export function createMemo(path: string, value: () => unknown, notice: (line: string) => void): Memo {
+/** An object, as only that can be sealed: JSON of anything else would not be known again. */
+type Remembered = { readonly [key: string]: unknown };
+
+/** What was written; nothing where the file is gone or damaged. */
+export function readMemo<T extends Remembered>(path: string): T | undefined {
+  const text = existsSync(path) ? unsealed(readFileSync(path, 'utf8')) : undefined;
+  return text === undefined ? undefined : (JSON.parse(text) as T);
+}
+
+export function createMemo(path: string, value: () => Remembered, notice: (line: string) => void): Memo {
   const tellTrouble = seldom(notice);
   let isWritten = true;
 

@@ -1,7 +1,7 @@
 /**
  * Assignments: what is refused, who is included, and how releases follow each other.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -17,6 +17,7 @@ import {
   type Release,
 } from '../../host/fleet/assignment.js';
 import { openAttempts } from '../../host/fleet/assigned.js';
+import { openPassed } from '../../host/fleet/passed.js';
 import { promoted, pushed, removed, rolledBack } from '../../host/fleet/rollout.js';
 
 const NOW_MS = Date.parse('2026-01-31T12:00:00Z');
@@ -174,6 +175,20 @@ test('a name that every object has is the name of no filter', () => {
     codeOf(() => promoted(pushed(undefined, 'edge', 'f', release('1.0.0')), 'edge', 'toString', 100)),
     /^ROLLOUT_REFUSED group edge: expected one of its filters \(f\), found toString/,
   );
+});
+
+test('what has passed its samples is not tried again after a start', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-test-'));
+  const passed = openPassed(folder, assert.unreachable);
+  for (const hash of ['one', 'two', 'one']) passed.add(hash);
+  const again = openPassed(folder, assert.unreachable);
+  assert.equal(
+    ['one', 'two', 'three'].map((hash) => again.has(hash)),
+    [true, true, false],
+  );
+  writeFileSync(join(folder, 'passed.json'), '{"damaged"');
+  assert.is(openPassed(folder, assert.unreachable).has('one'), false);
+  rmSync(folder, { recursive: true });
 });
 
 test('what was refused for a source or room is tried again after a start; what failed its samples, or was at fault, is not', () => {
