@@ -7,8 +7,8 @@
  */
 import { WeirError } from '../errors.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../wire.js';
-import { appendEntry, type AuditHead, parseEntry } from './audit.js';
-import { auditKey, signEntry, signerOf } from './auditsign.js';
+import { parseEntry } from './audit.js';
+import { appendSigned, auditKey, signerOf } from './auditsign.js';
 import { needClock } from './clock.js';
 import type { KeyRing } from './edition.js';
 import { type Metadata, type Root, roleIn } from './metadata.js';
@@ -46,8 +46,5 @@ export async function acknowledge(
   const key = auditKey(state.root, ring, ROLES);
   if (!key) throw new WeirError('KEYS_REFUSED', 'expected a key of targets or root here, found none');
   await needClock(broker, now());
-  const act = { action: ACTION, ...motive, known: marks };
-  const entryOf = ({ seq, digest: prev }: AuditHead) =>
-    signEntry({ seq: seq + 1, prev, ts: now(), who: folder.operator, ...act }, key);
-  await appendEntry(broker, FLEET_AUDIT_SUBJECT, entryOf);
+  await appendSigned(broker, key, { who: folder.operator, action: ACTION, ...motive, known: marks }, now);
 }

@@ -20,7 +20,7 @@ import { agentStatus, type Trouble } from './agentstatus.js';
 import { openAnchored } from './anchored.js';
 import type { AssignedHost, Assigner } from '../assigner.js';
 import { type Applied, createApply, labelOf } from './apply.js';
-import { openAttempts, type Selection, select } from './assigned.js';
+import { openAttempts, type Selection, select, type Wanted } from './assigned.js';
 import { assignmentPath, nextDueMs } from './assignment.js';
 import { type AuditBroker, createAudit } from './audit.js';
 import { createClockCheck } from './clock.js';
@@ -188,8 +188,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     async installed() {
       for (let round = 0; round < APPLY_ROUNDS_MAX && !(await tryAll(selection)); round++)
         selection = await selectTrusted();
-      const fit = [...selection.wanted].filter(([instance]) => !own.includes(instance));
-      return fit.flatMap(([, { hash, installed }]) => (passed.has(hash) ? [installed] : []));
+      return assignedIn(selection, own).flatMap(([, { hash, installed }]) =>
+        passed.has(hash) ? [installed] : [],
+      );
     },
     attach(attached, to) {
       host = attached;
@@ -232,10 +233,14 @@ function prepareFolder(folder: string): void {
 
 const DAMAGED = 'what was trusted is damaged on the disk; the repository is asked for it';
 
-function labelsOf({ wanted }: Selection, own: readonly string[]): Record<string, string> {
-  const assigned = [...wanted].filter(([instance]) => !own.includes(instance));
+/** What is wanted, but for what the config of this machine has under the same name. */
+function assignedIn({ wanted }: Selection, own: readonly string[]): [string, Wanted][] {
+  return [...wanted].filter(([instance]) => !own.includes(instance));
+}
+
+function labelsOf(selection: Selection, own: readonly string[]): Record<string, string> {
   return Object.fromEntries(
-    assigned.map(([instance, { installed }]) => [instance, versionLabel(installed.loaded)]),
+    assignedIn(selection, own).map(([instance, { installed }]) => [instance, versionLabel(installed.loaded)]),
   );
 }
 

@@ -5,7 +5,8 @@
  * An entry has the id of a key in `key` and in `sig` that key's signature over the entry without these two, behind a line that keeps it
  * apart from all else that the keys of a fleet sign.
  */
-import { type AuditEntry, parseEntry } from './audit.js';
+import { FLEET_AUDIT_SUBJECT } from '../wire.js';
+import { type Act, type AuditBroker, type AuditEntry, appendEntry, parseEntry } from './audit.js';
 import type { KeyRing } from './edition.js';
 import { signatureIsOf, type SigningKey } from './keys.js';
 import { type Metadata, type Root, roleIn } from './metadata.js';
@@ -30,6 +31,18 @@ export function auditKey(
 /** The entry with its signature; as it is where there is no key, which whoever verifies will tell. */
 export function signEntry(entry: AuditEntry, key: SigningKey | undefined): AuditEntry {
   return key ? { ...entry, key: key.id, sig: key.sign(signedBytes(entry)) } : entry;
+}
+
+/** Writes what an operator does at the end of the operators' chain, signed. Throws what `appendEntry` throws. */
+export async function appendSigned(
+  broker: AuditBroker,
+  key: SigningKey | undefined,
+  act: Act & { readonly who: string },
+  now: () => number,
+): Promise<void> {
+  await appendEntry(broker, FLEET_AUDIT_SUBJECT, ({ seq, digest: prev }) =>
+    signEntry({ seq: seq + 1, prev, ts: now(), ...act }, key),
+  );
 }
 
 /** Id of the key that has signed a line of a chain; nothing when it is none of these, by id. */

@@ -9,8 +9,8 @@ import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
 import { TIMESTAMP_BYTES_MAX } from '../fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../wire.js';
-import { type Act, appendEntry, type AuditHead, parseEntry } from './audit.js';
-import { auditKey, signEntry } from './auditsign.js';
+import { type Act, parseEntry } from './audit.js';
+import { appendSigned, auditKey } from './auditsign.js';
 import { needClock } from './clock.js';
 import { type Edition, type KeyRing, TIMESTAMP, writeEdition } from './edition.js';
 import type { FleetFolder, Pending } from './folder.js';
@@ -52,9 +52,7 @@ async function noteAct(
   const last = await broker.value(AUDIT_STREAM, FLEET_AUDIT_SUBJECT);
   if (last && parseEntry(Buffer.from(last.bytes).toString('utf8'))?.id === act.id) return;
   const key = auditKey(readRoot(folder.known().root), ring);
-  const entryOf = ({ seq, digest: prev }: AuditHead) =>
-    signEntry({ seq: seq + 1, prev, ts: now(), who: folder.operator, ...act }, key);
-  await appendEntry(broker, FLEET_AUDIT_SUBJECT, entryOf);
+  await appendSigned(broker, key, { who: folder.operator, ...act }, now);
 }
 
 /** Completes what was interrupted and begun; tells of what was not begun. For who is alone in the folder. */
