@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Broker, connectBroker } from '../../host/broker.js';
 import { WeirError } from '../../host/errors.js';
@@ -37,6 +38,17 @@ export interface Fleet {
   /** What an appliance trusts. */
   readonly trust: Trust;
   stop(): Promise<void>;
+}
+
+/** Tests that each have a fleet of their own, whose keys are in this process. */
+export function suiteInMemory(title: string): Test<Fleet & { ring: KeyRing }> {
+  const tests = suite<Fleet & { ring: KeyRing }>(title);
+  tests.before.each(async (context) => {
+    const { fleet, ring } = await fleetInMemory();
+    Object.assign(context, fleet, { ring });
+  });
+  tests.after.each(({ stop }) => stop());
+  return tests;
 }
 
 /** A fleet as `weir fleet init` makes it, of operator ann. */

@@ -3,16 +3,15 @@
  */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite, test } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { KeyRing } from '../../host/fleet/edition.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { alone, aloneNow } from '../../host/fleet/folderlock.js';
 import { publishEdition, readFleet } from '../../host/fleet/operator.js';
 import { brokerAvailable } from '../broker.js';
 import { said } from '../command.js';
 import { temporaryFolder } from '../help.js';
-import { assignment, codeOf, type Fleet, fleetInMemory, open, push, taken } from './fleets.js';
+import { assignment, codeOf, type Fleet, open, push, suiteInMemory, taken } from './fleets.js';
 
 test('one at a time is alone in a folder, and nobody who has ended is', async () => {
   const { path, remove } = await temporaryFolder();
@@ -32,12 +31,7 @@ test('one at a time is alone in a folder, and nobody who has ended is', async ()
   await remove();
 });
 
-const folders = suite<Fleet & { ring: KeyRing }>('two commands in one folder');
-folders.before.each(async (context) => {
-  const { fleet, ring } = await fleetInMemory();
-  Object.assign(context, fleet, { ring });
-});
-folders.after.each(({ stop }) => stop());
+const folders = suiteInMemory('two commands in one folder');
 
 const look = ({ server, fleet }: Fleet) =>
   said(['fleet', 'audit', '--json', '--server', server.url, '--fleet', fleet]);

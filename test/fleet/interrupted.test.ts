@@ -3,7 +3,6 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseEntry } from '../../host/fleet/audit.js';
 import type { KeyRing } from '../../host/fleet/edition.js';
@@ -17,20 +16,15 @@ import {
   codeOf,
   cutAfter,
   type Fleet,
-  fleetInMemory,
   open,
   push,
+  suiteInMemory,
   taken,
 } from './fleets.js';
 
 type Context = Fleet & { ring: KeyRing };
 
-const pushes = suite<Context>('a push that was interrupted');
-pushes.before.each(async (context) => {
-  const { fleet, ring } = await fleetInMemory();
-  Object.assign(context, fleet, { ring });
-});
-pushes.after.each(({ stop }) => stop());
+const pushes = suiteInMemory('a push that was interrupted');
 
 /** Opens the folder, and what was said of it. */
 async function opened({ fleet, broker, ring }: Context) {

@@ -3,7 +3,6 @@
  */
 import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseEntry } from '../../host/fleet/audit.js';
 import type { KeyRing } from '../../host/fleet/edition.js';
@@ -18,23 +17,17 @@ import {
   audit,
   codeOf,
   cutAfter,
-  type Fleet,
-  fleetInMemory,
   open,
   PASSPHRASE,
   push,
   refused,
+  suiteInMemory,
   taken,
   weirFleet,
 } from './fleets.js';
 import { ringOf, testKey } from './world.js';
 
-const keys = suite<Fleet & { ring: KeyRing }>('changes of keys');
-keys.before.each(async (context) => {
-  const { fleet, ring } = await fleetInMemory();
-  Object.assign(context, fleet, { ring });
-});
-keys.after.each(({ stop }) => stop());
+const keys = suiteInMemory('changes of keys');
 
 function freshKey(fleet: string, name: string) {
   const file = keysIn(fleet).makeKey(name, PASSPHRASE);
