@@ -170,9 +170,10 @@ full('the agent of a fleet goes on, and takes over what is new when there is roo
     makeRoom(context.disk);
     await fleet.push({ version: '1.2.0' });
     await fleet.has('a', 'the newest runs', runs('1.2.0'));
+    const numbers = (await fleet.audit('a')).map(({ seq }) => seq);
     assert.equal(
-      (await fleet.audit('a')).map(({ seq }) => seq),
-      (await fleet.audit('a')).map((_, at) => at + 1),
+      numbers,
+      numbers.map((_, at) => at + 1),
     );
     assert.is(await host.stop(), 0, host.output());
     assert.not.match(host.output(), BARE);
