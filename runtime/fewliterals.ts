@@ -287,13 +287,19 @@ function enter(entry: usize, literal: Text): void {
 }
 
 /**
- * Offset of the literal's least common byte, other than the one at `except`; among the first 255, so that no block
- * lies far outside of the batch.
+ * Offset of the literal's least common byte, other than the one at `except`, and another byte than that where it has one: else in a
+ * run of that byte both would agree everywhere. Among the first 255, so that no block lies far outside of the batch.
  */
 function rarest(literal: Text, except: usize): usize {
+  const taken = except < literal.length ? <i32>literal.at(except) : -1;
   let best: usize = except ? 0 : 1;
+  let most = -1;
   for (let i: usize = 0; i < min(literal.length, PATTERN_BYTES_MAX); i++) {
-    if (i !== except && rarity(literal.at(i)) > rarity(literal.at(best))) best = i;
+    const byte = literal.at(i);
+    const found = byte === taken ? 0 : rarity(byte);
+    if (i === except || found <= most) continue;
+    best = i;
+    most = found;
   }
   return best;
 }
