@@ -47,7 +47,7 @@ export interface EngineTotals {
 }
 
 export interface Engine {
-  /** Gives each lane one batch; true when any of them had something. A filter that recovers from a fault takes one step. */
+  /** Gives each lane one batch; true when any of them had something. One that is in the middle of something takes one step. */
   turn(nowMs: number): boolean;
   /** Closes the windows that are over at `nowMs`, of filters whose sources are quiet; to be called about once a second. */
   tick(nowMs: number): void;
@@ -60,14 +60,14 @@ export interface Engine {
   tellLedgers(nowMs: number): void;
   /** Tells the last ledger of every filter. Places that are given up count what they had not read as lost. */
   closeLedgers(nowMs: number, places?: 'give places up' | 'keep places'): void;
-  /** Cuts a message of every stream that has records. */
+  /** Cuts a message of every stream that has records, but of filters that are in the middle of a call. */
   cut(): void;
   /** True when each of these sources has been read to its end by every filter that reads it. */
   ended(sources: readonly string[]): boolean;
-  /** Goes through every recovery to its end, or until `deadlineMs` of `performance.now`. */
-  finishRecoveries(deadlineMs: number): void;
-  /** True while a filter has events in hand that it has neither processed nor left out. */
-  isRecovering(instance?: string): boolean;
+  /** Goes through every call and every recovery to its end, or until `deadlineMs` of `performance.now`. */
+  finish(deadlineMs: number): void;
+  /** True while a filter is in the middle of a call or of a recovery. */
+  isBusy(instance: string): boolean;
   /** The slot of a filter of the config. */
   slot(instance: string): Slot | undefined;
   /** A filter of the config with all that belongs to it. */
@@ -75,7 +75,7 @@ export interface Engine {
   /**
    * Another version of a filter goes on, from the next batch on; `flushes` when the present one's state cannot mean the same to it.
    * Answers the names of the collections that it has not taken over. Throws when the present one cannot tell its open
-   * windows. Only while the filter is not recovering.
+   * windows. Only while the filter is not busy.
    */
   swap(instance: string, next: FilterInstance, nowMs: number, how: SwapHow): readonly string[];
   /** A filter that is out begins anew with this version, from the places that it gave up. */
@@ -93,14 +93,14 @@ export function createEngine(options: EngineOptions): Engine {
   let ledgersFromMs: number | undefined;
 
   function turnOf(filter: Running, nowMs: number): boolean {
-    if (filter.slot.isRecovering()) {
+    if (filter.slot.isBusy()) {
       filter.slot.step();
       countEvents(filter);
       return true;
     }
     let isBusy = false;
     for (const cursor of filter.lanes) {
-      if (filter.slot.isOut() || filter.slot.isRecovering()) break;
+      if (filter.slot.isOut() || filter.slot.isBusy()) break;
       if (feed(filter, cursor, batchBytes, nowMs, steadyMs?.() ?? nowMs)) isBusy = true;
     }
     return isBusy;
@@ -143,20 +143,21 @@ export function createEngine(options: EngineOptions): Engine {
       for (const filter of running) {
         const { slot, quietSinceMs } = filter;
         const isQuiet = (steadyMs?.() ?? nowMs) - quietSinceMs >= QUIET_MS && !isHeld(filter);
-        if (isQuiet && !slot.isOut() && !slot.isRecovering()) slot.call({ kind: 'tick', nowMs });
+        if (isQuiet && !slot.isOut() && !slot.isBusy()) slot.call({ kind: 'tick', nowMs });
         slot.rest(nowMs);
       }
     },
     closeWindows(nowMs, deadlineMs = Number.POSITIVE_INFINITY) {
       for (const filter of running) {
         finish(filter, deadlineMs);
-        if (filter.slot.isOut() || filter.slot.isRecovering()) continue;
+        if (filter.slot.isOut() || filter.slot.isBusy()) continue;
         filter.slot.call({ kind: 'close', nowMs });
         finish(filter, deadlineMs);
       }
     },
     cut() {
       for (const filter of running) {
+        if (filter.slot.isMidCall()) continue;
         filter.pack.cut();
         commit(filter);
       }
@@ -164,24 +165,20 @@ export function createEngine(options: EngineOptions): Engine {
     ended: (sources) =>
       running.every(
         ({ cursors, slot }) =>
-          slot.isOut() ||
-          (!slot.isRecovering() && sources.every((name) => cursors.get(name)?.ended() ?? true)),
+          slot.isOut() || (!slot.isBusy() && sources.every((name) => cursors.get(name)?.ended() ?? true)),
       ),
-    finishRecoveries(deadlineMs) {
+    finish(deadlineMs) {
       for (const filter of running) finish(filter, deadlineMs);
     },
-    isRecovering: (instance) =>
-      running.some(
-        (filter) => filter.slot.isRecovering() && filter.instance === (instance ?? filter.instance),
-      ),
+    isBusy: (instance) => byName.get(instance)?.slot.isBusy() === true,
     slot: (instance) => byName.get(instance)?.slot,
     running: (instance) => byName.get(instance),
     swap(instance, next, nowMs, how) {
       const { slot, pack, become } = byName.get(instance) as Running;
       // What the present version has emitted shows now whether it is usable.
-      pack.cut();
-      if (slot.isRecovering())
-        throw new WeirError('SWAP_REFUSED', `filter ${instance}: it is at fault just now`);
+      if (!slot.isBusy()) pack.cut();
+      if (slot.isBusy())
+        throw new WeirError('SWAP_REFUSED', `filter ${instance}: it is in the middle of something`);
       const missing = slot.swap(next, nowMs, how);
       become(next);
       return missing;
@@ -197,7 +194,7 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** Goes through a recovery to its end, or as far as time allows. */
+/** Goes through what it is in the middle of to its end, or as far as time allows. */
 function finish(filter: Running, deadlineMs: number): void {
   while (filter.slot.step() && performance.now() < deadlineMs);
   countEvents(filter);

@@ -47,19 +47,19 @@ export const MODULE_CARRIED_MAX = 5_000_000;
 /** Reasons for which one module is refused that are told; a hostile one has as many as it likes. */
 export const MODULE_REASONS_MAX = 16;
 /**
- * Fuel of a filter for one batch or tick, in instructions, where its manifest does not say: a loop of plain work that never ends is
- * over in 3 to 8 ms. It has to do for a window that closes, with 400 rows whose keys an attacker chose, up to 29,000 a row. A batch
- * that needs more is cut into smaller ones, down to one event; a batch of several may never use more than this, so that it holds nobody up
- * for longer.
+ * Fuel of a filter before others have their turn, in instructions, where its manifest does not say: a loop of plain work that never ends
+ * is over in 2 to 8 ms. It is for an event, or for a part of what is due: a tick, or an event that closes windows, takes as many turns as
+ * it needs. A batch that needs more is cut into smaller ones, down to one event; a batch of several may never use more than this.
  */
 export const FUEL_DEFAULT = 12_000_000;
 /**
- * What an event that is alone in its batch may use more, for each of its bytes: whoever writes the events must not be able to make one
- * that a filter cannot bear. The shipped filters take up to 87 for a byte (`{` in a path, 7 ns), the readers of the library up to 93
- * (`=` in audit records), 16 clauses of `json-select` 109.
+ * What an event that is alone in its batch may use for each of its bytes, where that is more, from 85 KiB on: whoever writes
+ * the events must not be able to make one that a filter cannot bear. The shipped filters take up to 87 for a byte (`{` in a path, 7 ns),
+ * the readers of the library up to 98 (globs), a prefilter 104 (`xyxy` where it looks for `xxxyxx`).
  */
-export const FUEL_PER_EVENT_BYTE = 100;
+export const FUEL_PER_EVENT_BYTE = 140;
 export const FUEL_MIN = 100_000;
+/** The most that a manifest may say, and that all turns of one call may use together. */
 export const FUEL_MAX = 1_000_000_000;
 /**
  * Processor time of one call, however little fuel it takes: a load that waits for memory costs as much fuel as one that does not, and a
@@ -114,6 +114,8 @@ export const BATCH_GROWTH_PARTS = 8;
 export const FUEL_PER_CALL = 1_000;
 export const FUEL_PER_RECORD = 100;
 export const FUEL_PER_EMITTED_BYTE = 8;
+/** Turns of one call: 64 MiB of state, the most there is, are told in 2,048, and 8 MiB of output, from a region of 4 KiB, in 4,096. */
+export const TURNS_MAX = 10_000;
 /** While it starts: it prepares its tables and reads its config, once. The shipped filters take up to 3 million; a hostile one some 50 ms of plain work. */
 export const FUEL_START = 100_000_000;
 /** `filter.json` and `weir.json`: text that people write. */

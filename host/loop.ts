@@ -132,7 +132,7 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
   function keepUp(): void {
     store.look();
     for (const instance of changed) {
-      if (engine.isRecovering(instance)) continue;
+      if (engine.isBusy(instance)) continue;
       changed.delete(instance);
       store.versionChanged(instance, versions.running(instance));
     }
@@ -251,11 +251,12 @@ async function endInput(
   { now, keepUp, isStopping }: { now(): number; keepUp(): void; isStopping: boolean },
 ): Promise<void> {
   const recoverUntilMs = isStopping ? performance.now() + STOP_MS_MAX : Number.POSITIVE_INFINITY;
-  engine.finishRecoveries(recoverUntilMs);
+  engine.finish(recoverUntilMs);
   for (const source of sources.values()) await source.close();
   // What was received before the sources closed is still in their inboxes; files wait for the next start.
   const deadline = Date.now() + DRAIN_MS_MAX;
   while (isStopping && Date.now() < deadline && engine.turn(now())) keepUp();
+  engine.finish(recoverUntilMs);
   // A host that is stopped goes on some day, and its windows with it; with the end of its input they are over.
   if (!isStopping) engine.closeWindows(now(), recoverUntilMs);
   engine.cut();

@@ -229,8 +229,9 @@ export function feed(
   return true;
 }
 
-/** Tells the pack of the events that were processed or left out since the last time. */
+/** Tells the pack of the events that were processed or left out since the last time, once all of their records are there. */
 export function countEvents(filter: Running): void {
+  if (filter.slot.isMidCall()) return;
   const events = filter.slot.eventsIn() + filter.tally.leftOut();
   filter.pack.countEvents(events - filter.eventsBefore);
   filter.eventsBefore = events;
@@ -250,14 +251,16 @@ export function addLedger({ slot, add }: Running, record: Parameters<typeof enco
   add(Object.keys(slot.filter().manifest.streams).length, bytes, 0, bytes.length);
 }
 
-/** True when the filter must not be called: there is no room for what it would emit. */
+/** True when the filter must not be called: there is no room for what it would emit. A call that has begun is ended first. */
 export function isHeld({ outbox, slot }: Running): boolean {
+  if (slot.isMidCall()) return false;
   const isUrgent = Object.values(slot.filter().manifest.priority).includes('high');
   return outbox.isFull(isUrgent);
 }
 
-/** Writes what is in the outbox, where there is a message in it. */
+/** Writes what is in the outbox, where there is a message in it; not in the middle of a call, of which it would be a part. */
 export function commit(filter: Running): void {
+  if (filter.slot.isMidCall()) return;
   filter.outbox.commit(() => afterwards(filter));
 }
 

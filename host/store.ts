@@ -125,7 +125,7 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
   function save(instance: string, one: Kept, safely: boolean): void {
     const running = engine?.running(instance);
     one.isWanted = true;
-    if (!running || running.slot.isRecovering() || one.saving) return;
+    if (!running || running.slot.isBusy() || one.saving) return;
     running.pack.cut();
     if (!commitAll(running)) return;
     const { standing, memory } = standingOf(running);

@@ -176,7 +176,7 @@ export function createVersions(options: VersionsOptions): Versions {
     try {
       const filter = await prepare(next);
       // At rest: to ask all the time would use up the processor time that the recovery needs.
-      while (engine.isRecovering(instance)) await pause(RECOVERY_LOOK_MS);
+      while (engine.isBusy(instance)) await pause(RECOVERY_LOOK_MS);
       // The version before may have come back meanwhile.
       current = runningOf(instance);
       const line = isOut(instance)

@@ -29,7 +29,7 @@ import { AuditState, bytesOf, isCut, readRecord, recordsOf, serialOf, timeOf } f
 import { EOE, EXECVE, isWholeEvent, PATH, PROCTITLE, prepareTypes, typeNumber } from './audittypes';
 import { Hash } from './bytes';
 import { whenDue } from './due';
-import { beginEventOutput, markTruncated } from './emit';
+import { beginDueOutput, markTruncated } from './emit';
 import { aggregated, settleNothing } from './ledger';
 import { literal, Text } from './text';
 import { NO_TIME } from './time';
@@ -37,6 +37,8 @@ import { Value } from './value';
 
 /** Collections of one filter. */
 const COLLECTIONS_MAX: u32 = 4;
+/** Of records of one event: what is handed over in one turn, however dear its bytes. */
+export const EVENT_BYTES_MAX: u32 = 64 * 1024;
 /** Open events of one collection. */
 export const OPEN_MAX: u32 = 1024;
 /** PATH records of one event that `path` gives. */
@@ -88,6 +90,7 @@ export class AuditEvents {
   /** Up to `capacity` events that are open at a time, each with up to `bytes` bytes of records. */
   constructor(name: string, capacity: u32, bytes: u32, timeoutMs: i64) {
     if (!capacity || capacity > OPEN_MAX) abort('a filter joins 1 to 1024 open audit events');
+    if (bytes > EVENT_BYTES_MAX) abort('an open audit event holds up to 65536 bytes of records');
     this.state = new AuditState(name, capacity, bytes, timeoutMs);
     prepareTypes();
     if (collectionCount >= COLLECTIONS_MAX) abort('a filter has at most 4 collections of audit events');
@@ -164,7 +167,7 @@ export class AuditEvents {
     const state = this.state;
     state.expire(max(state.lastTime, clock));
     for (let event = state.oldestComplete(); event; event = state.oldestComplete()) {
-      if (!beginEventOutput()) return false;
+      if (!beginDueOutput(bytesOf(event))) return false;
       this.read(event);
       const handler = unchecked(handlers[this.number]);
       if (handler) handler(this);

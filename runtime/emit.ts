@@ -50,6 +50,11 @@ const MARKS_BYTES: usize = 24;
 /** The key `ts` as a text string of two bytes. */
 const TS: u32 = 0x737462;
 const TS_BYTES: usize = 3;
+/**
+ * What is due is handed over until so many bytes of state were looked at, then others have their turn: the dearest that an attacker
+ * can leave in a key take 230 fuel each, 8 million in all.
+ */
+const TURN_BYTES_MAX: usize = 32 * 1024;
 /** Texts up to this length are copied and judged in one pass. */
 const SHORT_BYTES_MAX: usize = 256;
 /** Fields of one record, marks included; its count must fit one byte. */
@@ -69,6 +74,8 @@ let isOpen: bool = false;
 let emittedInEvent: bool = false;
 let isEventCut: bool = false;
 let isPartial: bool = false;
+/** Bytes that were looked at since the call or the last event began, of what is due. */
+let lookedAt: usize = 0;
 
 /** A field's name, prepared as a CBOR text string. */
 @unmanaged
@@ -189,6 +196,7 @@ export class Stream {
 export function resetOutput(partial: bool): void {
   isPartial = partial;
   at = regionStart(OUTPUT_AT);
+  lookedAt = 0;
   store<u32>(MAP + EMITTED_AT, 0);
 }
 
@@ -207,8 +215,21 @@ export function eventOutputBytes(): usize {
   return (regionBytes(OUTPUT_AT) >> 1) & ~15;
 }
 
-/** Begins an event, or answers false: the host must take what is there first. */
-export function beginEventOutput(): bool {
+/** Begins an event of so many bytes, or answers false: the host must take what is there first. */
+export function beginEventOutput(bytes: usize): bool {
+  if (!beginOutput()) return false;
+  lookedAt = bytes;
+  return true;
+}
+
+/** Begins something that is due, of so many bytes of state, or answers false: the host, or others, have a turn first. */
+export function beginDueOutput(bytes: usize): bool {
+  if ((lookedAt && lookedAt + bytes > TURN_BYTES_MAX) || !beginOutput()) return false;
+  lookedAt += bytes;
+  return true;
+}
+
+function beginOutput(): bool {
   needClosed();
   if (at + eventOutputBytes() > regionStart(OUTPUT_AT) + regionBytes(OUTPUT_AT)) return false;
   limit = at + eventOutputBytes();

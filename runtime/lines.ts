@@ -93,8 +93,8 @@ function runEvents(from: usize, end: usize, flags: i32): usize {
       at = afterLastByte(at, seen, NEWLINE);
     }
     const start = at;
-    if (!beginEventOutput()) return at;
     const newline = indexOfNewline(seen, end);
+    if (!beginEventOutput(newline - start)) return start;
     at = newline + 1;
     if (flags & FLAG_TRUNCATED && at === end) markTruncated();
     handle(start, newline);

@@ -38,6 +38,8 @@ function outside(): void {
 export class Table {
   /** True when the last `row` was made by it. */
   isNew: bool = false;
+  /** For the library: of a row, key and counters. */
+  rowBytes: usize = 0;
   private base: usize = 0;
   private index: usize = 0;
   private rows: usize = 0;
@@ -46,7 +48,6 @@ export class Table {
   private counters: u32 = 0;
   private keyBytes: usize = 0;
   private keyAt: usize = 0;
-  private rowBytes: usize = 0;
   private window: i64 = 0;
   private key: usize = 0;
   private keyEnd: usize = 0;

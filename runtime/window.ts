@@ -21,7 +21,7 @@
  */
 import { count, KIND_WINDOW, LATE } from './abi';
 import { allocateState } from './arena';
-import { beginEventOutput } from './emit';
+import { beginDueOutput } from './emit';
 import { Table } from './table';
 import { orReceived } from './time';
 
@@ -184,7 +184,7 @@ function closeTable(closing: Closing, clock: i64): bool {
     const row = table.rowAt(number);
     if (table.windowOf(row) < openFrom) {
       table.setResumeAt(number);
-      if (!beginEventOutput()) return false;
+      if (!beginDueOutput(table.rowBytes)) return false;
       each(row);
     }
   }

@@ -15,10 +15,7 @@ export interface BatchSize {
   reset(): void;
 }
 
-/**
- * What a batch of several events may use, so that it holds nobody up for long, whatever the manifest says: that is for what
- * cannot be cut, an event or a tick.
- */
+/** What a batch of several events may use: it can be cut, so it holds nobody up for longer, whatever the manifest says. */
 export function batchFuel({ fuel }: Pick<Manifest, 'fuel'>): number {
   return Math.min(fuel, FUEL_DEFAULT);
 }

@@ -2,8 +2,9 @@
  * How a slot goes on from an earlier run: from what its filter remembered then, with the calls that were made since.
  */
 import type { Ledger } from './abi.js';
+import { finish } from './calls.js';
 import type { FilterInstance } from './instance.js';
-import { type Call, isMadeAgain } from './journal.js';
+import { type Call, makeAgain } from './journal.js';
 import type { RecordSink } from './output.js';
 import type { Recovering } from './slot.js';
 
@@ -33,7 +34,7 @@ export function createEarlier({ filter, sum, sink, save }: Recovering, clock: { 
     },
     makeAgain(call, fuel) {
       clock.nowMs = call.nowMs;
-      return isMadeAgain(filter(), call, fuel, sink);
+      return finish(makeAgain(filter(), call, fuel, sink));
     },
     save,
     keepTotal: sum.goOnFrom,
@@ -51,7 +52,7 @@ export function createEarlier({ filter, sum, sink, save }: Recovering, clock: { 
 /** Lets a filter that has just been saved tell what is open. Throws its fault, and it is as before. */
 export function flushOrRestore(filter: FilterInstance, nowMs: number, sink: RecordSink): void {
   try {
-    filter.flush(nowMs, sink);
+    finish(filter.flush(nowMs, sink));
   } catch (error) {
     filter.restore();
     throw error;

@@ -7,21 +7,13 @@
  * the rules throws FILTER_FAULT: that call has then emitted and counted nothing, and the filter can go on once `restore`
  * has put back what it was.
  */
-import { oneLine, WeirError } from '../errors.js';
-import {
-  CALL_MS_MAX,
-  FUEL_PER_CALL,
-  FUEL_PER_EMITTED_BYTE,
-  FUEL_PER_EVENT_BYTE,
-  FUEL_PER_RECORD,
-  PAGE_BYTES,
-} from '../limits.js';
-import { AGAIN, DONE, FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
+import { WeirError } from '../errors.js';
+import { CALL_MS_MAX, PAGE_BYTES } from '../limits.js';
+import { FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
 import { admit } from './admit.js';
 import { type BootOptions, boot, placesOf } from './boot.js';
-import { batchFuel } from './batchsize.js';
+import { createCalls, type Parts } from './calls.js';
 import { createCounters } from './counters.js';
-import { FilterFault } from './fault.js';
 import { versionLabel } from './library.js';
 import type { Manifest } from './manifest.js';
 import { createOutput, type RecordSink } from './output.js';
@@ -33,7 +25,6 @@ import {
   setGlobal,
   type Snapshot,
 } from './snapshot.js';
-import { startTimer, type Timer } from './timer.js';
 import { readRegistry, type Stateful } from './state.js';
 
 export type { RecordSink };
@@ -45,13 +36,13 @@ export interface FilterInstance extends Stateful {
   /** The input region; a batch begins at its first byte. */
   readonly input: Buffer;
   /** Runs the filter over the first `bytes` bytes of `input`: whole lines, the last one ended by LF. */
-  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink): void;
+  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink): Parts;
   /** Closes the windows that are over at `nowMs`. */
-  tick(nowMs: number, sink: RecordSink): void;
+  tick(nowMs: number, sink: RecordSink): Parts;
   /** Closes all windows: no more events will come. */
-  closeWindows(nowMs: number, sink: RecordSink): void;
+  closeWindows(nowMs: number, sink: RecordSink): Parts;
   /** Tells all that is open, each record with `partial: true`; the filter goes on afterwards. */
-  flush(nowMs: number, sink: RecordSink): void;
+  flush(nowMs: number, sink: RecordSink): Parts;
   /** Counters since the start, of all calls that came to an end. */
   ledger(): Ledger;
   /** Instructions, as the meter counts them, of all batches and ticks since the start. */
@@ -79,8 +70,6 @@ export interface FilterInstance extends Stateful {
  */
 const SEARCHED_BEHIND_BYTES = 512;
 
-const LF = 10;
-
 export interface InstanceOptions extends BootOptions {
   readonly module: Uint8Array;
   /** Processor time of one call; another one than `CALL_MS_MAX` only for tests. */
@@ -98,7 +87,6 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const module = compile(name, options.module);
   const { map, ...booted } = boot(module, options, memory);
   let { exports } = booted;
-  let fuel = exports.weir_fuel;
   const words = new Uint32Array(memory.buffer, map, MAP.bytes / 4);
   const registry = readRegistry(manifest, Buffer.from(memory.buffer), words);
   checkStreams(manifest, registry.streams);
@@ -110,80 +98,16 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const behind = new Uint8Array(memory.buffer, inputAt);
   const counters = createCounters(memory, map);
   let snapshot: Snapshot | undefined;
-  const fault = (what: string) => new FilterFault(name, 'rules', what);
-  const outOfFuel = (cause?: unknown) =>
-    new FilterFault(name, 'fuel', `used up its fuel of ${fuelMax}`, cause);
-  /** Of the call that is made. */
-  let fuelMax = manifest.fuel;
-  let fuelUsed = 0;
-  let fuelSaved = 0;
-
-  /** The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself. */
-  function chargeOutput(emitted: number): void {
-    const records = output.check(emitted);
-    if (typeof records === 'string') throw fault(records);
-    fuel.value -= BigInt(FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted);
-    if (fuel.value < 0n) throw outOfFuel();
-  }
-
-  /** Calls until the filter is done with its `bytes` bytes; returns what the last call emitted. */
-  function callUntilDone(bytes: number, call: (from: number) => number): number {
-    let from = 0;
-    // Each call costs something, so fuel bounds their number.
-    for (;;) {
-      let answer: number;
-      try {
-        answer = call(from);
-      } catch (cause) {
-        if (fuel.value < 0n) throw outOfFuel(cause);
-        if (cause instanceof WeirError) throw cause;
-        const kind = cause instanceof RangeError ? 'stack' : 'trap';
-        throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}`, cause);
-      }
-      const consumed = words[MAP.consumed / 4] as number;
-      const emitted = words[MAP.emitted / 4] as number;
-      if (consumed > bytes - from) throw fault(`consumed ${consumed} bytes of ${bytes - from}`);
-      from += consumed;
-      chargeOutput(emitted);
-      if (answer === DONE && from === bytes) return emitted;
-      if (answer !== AGAIN) throw fault(`answered ${answer} with ${bytes - from} bytes left`);
-      if (consumed === 0 && emitted === 0) throw fault('neither consumed nor emitted anything');
-      output.keep(emitted);
-    }
-  }
-
-  /** All or nothing: when it throws, no record was handed over and nothing was counted. */
-  function callAndHandOver(bytes: number, sink: RecordSink, call: (from: number) => number): void {
-    fuelMax = fuelFor(manifest, input, bytes);
-    fuel.value = BigInt(fuelMax);
-    let emitted: number;
-    const timer = startTimer();
-    try {
-      emitted = callUntilDone(bytes, call);
-      throwIfSlow(timer);
-      if (!counters.take(bytes)) throw fault('its counters do not add up');
-    } catch (error) {
-      output.forget();
-      throwIfSlow(timer);
-      throw error;
-    } finally {
-      fuelUsed += fuelMax - Number(fuel.value);
-    }
-    output.handOver(emitted, sink);
-  }
-
-  function throwIfSlow(timer: Timer): void {
-    const usedMs = timer.usedMs(callMsMax);
-    if (usedMs > callMsMax)
-      throw new FilterFault(name, 'time', `took ${usedMs.toFixed(0)} ms of processor time for one call`);
-  }
+  const calls = createCalls({
+    ...{ manifest, input, words, output, counters, callMsMax },
+    fuel: () => exports.weir_fuel,
+  });
 
   /** As it was when it had started. */
   function restart(): void {
     // All of it: what a call left in its input or output must not make it start in another way.
     new Uint8Array(memory.buffer).fill(0);
     exports = boot(module, options, memory).exports;
-    fuel = exports.weir_fuel;
   }
 
   return {
@@ -196,21 +120,21 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       const now = BigInt(nowMs);
       const flags = isTruncated ? FLAG_TRUNCATED : 0;
       behind.fill(0, bytes, bytes + SEARCHED_BEHIND_BYTES);
-      callAndHandOver(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
+      return calls.make(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
     },
     tick(nowMs, sink) {
-      callAndHandOver(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
+      return calls.make(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
     },
     closeWindows(nowMs, sink) {
-      callAndHandOver(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
+      return calls.make(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
     },
     flush(nowMs, sink) {
-      callAndHandOver(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING | FLAG_PARTIAL));
+      return calls.make(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING | FLAG_PARTIAL));
     },
     ledger: counters.ledger,
     eventsIn: counters.eventsIn,
     aggregated: counters.aggregated,
-    fuelUsed: () => fuelUsed,
+    fuelUsed: calls.fuelUsed,
     // Bound, not a closure: that would hold on to the memory of this one.
     startAgain: startFilter.bind(undefined, options),
     snapshotBytes: inputAt,
@@ -218,13 +142,13 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       snapshot ??= createSnapshot(memory, inputAt, exports);
       snapshot.save();
       counters.save();
-      fuelSaved = fuelUsed;
+      calls.save();
     },
     restore() {
       if (snapshot) snapshot.restore();
       else restart();
       counters.restore();
-      fuelUsed = fuelSaved;
+      calls.restore();
     },
     remembered: () => ({
       memory: new Uint8Array(memory.buffer, 0, inputAt),
@@ -248,13 +172,6 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       return true;
     },
   };
-}
-
-/** What a call may use. A batch of several may use no more than each of them alone, so what is at fault does not depend on batches. */
-function fuelFor(manifest: Manifest, input: Buffer, bytes: number): number {
-  if (bytes === 0) return manifest.fuel;
-  const isOneEvent = input.indexOf(LF) === bytes - 1;
-  return isOneEvent ? manifest.fuel + FUEL_PER_EVENT_BYTE * bytes : batchFuel(manifest);
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */

@@ -6,6 +6,7 @@
  */
 import { SNAPSHOT_CALLS_MAX, SNAPSHOT_RATIO } from '../limits.js';
 import type { Cursor, ReadAgain, ReadPlace } from '../source/source.js';
+import type { Parts } from './calls.js';
 import type { FilterInstance } from './instance.js';
 import type { RecordSink } from './output.js';
 
@@ -175,28 +176,28 @@ export function* fitting({ input }: FilterInstance, call: Call): Generator<Call>
   if (at < bytes) yield { ...call, from: from + at, bytes: bytes - at };
 }
 
-/** Makes a call; the events of a batch stand in the input region. Throws FilterFault. */
-export function make(filter: FilterInstance, call: Call, sink: RecordSink): void {
-  if (call.kind === 'batch') filter.run(call.bytes, call.nowMs, call.isTruncated, sink);
-  else if (call.kind === 'tick') filter.tick(call.nowMs, sink);
-  else if (call.kind === 'flush') filter.flush(call.nowMs, sink);
-  else filter.closeWindows(call.nowMs, sink);
+/** Makes a call, part by part; the events of a batch stand in the input region. Throws FilterFault. */
+export function make(filter: FilterInstance, call: Call, sink: RecordSink): Parts {
+  if (call.kind === 'batch') return filter.run(call.bytes, call.nowMs, call.isTruncated, sink);
+  if (call.kind === 'tick') return filter.tick(call.nowMs, sink);
+  if (call.kind === 'flush') return filter.flush(call.nowMs, sink);
+  return filter.closeWindows(call.nowMs, sink);
 }
 
 /**
  * Makes a call once more; true when it went exactly as it did before, which its fuel tells. Without a fuel that is known any way is
  * as good.
  */
-export function isMadeAgain(
+export function* makeAgain(
   filter: FilterInstance,
   call: Call,
   fuel: number | undefined,
   sink: RecordSink,
-): boolean {
+): Generator<void, boolean, void> {
   if (!fill(filter, call)) return false;
   const before = filter.fuelUsed();
   try {
-    make(filter, call, sink);
+    yield* make(filter, call, sink);
   } catch {
     return false;
   }

@@ -15,8 +15,8 @@ export interface Output {
   check(emitted: number): number | string;
   /** Copies them, before the next call writes over them. */
   keep(emitted: number): void;
-  /** Hands over what was kept and what stands in the region now, in order, and forgets it. */
-  handOver(emitted: number, sink: RecordSink): void;
+  /** Hands over what was kept and what stands in the region now, in order, and forgets it; one call's output a step. */
+  handOver(emitted: number, sink: RecordSink): Generator<void, void, void>;
   /** Forgets what was kept. */
   forget(): void;
 }
@@ -46,10 +46,13 @@ export function createOutput(region: Buffer, streams: number): Output {
       if (emitted > 0) kept.push(Buffer.from(region.subarray(0, emitted)));
       keptBytes += emitted;
     },
-    handOver(emitted, sink) {
+    *handOver(emitted, sink) {
       const parts = kept.splice(0);
       keptBytes = 0;
-      for (const part of parts) each(part, new DataView(part.buffer, part.byteOffset), part.length, sink);
+      for (const part of parts) {
+        each(part, new DataView(part.buffer, part.byteOffset), part.length, sink);
+        yield;
+      }
       for (let at = 0; at < emitted; ) {
         const end = at + FRAME_BYTES + (words[at >>> 2] as number);
         sink(words[(at >>> 2) + 1] as number, region, at + FRAME_BYTES, end);

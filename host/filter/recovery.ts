@@ -22,8 +22,8 @@ import {
   type Held,
   halves,
   hold,
-  isMadeAgain,
   make,
+  makeAgain,
   placeBehind,
 } from './journal.js';
 import type { Kept } from './probation.js';
@@ -60,7 +60,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
       if (!isKnown) {
         yield;
         const before = slot.filter().eventsIn();
-        const found = attempt(slot, part);
+        const found = yield* attempt(slot, part);
         if (found === undefined) {
           eventsLeft -= slot.filter().eventsIn() - before;
           done = part;
@@ -108,8 +108,8 @@ function halvesOfLarge({ batchSize, filter }: Recovering, part: Call): readonly 
 export function* giveUp(slot: Recovering, error: unknown): Generator<void> {
   const kept = slot.kept();
   if (kept) return yield* goBack(slot, kept, error);
-  if (replaceByPrevious(slot, error, slot.nowMs())) return;
-  flush(slot, slot.nowMs());
+  if (yield* replaceByPrevious(slot, error, slot.nowMs())) return;
+  yield* flush(slot, slot.nowMs());
   slot.takeOut(error);
 }
 
@@ -119,9 +119,9 @@ function isSlow(fault: unknown): boolean {
 }
 
 /** Makes a call; answers what went wrong. */
-function attempt(slot: Recovering, call: Call): unknown {
+function* attempt(slot: Recovering, call: Call): Generator<void, unknown, void> {
   try {
-    slot.make(call);
+    yield* slot.make(call);
     return undefined;
   } catch (error) {
     return error;
@@ -138,7 +138,7 @@ function* rewind(slot: Recovering): Generator<void> {
   for (const entry of since) {
     yield;
     // The records of it are out already.
-    isSame = isMadeAgain(filter, entry.call, entry.fuel, discard);
+    isSame = yield* makeAgain(filter, entry.call, entry.fuel, discard);
     if (!isSame) break;
   }
   if (!isSame || !isDeepStrictEqual(filter.ledger(), counted)) {
@@ -162,12 +162,12 @@ function* condemn(slot: Recovering, call: Call, error: unknown): Generator<void,
     yield* goBack(slot, kept, error);
     return 'again';
   }
-  if (isOver && replaceByPrevious(slot, error, call.nowMs)) return 'again';
+  if (isOver && (yield* replaceByPrevious(slot, error, call.nowMs))) return 'again';
   // A call that is slow is not cut, and may be of many events.
   const isOneEvent = call.kind === 'batch' && halves(slot.filter(), call) === undefined;
   const isLeftOut = isOneEvent || !isOver;
   if (isLeftOut) tellDead(slot, call, error);
-  if (isOver) flush(slot, call.nowMs);
+  if (isOver) yield* flush(slot, call.nowMs);
   return { isLeftOut, isOut: isOver };
 }
 
@@ -204,7 +204,7 @@ function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator
     // What the source has no more is not known to be less than all of it.
     if (!fill(to, part)) return Number.POSITIVE_INFINITY;
     try {
-      make(to, part, discard);
+      yield* make(to, part, discard);
       to.save();
       continue;
     } catch (error) {
@@ -224,11 +224,11 @@ function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator
 }
 
 /** The last version before this one that was known to be good, started anew, takes over the state by name. */
-function replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): boolean {
+function* replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): Generator<void, boolean, void> {
   const from = slot.filter();
   const to = slot.startLastGood();
   if (!to) return false;
-  if (planTakeOver(from, to).missing.length > 0) flush(slot, nowMs);
+  if (planTakeOver(from, to).missing.length > 0) yield* flush(slot, nowMs);
   takeOver(from, to);
   slot.replace(to, true);
   slot.save();
@@ -239,12 +239,12 @@ function replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): boo
 /** No other call follows the one that was to close all windows: what is open is told as partial, if the filter can. */
 function* tellOpen(slot: Recovering, nowMs: number): Generator<void> {
   yield;
-  if (attempt(slot, { kind: 'flush', nowMs }) !== undefined) yield* rewind(slot);
+  if ((yield* attempt(slot, { kind: 'flush', nowMs })) !== undefined) yield* rewind(slot);
 }
 
 /** Lets the filter tell its open windows before it goes, if it can: it is at fault already, and what it had counted goes with it. */
-function flush(slot: Recovering, nowMs: number): void {
-  if (attempt(slot, { kind: 'flush', nowMs }) !== undefined) slot.filter().restore();
+function* flush(slot: Recovering, nowMs: number): Generator<void> {
+  if ((yield* attempt(slot, { kind: 'flush', nowMs })) !== undefined) slot.filter().restore();
 }
 
 function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {

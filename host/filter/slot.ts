@@ -13,13 +13,15 @@ import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
 import { createEarlier, type Earlier, flushOrRestore } from './earlier.js';
 import { createFaultBudget, type FaultBudget, type Faults } from './fault.js';
+import type { Parts } from './calls.js';
 import type { FilterInstance } from './instance.js';
-import { type Call, createJournal, type Entry, type Journal, make } from './journal.js';
+import { type Call, createJournal, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
 import { createProbation, type Kept } from './probation.js';
 import { giveUp, recover } from './recovery.js';
 import { planTakeOver, takeOver } from './state.js';
 import { createSum, type Sum } from './sum.js';
+import { createWork } from './work.js';
 
 /** What becomes of a filter; the engine tells it. */
 export type SlotEvent =
@@ -71,12 +73,16 @@ export interface Slot {
   /** The time of the call whose records are handed over. */
   nowMs(): number;
   isOut(): boolean;
+  /** A call has begun and is not over, or a recovery: until `step` says that it is done, it takes no call and nothing else. */
+  isBusy(): boolean;
+  /** In the middle of a call: what it has handed over may be only a part of what it has emitted. */
+  isMidCall(): boolean;
   isRecovering(): boolean;
   /** True until a version is known to be good: for all but the first one, also for one that came back before it had passed. */
   isOnProbation(): boolean;
-  /** Calls the filter, unless it is out. When that begins a recovery, `step` has to be called until it is over. */
+  /** Calls the filter, which makes the first step of it. Only while it is not busy, and not out. */
   call(call: Call): void;
-  /** One step of a recovery, about one call of the filter; true while there is more to do. */
+  /** One step of a call or of a recovery, which holds nobody up; true while there is more to do. */
   step(): boolean;
   /** How much a batch should aim for, up to `bytes`. */
   batchBytes(bytes: number): number;
@@ -107,7 +113,7 @@ export interface Recovering {
   restore(): void;
   readonly sum: Sum;
   /** Makes a call, and notes it. */
-  make(call: Call): void;
+  make(call: Call): Parts;
   budget(): FaultBudget;
   /** On probation: what takes over at the first fault. */
   kept(): Kept | undefined;
@@ -128,17 +134,21 @@ export function createSlot(options: SlotOptions): Slot {
   let filter = options.first;
   let budget = createFaultBudget(filter.manifest.faults);
   const probation = createProbation();
-  let recovery: Generator<void> | undefined;
-  let isOut = false;
+  let [isMidCall, isOut] = [false, false];
   const clock = { nowMs: 0 };
   const view = { filter: () => filter, nowMs: () => clock.nowMs, isOut: () => isOut };
   /** Since the last snapshot, or, on probation, since the swap. */
   const journal = createJournal();
   const cursors = new Set<Cursor>();
   const batchSize = createBatchSize();
-  /** What it emitted during a recovery turned out to be unusable. */
-  let spoiled: unknown;
   const sum = createSum(filter);
+  const work = createWork({
+    begun: sum.freeze,
+    ended: sum.thaw,
+    recovered: save,
+    giveUp: (error) => (isOut ? undefined : giveUp(recovering, error)),
+    failed: takeOut,
+  });
 
   function save(): void {
     filter.save();
@@ -146,7 +156,7 @@ export function createSlot(options: SlotOptions): Slot {
     if (kept) kept.isFollowed = true;
     journal.mark(kept !== undefined);
     // What a recovery has in hand it may have to read again.
-    if (!recovery && !options.keepsReads) for (const cursor of cursors) cursor.settle();
+    if (!work.isRecovering() && !options.keepsReads) for (const cursor of cursors) cursor.settle();
   }
 
   /** Before its first snapshot a version on probation began with what the one before had, which is still there. */
@@ -156,14 +166,34 @@ export function createSlot(options: SlotOptions): Slot {
     if (kept && !kept.isFollowed) takeOver(kept.filter, filter);
   }
 
-  function note(call: Call): void {
+  function* note(call: Call): Parts {
     clock.nowMs = call.nowMs;
-    const entry = madeEntry(filter, call, sink);
+    const [fuel, aggregated] = [filter.fuelUsed(), filter.aggregated()];
+    isMidCall = true;
+    try {
+      yield* make(filter, call, sink);
+    } finally {
+      isMidCall = false;
+    }
+    const entry = { call, fuel: filter.fuelUsed() - fuel, aggregated: filter.aggregated() - aggregated };
     sum.count();
     journal.add(entry);
     batchSize.follow(entry, filter.manifest);
     if (call.kind === 'batch') cursors.add(call.cursor);
     options.made?.(call, entry.fuel);
+  }
+
+  function* perform(call: Call): Parts {
+    try {
+      yield* note(call);
+    } catch (error) {
+      const recovery = recover(recovering, call, error);
+      work.recover();
+      yield;
+      return yield* recovery;
+    }
+    lookAtProbation(call);
+    if ((!options.keepsReads && isPressed(call)) || journal.isDue(filter.snapshotBytes)) save();
   }
 
   function lookAtProbation(call: Call): void {
@@ -191,18 +221,6 @@ export function createSlot(options: SlotOptions): Slot {
     tell({ kind: 'out', error, ...(faults ? { faults } : {}) });
   }
 
-  function spoil(error: unknown): void {
-    spoiled = recovery ? error : undefined;
-    if (isOut || recovery) return;
-    sum.freeze();
-    recovery = giveUp(recovering, error);
-  }
-
-  function endRecovery(): void {
-    recovery = undefined;
-    sum.thaw();
-  }
-
   const recovering: Recovering = {
     ...view,
     journal,
@@ -222,38 +240,20 @@ export function createSlot(options: SlotOptions): Slot {
 
   return {
     ...view,
-    isRecovering: () => recovery !== undefined,
+    isBusy: work.isBusy,
+    isMidCall: () => isMidCall,
+    isRecovering: work.isRecovering,
     isOnProbation: probation.isOn,
     ledger: sum.ledger,
     eventsIn: sum.eventsIn,
     call(call) {
       if (call.kind === 'batch') budget.countBatch();
-      try {
-        note(call);
-      } catch (error) {
-        sum.freeze();
-        recovery = recover(recovering, call, error);
-        return;
-      }
-      lookAtProbation(call);
-      if ((!options.keepsReads && isPressed(call)) || journal.isDue(filter.snapshotBytes)) save();
+      work.begin(perform(call));
     },
-    step() {
-      try {
-        if (!recovery?.next().done) return recovery !== undefined;
-        endRecovery();
-        if (spoiled === undefined) save();
-        else spoil(spoiled);
-      } catch (error) {
-        // It does not start a second time, or there is no memory for it: there is nothing to go back to.
-        endRecovery();
-        takeOut(error);
-      }
-      return recovery !== undefined;
-    },
+    step: work.step,
     batchBytes: batchSize.limit,
     rest(atMs) {
-      if (isOut || recovery) return;
+      if (isOut || work.isBusy()) return;
       lookAtProbation({ kind: 'tick', nowMs: atMs });
       if (journal.since().length > 0) save();
     },
@@ -278,16 +278,9 @@ export function createSlot(options: SlotOptions): Slot {
       replace(next, true);
       save();
     },
-    spoil,
+    spoil: work.spoil,
     earlier: createEarlier(recovering, clock),
   };
-}
-
-/** Makes a call, and what the journal holds of it. */
-function madeEntry(filter: FilterInstance, call: Call, sink: RecordSink): Entry {
-  const [fuel, aggregated] = [filter.fuelUsed(), filter.aggregated()];
-  make(filter, call, sink);
-  return { call, fuel: filter.fuelUsed() - fuel, aggregated: filter.aggregated() - aggregated };
 }
 
 function isPressed(call: Call): boolean {

@@ -3,20 +3,17 @@
  * more, so the clock alone would be unfair; processor time is asked for only where the clock says that it may be much.
  */
 
-export interface Timer {
-  /** Processor time since the start in milliseconds, of all threads of the process; 0 where less than `atLeastMs` have gone by. */
-  usedMs(atLeastMs: number): number;
-}
+/** What is over by then cannot have waited for much: the clock will do. */
+const SHORT_MS = 1;
 
-export function startTimer(): Timer {
+/** Answers a function that tells the processor time since now in milliseconds, of all threads of the process. */
+export function startTimer(): () => number {
   const startMs = performance.now();
   const before = process.cpuUsage();
-  return {
-    usedMs(atLeastMs) {
-      const elapsedMs = performance.now() - startMs;
-      if (elapsedMs < atLeastMs) return 0;
-      const { user, system } = process.cpuUsage(before);
-      return Math.min((user + system) / 1_000, elapsedMs);
-    },
+  return () => {
+    const elapsedMs = performance.now() - startMs;
+    if (elapsedMs < SHORT_MS) return elapsedMs;
+    const { user, system } = process.cpuUsage(before);
+    return Math.min((user + system) / 1_000, elapsedMs);
   };
 }

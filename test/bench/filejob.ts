@@ -69,8 +69,10 @@ async function weirRun(filter: FilterInstance, path: string, sink: RecordSink): 
     if (batch.kind === 'none') break;
     if (batch.kind === 'skipped') continue;
     slot.call(batchCall(cursor, batch, NOW_MS));
+    while (slot.isBusy()) slot.step();
   }
   slot.call({ kind: 'close', nowMs: NOW_MS });
+  while (slot.isBusy()) slot.step();
   await source.close();
 }
 

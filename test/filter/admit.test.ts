@@ -4,6 +4,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ErrorCode } from '../../host/errors.js';
+import { finish } from '../../host/filter/calls.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { MODULE_BYTES_MAX } from '../../host/limits.js';
 import {
@@ -25,9 +26,9 @@ import {
 test('the honest module runs', () => {
   const filter = load(assemble({}));
   filter.input.write('one\ntwo\n');
-  filter.run(8, NOW_MS, false, () => assert.unreachable());
-  filter.tick(NOW_MS, () => assert.unreachable());
-  filter.closeWindows(NOW_MS, () => assert.unreachable());
+  finish(filter.run(8, NOW_MS, false, () => assert.unreachable()));
+  finish(filter.tick(NOW_MS, () => assert.unreachable()));
+  finish(filter.closeWindows(NOW_MS, () => assert.unreachable()));
   assert.is(filter.ledger().in, 0);
 });
 

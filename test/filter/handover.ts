@@ -3,6 +3,7 @@
  */
 import { DEFAULT_NOW, type DriveOptions } from '../../host/author/drive.js';
 import { LEDGER, type Ledger } from '../../host/filter/abi.js';
+import { finish } from '../../host/filter/calls.js';
 import { type FilterInstance, type RecordSink, startFilter } from '../../host/filter/instance.js';
 import type { InstalledFilter } from '../../host/filter/library.js';
 import { instanceZones } from '../../host/timezone.js';
@@ -45,16 +46,16 @@ export function start({ manifest, module }: InstalledFilter, options: DriveOptio
     feed(lines) {
       for (let at = 0; at < lines.length; at += LINES_A_BATCH) {
         const batch = lines.slice(at, at + LINES_A_BATCH).map((line) => `${line}\n`);
-        filter.run(filter.input.write(batch.join(''), 'latin1'), nowMs, false, sink);
+        finish(filter.run(filter.input.write(batch.join(''), 'latin1'), nowMs, false, sink));
       }
       return fed;
     },
     end() {
-      filter.closeWindows(nowMs, sink);
+      finish(filter.closeWindows(nowMs, sink));
       return fed;
     },
     flush() {
-      filter.flush(nowMs, sink);
+      finish(filter.flush(nowMs, sink));
       return fed;
     },
     records: () => found,

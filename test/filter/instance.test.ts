@@ -6,7 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createEngine, type EngineFilter } from '../../host/engine.js';
 import { oneLine } from '../../host/errors.js';
-import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
+import { finish } from '../../host/filter/calls.js';
+import { type FilterInstance, type RecordSink, startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
 import { unpack } from '../../host/pack.js';
 import { createInbox } from '../../host/source/inbox.js';
@@ -108,11 +109,11 @@ const FAULTS: readonly (readonly [string, Parts, RegExp])[] = [
   ['done with bytes left', { batch: writes({ [CONSUMED]: 1 }) }, /answered 0 with 1 bytes left/],
   ['an answer of 7', { batch: writes({}, 7) }, /answered 7 with 0 bytes left/],
   ['an answer of -1', { batch: writes({}, -1) }, /answered -1 with 0 bytes left/],
-  ['again and again', { batch: writes({ [CONSUMED]: 0 }, 1) }, /neither consumed nor emitted anything/],
+  ['again and again', { batch: writes({ [CONSUMED]: 0 }, 1) }, /asked for more than 10000 turns in one call/],
   [
     'a record again and again',
     { batch: writes({ [CONSUMED]: 0, [OUTPUT]: 4, [EMITTED]: 12 }, 1) },
-    /used up its fuel/,
+    /asked for more than 10000 turns/,
   ],
   ['counters that do not add up', { batch: writes({ [LEDGER]: 1 }) }, /its counters do not add up/],
   ['counters beyond counting', { batch: writes({ [LEDGER + 4]: -1, [LEDGER + 12]: -1 }) }, /do not add up/],
@@ -141,7 +142,7 @@ test('a filter that breaks the rules while it runs is at fault, in one line', ()
   for (const [what, parts, expected] of FAULTS) {
     const filter = load(assemble(parts));
     filter.input.write('x\n');
-    refuses(() => filter.run(2, NOW_MS, false, () => {}), 'FILTER_FAULT', expected, what);
+    refuses(() => finish(filter.run(2, NOW_MS, false, () => {})), 'FILTER_FAULT', expected, what);
     assert.is(filter.ledger().in, 0, what);
   }
 });
@@ -151,12 +152,12 @@ test('a tick that breaks the rules is at fault as well', () => {
   for (const [body, expected] of [
     ['unreachable', /stopped: unreachable/],
     ['(i32.const 2)', /answered 2 with 0 bytes left/],
-    ['(i32.const 1)', /neither consumed nor emitted/],
+    ['(i32.const 1)', /asked for more than 10000 turns/],
     ['(i32.store (i32.const 1080) (i32.const 1)) (i32.const 0)', /consumed 1 bytes of 0/],
   ] as const) {
     const filter = load(assemble({ tick: tick(body) }));
-    refuses(() => filter.tick(NOW_MS, () => {}), 'FILTER_FAULT', expected, body);
-    refuses(() => filter.closeWindows(NOW_MS, () => {}), 'FILTER_FAULT', expected, body);
+    refuses(() => finish(filter.tick(NOW_MS, () => {})), 'FILTER_FAULT', expected, body);
+    refuses(() => finish(filter.closeWindows(NOW_MS, () => {})), 'FILTER_FAULT', expected, body);
   }
 });
 
@@ -179,7 +180,7 @@ test('a filter that overwrites its map moves no region of the host', () => {
   const filter = load(assemble({ start, batch: emits(4, 0, 12) }));
   assert.is(filter.input.byteOffset, 12_288);
   const places: number[] = [];
-  filter.run(2, NOW_MS, false, (_stream, output, from) => places.push(output.byteOffset + from));
+  finish(filter.run(2, NOW_MS, false, (_stream, output, from) => places.push(output.byteOffset + from)));
   assert.equal(places, [OUTPUT + 8]);
 });
 
@@ -188,9 +189,9 @@ test('records that overlap are one, and lie in the output', () => {
   const stores = { [OUTPUT]: 16, [OUTPUT + 4]: 0, [OUTPUT + 12]: -1, [OUTPUT + 16]: 7, [EMITTED]: 24 };
   const filter = load(assemble({ batch: writes(stores) }));
   const found: number[][] = [];
-  filter.run(2, NOW_MS, false, (stream, output, start, end) =>
-    found.push([stream, output.byteOffset + start, output.byteOffset + end]),
-  );
+  const sink: RecordSink = (stream, output, start, end) =>
+    void found.push([stream, output.byteOffset + start, output.byteOffset + end]);
+  finish(filter.run(2, NOW_MS, false, sink));
   assert.equal(found, [[0, OUTPUT + 8, OUTPUT + 24]]);
 });
 

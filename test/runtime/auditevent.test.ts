@@ -270,7 +270,7 @@ test('hostile records before and inside of an event leave it whole, and every li
     parts.push(...mixed.flatMap((line) => [line, ending]));
   }
   const input = Buffer.concat(parts);
-  const config = { ...LIMITS, capacity: '16', bytes: '131072' };
+  const config = { ...LIMITS, capacity: '16', bytes: '65536' };
   const results = [4_096, 65_536].map((batchBytes) => filter.run(input, { config, batchBytes }));
   assert.ok(results[0]?.bytes.equals(results[1]?.bytes ?? input), 'records depend on batches');
   for (const result of results) {
@@ -289,6 +289,7 @@ test('hostile records before and inside of an event leave it whole, and every li
 });
 
 test('an argument of a megabyte, or a million of them, is cut and told', () => {
+  assert.throws(() => filter.run([], { config: { ...LIMITS, bytes: '65537' } }), /holds up to 65536 bytes/);
   const million = 1_000_000;
   const bodies = [
     `argc=1 a0="${'x'.repeat(million)}"`,
@@ -299,7 +300,7 @@ test('an argument of a megabyte, or a million of them, is cut and told', () => {
   const startMs = performance.now();
   for (const body of bodies) {
     const lines = [record(1, 'EXECVE', body), record(1, 'EOE'), ...exec(2)];
-    const limits = { capacity: '1', bytes: '1040000' };
+    const limits = { capacity: '1', bytes: '65536' };
     const found = joined(lines, limits, { batchBytes: 2 * 1_048_576 });
     assert.is(found.length, 2);
     assert.ok(String(found[0]?.line).length <= 32_768);

@@ -121,7 +121,7 @@ test('records of up to a thousand open events are joined and told as a plain mod
 
 test('names of types and nodes are kept up to 255 bytes, and what stands behind them is whole', () => {
   const stamp = 'msg=audit(1769853600.000:7): cwd="/a"';
-  const config = { capacity: '1', bytes: '131072', timeout: '2000' };
+  const config = { capacity: '1', bytes: '65536', timeout: '2000' };
   const of = (line: string) => {
     const [{ node, type, cwd } = {}, ...others] = stream(filter.run([line], { config }), 'fields');
     return [node, type, cwd, others.length];

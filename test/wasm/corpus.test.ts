@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { memoryCursor } from '../../host/author/drive.js';
 import { nextBatch } from '../../host/batch.js';
 import { admit } from '../../host/filter/admit.js';
+import { finish } from '../../host/filter/calls.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { loadFilter } from '../../host/filter/library.js';
 import { BATCH_BYTES_FIRST, FUEL_MAX } from '../../host/limits.js';
@@ -86,10 +87,10 @@ function outcomes(
       const batch = nextBatch(cursor, filter.input, batchBytes);
       if (batch.kind === 'none') break;
       if (batch.kind === 'skipped') continue;
-      filter.run(batch.bytes, NOW_MS, batch.isTruncated, sink);
+      finish(filter.run(batch.bytes, NOW_MS, batch.isTruncated, sink));
       batches++;
     }
-    filter.closeWindows(NOW_MS, sink);
+    finish(filter.closeWindows(NOW_MS, sink));
     const fuel = filter.fuelUsed() - before;
     return { path, records: records.digest('hex'), ledger: filter.ledger(), fuel, batches };
   });

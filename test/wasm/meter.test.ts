@@ -6,6 +6,7 @@ import { join as joinPath } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { admit } from '../../host/filter/admit.js';
+import { finish } from '../../host/filter/calls.js';
 import { startFilter } from '../../host/filter/instance.js';
 import { installedFilters, loadFilter } from '../../host/filter/library.js';
 import { FUEL_EXPORT, meter } from '../../host/wasm/meter.js';
@@ -52,9 +53,9 @@ function outcome(name: string, lines: readonly string[], each: number, compile =
     void records.push(`${stream} ${Buffer.from(output.subarray(start, end)).toString('hex')}`);
   for (let at = 0; at < lines.length; at += each) {
     const bytes = filter.input.write(`${lines.slice(at, at + each).join('\n')}\n`);
-    filter.run(bytes, NOW_MS, false, sink);
+    finish(filter.run(bytes, NOW_MS, false, sink));
   }
-  filter.closeWindows(NOW_MS, sink);
+  finish(filter.closeWindows(NOW_MS, sink));
   return { output: records.join('\n'), fuel: filter.fuelUsed(), ledger: filter.ledger() };
 }
 

@@ -1,0 +1,162 @@
+/**
+ * The calls of a filter, in parts: a call that answers AGAIN goes on with the next part, and between two of them others have
+ * their turn. So nobody is held up longer than one turn's fuel takes, however much a call has to tell.
+ *
+ * A call is all or nothing: until its last part has gone well nothing is handed over or counted. Every pointer, length and index that
+ * comes back is checked as hostile input.
+ */
+import { oneLine, WeirError } from '../errors.js';
+import {
+  FUEL_MAX,
+  FUEL_PER_CALL,
+  FUEL_PER_EMITTED_BYTE,
+  FUEL_PER_EVENT_BYTE,
+  FUEL_PER_RECORD,
+  TURNS_MAX,
+} from '../limits.js';
+import { AGAIN, DONE, MAP } from './abi.js';
+import { batchFuel } from './batchsize.js';
+import type { Counters } from './counters.js';
+import { FilterFault } from './fault.js';
+import type { Manifest } from './manifest.js';
+import type { Output, RecordSink } from './output.js';
+import { startTimer } from './timer.js';
+
+/**
+ * A call in parts: `next` makes one, after which others may have their turn; `finish` makes all. Until the last one the filter is in
+ * the middle of the call: nothing else is to be done with it.
+ */
+export type Parts = Generator<void, void, void>;
+
+export interface Calls {
+  /** Makes a call over the first `bytes` bytes of the input; `call` makes one part, from a place in them on. */
+  make(bytes: number, sink: RecordSink, call: (from: number) => number): Parts;
+  /** Of all parts since the start, also of calls that failed. */
+  fuelUsed(): number;
+  /** Remembers what was used. */
+  save(): void;
+  /** Goes back to that. */
+  restore(): void;
+}
+
+export interface CallsOptions {
+  readonly manifest: Manifest;
+  readonly input: Buffer;
+  /** The map that the filter writes its answers to. */
+  readonly words: Uint32Array;
+  readonly output: Output;
+  readonly counters: Counters;
+  /** Processor time of all parts of a call. */
+  readonly callMsMax: number;
+  /** What the meter counts down. */
+  readonly fuel: () => { value: bigint };
+}
+
+const LF = 10;
+
+export function createCalls(options: CallsOptions): Calls {
+  const { manifest, input, words, output, counters, callMsMax, fuel } = options;
+  const { name } = manifest;
+  let fuelUsed = 0;
+  let fuelSaved = 0;
+  const fault = (what: string) => new FilterFault(name, 'rules', what);
+
+  const outOfFuel = (most: number, cause?: unknown) =>
+    new FilterFault(name, 'fuel', `used up its fuel of ${most}`, cause);
+
+  /** The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself. */
+  function costOfOutput(emitted: number): bigint {
+    const records = output.check(emitted);
+    if (typeof records === 'string') throw fault(records);
+    return BigInt(FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted);
+  }
+
+  /** One part with so much fuel, of a call of which `left` bytes are left; true when it was the last one. */
+  function makePart(most: number, left: number, call: () => number): boolean {
+    let answer: number;
+    try {
+      answer = call();
+    } catch (cause) {
+      if (fuel().value < 0n) throw outOfFuel(most, cause);
+      if (cause instanceof WeirError) throw cause;
+      const kind = cause instanceof RangeError ? 'stack' : 'trap';
+      throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}`, cause);
+    }
+    const consumed = words[MAP.consumed / 4] as number;
+    if (consumed > left) throw fault(`consumed ${consumed} bytes of ${left}`);
+    fuel().value -= costOfOutput(words[MAP.emitted / 4] as number);
+    if (fuel().value < 0n) throw outOfFuel(most);
+    if (answer === DONE && consumed === left) return true;
+    if (answer !== AGAIN) throw fault(`answered ${answer} with ${left - consumed} bytes left`);
+    return false;
+  }
+
+  /** All parts but the last one; its output is still in the region. */
+  function* untilDone(bytes: number, call: (from: number) => number): Parts {
+    const most = fuelFor(manifest, input, bytes);
+    let [fuelLeft, callMs, from] = [most.call, 0, 0];
+    for (let turn = 1; turn <= TURNS_MAX; turn++) {
+      const fuelMax = Math.min(fuelLeft, from < bytes ? most.part : manifest.fuel);
+      fuel().value = BigInt(fuelMax);
+      const usedMs = startTimer();
+      let isDone: boolean;
+      try {
+        isDone = makePart(fuelMax, bytes - from, () => call(from));
+      } finally {
+        const used = fuelMax - Number(fuel().value);
+        fuelUsed += used;
+        fuelLeft -= used;
+        callMs += usedMs();
+        throwIfSlow(callMs);
+      }
+      if (isDone) return;
+      from += words[MAP.consumed / 4] as number;
+      output.keep(words[MAP.emitted / 4] as number);
+      yield;
+    }
+    throw fault(`asked for more than ${TURNS_MAX} turns in one call`);
+  }
+
+  function throwIfSlow(usedMs: number): void {
+    if (usedMs > callMsMax)
+      throw new FilterFault(name, 'time', `took ${usedMs.toFixed(0)} ms of processor time for one call`);
+  }
+
+  return {
+    *make(bytes, sink, call) {
+      try {
+        yield* untilDone(bytes, call);
+        if (!counters.take(bytes)) throw fault('its counters do not add up');
+      } catch (error) {
+        output.forget();
+        throw error;
+      }
+      yield* output.handOver(words[MAP.emitted / 4] as number, sink);
+    },
+    fuelUsed: () => fuelUsed,
+    save() {
+      fuelSaved = fuelUsed;
+    },
+    restore() {
+      fuelUsed = fuelSaved;
+    },
+  };
+}
+
+/** Makes all parts of a call, one behind the other, and answers what comes of it. */
+export function finish<T>(parts: Generator<void, T, void>): T {
+  for (;;) {
+    const step = parts.next();
+    if (step.done) return step.value;
+  }
+}
+
+/**
+ * What a call may use in all, and each part of it that has events before it. A batch of several may use no more than each of them alone
+ * in one part, so what is at fault does not depend on batches.
+ */
+function fuelFor(manifest: Manifest, input: Buffer, bytes: number): { call: number; part: number } {
+  if (bytes === 0) return { call: FUEL_MAX, part: manifest.fuel };
+  if (input.indexOf(LF) !== bytes - 1) return { call: batchFuel(manifest), part: manifest.fuel };
+  return { call: FUEL_MAX, part: Math.max(manifest.fuel, FUEL_PER_EVENT_BYTE * bytes) };
+}
