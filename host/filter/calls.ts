@@ -52,6 +52,12 @@ export interface CallsOptions {
   readonly fuel: () => { value: bigint };
 }
 
+/** What a part may use, and what it has left. */
+interface Part {
+  readonly fuelMax: number;
+  fuel: number;
+}
+
 const LF = 10;
 
 export function createCalls(options: CallsOptions): Calls {
@@ -65,27 +71,29 @@ export function createCalls(options: CallsOptions): Calls {
     new FilterFault(name, 'fuel', `used up its fuel of ${most}`, cause);
 
   /** The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself. */
-  function costOfOutput(emitted: number): bigint {
+  function costOfOutput(emitted: number): number {
     const records = output.check(emitted);
     if (typeof records === 'string') throw fault(records);
-    return BigInt(FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted);
+    return FUEL_PER_CALL + FUEL_PER_RECORD * records + FUEL_PER_EMITTED_BYTE * emitted;
   }
 
   /** One part with so much fuel, of a call of which `left` bytes are left; true when it was the last one. */
-  function makePart(most: number, left: number, call: () => number): boolean {
+  function makePart(part: Part, left: number, call: () => number): boolean {
     let answer: number;
     try {
       answer = call();
     } catch (cause) {
-      if (fuel().value < 0n) throw outOfFuel(most, cause);
+      part.fuel = Number(fuel().value);
+      if (part.fuel < 0) throw outOfFuel(part.fuelMax, cause);
       if (cause instanceof WeirError) throw cause;
       const kind = cause instanceof RangeError ? 'stack' : 'trap';
       throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}`, cause);
     }
+    part.fuel = Number(fuel().value);
     const consumed = words[MAP.consumed / 4] as number;
     if (consumed > left) throw fault(`consumed ${consumed} bytes of ${left}`);
-    fuel().value -= costOfOutput(words[MAP.emitted / 4] as number);
-    if (fuel().value < 0n) throw outOfFuel(most);
+    part.fuel -= costOfOutput(words[MAP.emitted / 4] as number);
+    if (part.fuel < 0) throw outOfFuel(part.fuelMax);
     if (answer === DONE && consumed === left) return true;
     if (answer !== AGAIN) throw fault(`answered ${answer} with ${left - consumed} bytes left`);
     return false;
@@ -97,15 +105,15 @@ export function createCalls(options: CallsOptions): Calls {
     let [fuelLeft, callMs, from] = [most.call, 0, 0];
     for (let turn = 1; turn <= TURNS_MAX; turn++) {
       const fuelMax = Math.min(fuelLeft, from < bytes ? most.part : manifest.fuel);
+      const part: Part = { fuelMax, fuel: fuelMax };
       fuel().value = BigInt(fuelMax);
       const usedMs = startTimer();
       let isDone: boolean;
       try {
-        isDone = makePart(fuelMax, bytes - from, () => call(from));
+        isDone = makePart(part, bytes - from, () => call(from));
       } finally {
-        const used = fuelMax - Number(fuel().value);
-        fuelUsed += used;
-        fuelLeft -= used;
+        fuelUsed += fuelMax - part.fuel;
+        fuelLeft -= fuelMax - part.fuel;
         callMs += usedMs();
         throwIfSlow(callMs);
       }

@@ -2,10 +2,10 @@
  * Times of jobs that are to be compared.
  */
 
-const ROUNDS = 5;
+const ROUNDS = 15;
 
 /**
- * Seconds of each side: the best of five rounds after one to warm up. The sides take turns, so that a machine that
+ * Seconds of each side: the best of fifteen rounds after one to warm up. The sides take turns, so that a machine that
  * is slow for a while is slow for all of them.
  */
 export async function bestOf<Side extends string>(
