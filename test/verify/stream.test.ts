@@ -125,7 +125,7 @@ stream('with a message twice, or late, says which; it counts once', async ({ bro
 stream(
   'with another epoch counts what is gone by its reason, and all of it is explained',
   async ({ broker }) => {
-    const { put, verify, connection } = await make(broker);
+    const { put, putAgain, verify, connection } = await make(broker);
     const begins = (epoch: string, why: string, lost?: string) =>
       put('s', 1, { epoch, headers: { 'Weir-Epoch': why, 'Weir-Lost': lost } });
     await begins(EPOCH, 'started');
@@ -139,7 +139,7 @@ stream(
     assert.equal(explained, ['s 2 epoch spool-damaged', 's 13 gone spool-damaged', 's 1 epoch other-writer']);
     assert.is(report.streams[0]?.lost, 13);
     await put('s', 3, { epoch: OTHER_EPOCH });
-    await put('s', 2, { epoch: OTHER_EPOCH });
+    await putAgain('s', 2, { epoch: OTHER_EPOCH });
     await put('s', 2, { epoch: '00000000000000cc' });
     assert.equal((await verify()).found, [
       `7 order: message 3 of epoch ${OTHER_EPOCH} comes after another epoch has begun`,
