@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { installedFilters } from '../host/filter/library.js';
-import { endAll, MAIN, ROOT, said, WAIT_MS, weir } from './command.js';
+import { endAll, MAIN, ROOT, said, saidHere, WAIT_MS, weir } from './command.js';
 import { temporaryFolder, until } from './help.js';
 
 const SAMPLE = join(ROOT, 'filters/ssh-auth/samples/guessing.log');
@@ -23,10 +23,11 @@ cli.after.each(async ({ folder }) => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['run', 'replay', 'tap', 'verify', 'new', 'build', 'test', 'dev', 'capture', 'inspect'];
+const COMMANDS = 'run swap replay tap verify push new build test dev capture inspect bundle';
 
 const FLEET_COMMANDS =
-  'init status promote rollback remove keys sign publish audit policy refresh nats-config streams'.split(' ');
+  'init status promote rollback remove sign publish audit acknowledge policy refresh restore nats-config streams';
+const KEYS_COMMANDS = 'list create add rotate revoke renew delegate undelegate';
 
 /** A command line, the exit code, and the line that it ends with. */
 const REFUSED = `
@@ -168,7 +169,7 @@ capture --source auth --events 5 -o new
   1 CONFIG_UNREADABLE: weir.json: expected a readable file, found ENOENT: no such file or directory, open 'weir.json'; check the path and its permissions`;
 
 cli('what is no file of lines is refused with what to do, whatever its name', async ({ folder }) => {
-  const told = (name: string) => said(['replay', 'ssh-auth', name], folder);
+  const told = (name: string) => saidHere(['replay', 'ssh-auth', name], folder);
   const remedy =
     'name files of lines, or hand the lines over as standard input, e.g. "zcat FILE | weir replay FILTER -"';
   writeFileSync(join(folder, 'old.log'), gzipSync('a line\n'));
@@ -196,7 +197,7 @@ cli('replay refuses a file that is named twice, also by a link', async ({ folder
   symlinkSync('a.log', join(folder, 'soft.log'));
   linkSync(join(folder, 'a.log'), join(folder, 'hard.log'));
   for (const again of ['a.log', './a.log', 'soft.log', 'hard.log']) {
-    const { code, out, err } = await said(['replay', 'ssh-auth', 'a.log', '-', again], folder);
+    const { code, out, err } = await saidHere(['replay', 'ssh-auth', 'a.log', '-', again], folder);
     const problem = `expected each FILE once, found a.log and ${again}, which are the same file`;
     assert.equal([code, out, err], [2, '', `weir: USAGE: ${problem}; see --help\n`]);
   }
@@ -218,7 +219,7 @@ cli('errors are one line and say what to do', async ({ folder }) => {
   async function see(refused: string): Promise<void> {
     const [command = '', expected = ''] = refused.split('\n  ');
     const args = command.split(' ').map((part) => (part === 'LOG' ? SAMPLE : part));
-    const { code, out, err } = await said(args, folder);
+    const { code, out, err } = await saidHere(args, folder);
     assert.is(
       `${code} ${err}`,
       `${expected.replace(' ', ' weir: ').replace(' LOG:', ` ${SAMPLE}:`)}\n`,
@@ -226,38 +227,39 @@ cli('errors are one line and say what to do', async ({ folder }) => {
     );
     assert.is(out, '', command);
   }
-  const queue = cases.values();
-  const seeAll = async () => {
-    for (const refused of queue) await see(refused);
-  };
-  await Promise.all(Array.from({ length: 4 }, seeAll));
+  for (const refused of cases) await see(refused);
 });
 
-cli('help covers every option of each command, and no other', async () => {
-  const { out: overview, code } = await said(['--help']);
-  assert.is(code, 0);
-  const { out: fleet } = await said(['fleet', '--help']);
-  const ofFleet = FLEET_COMMANDS.map((name) => `fleet ${name}`);
-  for (const name of [...COMMANDS, ...ofFleet]) {
-    const words = name.split(' ');
-    assert.match(words.length > 1 ? fleet : overview, new RegExp(`^  ${words.at(-1)} +\\w`, 'm'));
-    const { out: help } = await said([...words, '--help']);
-    const { err } = await said([...words, '--unknown']);
-    const options = [...err.matchAll(/--[\w-]+/g)].map(([found]) => found);
-    const accepted = options.filter((option) => option !== '--unknown' && option !== '--help');
-    const told = [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, option]) => option as string);
-    assert.equal(told.sort(), accepted.sort(), name);
-    assert.match(help, new RegExp(`^Usage: weir ${name}`));
-    if (/^run$|^fleet /.test(name)) assert.is((await said(['help', ...words])).out, help);
-  }
-});
+for (const [table, names] of [
+  ['', COMMANDS],
+  ['fleet ', FLEET_COMMANDS],
+  ['fleet keys ', KEYS_COMMANDS],
+] as const)
+  cli(`help covers every option of each command of "weir ${table}", and no other`, async () => {
+    const overview = await saidHere([...table.split(' ').slice(0, -1), '--help']);
+    assert.is(overview.code, 0);
+    for (const name of names.split(' ')) {
+      const words = `${table}${name}`.split(' ');
+      assert.match(overview.out, new RegExp(`^  ${name} +\\w`, 'm'));
+      const { out: help } = await saidHere([...words, '--help']);
+      // Each command once as a process.
+      const { code, out, err } = await said([...words, '--unknown']);
+      assert.equal([code, out], [2, '']);
+      const options = [...err.matchAll(/--[\w-]+/g)].map(([found]) => found);
+      const accepted = options.filter((option) => option !== '--unknown' && option !== '--help');
+      const told = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option as string);
+      assert.equal(told.sort(), accepted.sort(), words.join(' '));
+      assert.match(help, new RegExp(`^Usage: weir ${words.join(' ')}`));
+      assert.is((await saidHere(['help', ...words])).out, help);
+    }
+  });
 
 cli('replay prints one JSON object a line, files in the order of the command line', async ({ folder }) => {
   const line = (user: string) =>
     `Jan 31 10:00:00 fw sshd[1]: Failed password for ${user} from 10.0.0.1 port 22 ssh2\n`;
   writeFileSync(join(folder, 'b.log'), line('one'));
   writeFileSync(join(folder, 'a[1].log'), line('two').trimEnd());
-  const { code, err, records } = await said(['replay', 'ssh-auth', 'b.log', 'a[1].log', ...NOW], folder);
+  const { code, err, records } = await saidHere(['replay', 'ssh-auth', 'b.log', 'a[1].log', ...NOW], folder);
   assert.is(`${code}${err}`, '0');
   const logins = records().filter(({ stream }) => stream === 'logins');
   assert.equal(
@@ -268,8 +270,8 @@ cli('replay prints one JSON object a line, files in the order of the command lin
 });
 
 cli('--stats is one line of figures on standard error, --quiet leaves out the records', async () => {
-  const { out, err } = await said(['replay', 'ssh-auth', SAMPLE, ...NOW, '--stats']);
-  const quiet = await said(['replay', 'ssh-auth', SAMPLE, ...NOW, '--stats', '--quiet']);
+  const { out, err } = await saidHere(['replay', 'ssh-auth', SAMPLE, ...NOW, '--stats']);
+  const quiet = await saidHere(['replay', 'ssh-auth', SAMPLE, ...NOW, '--stats', '--quiet']);
   assert.is(quiet.out, '');
   const keys =
     'events bytes records bytes_out compressed_bytes seconds events_per_second memory_bytes ledger';

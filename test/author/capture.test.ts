@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable, startTestBroker } from '../broker.js';
-import { ROOT, said, WAIT_MS, weir } from '../command.js';
+import { ROOT, saidHere, WAIT_MS, weir } from '../command.js';
 import { until } from '../help.js';
 import { type TestProject, testProject } from './project.js';
 
@@ -135,7 +135,7 @@ if (brokerAvailable()) {
       project.folder,
     );
     await until(() => err().includes('waiting for 2 events'), WAIT_MS, `it waits: ${err()}`);
-    const ran = await said(['run', '--until-eof', '--now', NOW], project.folder);
+    const ran = await saidHere(['run', '--until-eof', '--now', NOW], project.folder);
     assert.is(ran.code, 0, ran.err);
     assert.is(await exited, 0, err());
     const records = readFileSync(join(project.folder, 'live.ndjson'), 'utf8').trim().split('\n');
@@ -148,7 +148,7 @@ if (brokerAvailable()) {
     );
     const sample = join(project.folder, 'live.ndjson');
     const config = ['--config-json', '{"count_by":["user"]}', '--quiet', '--stats'];
-    const { err: stats } = await said(['replay', 'json-select', sample, ...config], ROOT);
+    const { err: stats } = await saidHere(['replay', 'json-select', sample, ...config], ROOT);
     assert.is(JSON.parse(stats).ledger.malformed, 0);
     await broker.stop();
   });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MODULE_BYTES_MAX } from '../../host/limits.js';
-import { ROOT, said } from '../command.js';
+import { ROOT, saidHere } from '../command.js';
 import { temporaryFolder } from '../help.js';
 import { buildTestFilter } from '../runtime/testfilter.js';
 import { filter, HONEST, join as bytes, text } from '../wasm/build.js';
@@ -26,7 +26,7 @@ const SHIPPED = join(ROOT, 'dist/filters/ssh-auth');
 inspect('a shipped filter is admitted, and told for people and for machines', async () => {
   const module = readFileSync(join(SHIPPED, 'filter.wasm'));
   const manifest = JSON.parse(readFileSync(join(SHIPPED, 'filter.json'), 'utf8'));
-  const people = await said(['inspect', 'ssh-auth']);
+  const people = await saidHere(['inspect', 'ssh-auth']);
   assert.is(`${people.code} ${people.err}`, '0 ');
   assert.match(
     people.out,
@@ -38,7 +38,7 @@ inspect('a shipped filter is admitted, and told for people and for machines', as
     /^ {2}memory {4}[\d,]+ bytes in \d+ pages\n {12}0x00000000 static +[\d,]+ bytes$/m,
   );
 
-  const machines = await said(['inspect', 'ssh-auth', '--json']);
+  const machines = await saidHere(['inspect', 'ssh-auth', '--json']);
   const [found] = machines.records();
   assert.is(Object.keys(found).join(' '), KEYS);
   assert.is(found.version, manifest.version);
@@ -57,13 +57,13 @@ inspect('a shipped filter is admitted, and told for people and for machines', as
   }, 0);
   assert.is(end % 65_536, 0);
 
-  const help = (await said(['inspect', '--help'])).out;
+  const help = (await saidHere(['inspect', '--help'])).out;
   for (const key of KEYS.split(' ')) assert.match(help, new RegExp(`\\b${key}\\b`), key);
 });
 
 inspect('a folder of a module and its manifest is taken, as swap does', async () => {
   const folder = join(ROOT, 'dist/filters/ssh-auth');
-  const { code, out } = await said(['inspect', folder]);
+  const { code, out } = await saidHere(['inspect', folder]);
   assert.is(code, 0);
   assert.match(out, /^\S*dist\/filters\/ssh-auth 1\.0\.0: admitted\n/);
   assert.match(out, /0x00000000 static/);
@@ -71,11 +71,11 @@ inspect('a folder of a module and its manifest is taken, as swap does', async ()
 
 inspect('a module alone has no map of its memory', async ({ folder }) => {
   writeFileSync(join(folder, 'small.wasm'), filter());
-  const { code, out } = await said(['inspect', 'small.wasm'], folder);
+  const { code, out } = await saidHere(['inspect', 'small.wasm'], folder);
   assert.is(code, 0);
   assert.match(out, /^small\.wasm: admitted\n/);
   assert.not.match(out, /0x00000000/);
-  const [found] = (await said(['inspect', './small.wasm', '--json'], folder)).records();
+  const [found] = (await saidHere(['inspect', './small.wasm', '--json'], folder)).records();
   assert.equal([found.version, found.regions, found.functions, found.instructions], [null, null, 5, 9]);
 });
 
@@ -85,7 +85,7 @@ inspect('a refused module has every reason, and its names steer no terminal', as
   const imports = [...HONEST.imports, bytes(text('env'), text(evil), [0x03, 0x7f, 1])];
   const module = filter({ start: 3, imports, exports: [...HONEST.exports, ...many] });
   writeFileSync(join(folder, 'evil.wasm'), module);
-  const { code, out, err } = await said(['inspect', 'evil.wasm'], folder);
+  const { code, out, err } = await saidHere(['inspect', 'evil.wasm'], folder);
   assert.is(`${code} ${err}`, '1 ');
   assert.match(
     out,
@@ -94,7 +94,7 @@ inspect('a refused module has every reason, and its names steer no terminal', as
   assert.match(out, /^ {2}start {5}expected no start function but weir_start, found one$/m);
   assert.match(out, /^ {12}global env\.\\u001b\[2J\\u202e\\u000a mutable i32$/m);
   assert.match(out, /^ {12}and 15 more$/m);
-  const json = await said(['inspect', 'evil.wasm', '--json'], folder);
+  const json = await saidHere(['inspect', 'evil.wasm', '--json'], folder);
   assert.is(json.code, 1);
   for (const line of [...out.split('\n'), json.out.trimEnd()])
     assert.not.match(line, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
@@ -113,7 +113,7 @@ inspect('what is no module, or too large for one, is refused with what is known'
     ['script.wasm', { code: 'malformed', sentence: 'expected a WebAssembly module, found other bytes' }],
     ['large.wasm', { code: 'size', sentence: 'expected a module of up to 524288 bytes, found 524289' }],
   ] as const) {
-    const { code, records } = await said(['inspect', name, '--json'], folder);
+    const { code, records } = await saidHere(['inspect', name, '--json'], folder);
     assert.is(code, 1);
     const [{ verdict, reasons, functions, exports, sha256 }] = records();
     assert.equal([verdict, reasons, functions, exports], ['refused', [reason], null, null]);
@@ -125,7 +125,7 @@ inspect('what is no module, or too large for one, is refused with what is known'
     );
   }
   spawnSync('mkfifo', [join(folder, 'pipe.wasm')]);
-  const { code, err } = await said(['inspect', 'pipe.wasm'], folder);
+  const { code, err } = await saidHere(['inspect', 'pipe.wasm'], folder);
   assert.is(code, 1);
   assert.match(
     err,
@@ -139,7 +139,7 @@ inspect('a filter whose memory is another than its manifest says is refused', as
   cpSync(join(SHIPPED, 'filter.json'), join(own, 'filter.json'));
   const memory = bytes(text('env'), text('memory'), [0x02, 1, 1, 2]);
   writeFileSync(join(own, 'filter.wasm'), filter({ imports: [HONEST.imports[0] as Uint8Array, memory] }));
-  const { code, out } = await said(['inspect', 'ssh-auth'], folder);
+  const { code, out } = await saidHere(['inspect', 'ssh-auth'], folder);
   assert.is(code, 1);
   assert.match(
     out,
@@ -171,19 +171,19 @@ inspect('a manifest that is wrong, or gives less than the module needs, is a rea
   ] as const) {
     writeFileSync(path, JSON.stringify({ ...manifest, ...changes }));
     for (const what of ['./own', 'own/filter.wasm']) {
-      const { code, records } = await said(['inspect', what, '--json'], folder);
+      const { code, records } = await saidHere(['inspect', what, '--json'], folder);
       const [{ verdict, reasons }] = records();
       assert.equal([code, verdict, reasons.length, reasons[0].code], [1, 'refused', 1, 'manifest']);
       assert.match(reasons[0].sentence, reason);
     }
   }
-  const { out } = await said(['inspect', './own'], folder);
+  const { out } = await saidHere(['inspect', './own'], folder);
   assert.match(out, /^\.\/own 1\.0\.0: refused\n {2}manifest {2}filter ssh-auth: streams: /);
 });
 
 inspect('a filter that asks for a config is admitted without one', async () => {
   const built = await buildTestFilter('csv-columns');
-  const { code, out } = await said(['inspect', join(built.folder, 'csv-columns')]);
+  const { code, out } = await saidHere(['inspect', join(built.folder, 'csv-columns')]);
   assert.is(code, 0, out);
   await built.remove();
 });

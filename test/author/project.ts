@@ -3,7 +3,7 @@
  */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { endAll, said, WAIT_MS } from '../command.js';
+import { endAll, type Said, saidHere, WAIT_MS } from '../command.js';
 import { temporaryFolder } from '../help.js';
 import { compiledModule } from '../runtime/testfilter.js';
 
@@ -16,8 +16,8 @@ export interface TestProject {
   write(files: Readonly<Record<string, string>>): void;
   /** Builds a filter whose source is one file, as `weir build` does, but what is known from former runs is not compiled again. */
   build(name: string): Promise<void>;
-  /** Runs a command in the project to its end. */
-  said(command: string): ReturnType<typeof said>;
+  /** Runs a command in the project to its end, in this process. */
+  said(command: string): Promise<Said>;
   remove(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export async function testProject(): Promise<TestProject> {
       copyFileSync(`${module}.map`, join(built, 'filter.wasm.map'));
       copyFileSync(join(source, 'filter.json'), join(built, 'filter.json'));
     },
-    said: (command) => said(command.split(' '), path, COMPILE_MS_MAX),
+    said: (command) => saidHere(command.split(' '), path, COMPILE_MS_MAX),
     async remove() {
       await endAll();
       await remove();

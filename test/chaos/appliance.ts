@@ -9,7 +9,7 @@ import { CPU_SHARE_MAX } from '../../host/limits.js';
 import { unpackBody } from '../../host/pack.js';
 import { readStream, type StoredMessage } from '../broker.js';
 import { until } from '../help.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 
 const WEIR = fileURLToPath(new URL('../../../bin/weir', import.meta.url));
 
@@ -162,6 +162,6 @@ const VERIFY_MS_MAX = 120_000;
 /** What `weir verify` cannot explain of an appliance; nothing when it finds all explained. */
 export async function unproven(url: string, appliance: string): Promise<string | undefined> {
   const args = ['verify', `weir.*.${appliance}.>`, '--server', url];
-  const { code, out, err } = await said(args, undefined, VERIFY_MS_MAX);
+  const { code, out, err } = await saidHere(args, undefined, VERIFY_MS_MAX);
   return code === 0 ? undefined : `weir verify ends with ${code}: ${out}${err}`;
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type TestProject, testProject } from '../author/project.js';
-import { said, ROOT } from '../command.js';
+import { saidHere, ROOT } from '../command.js';
 import { bundledFiles, echoed } from './bundles.js';
 
 const command = suite<{ project: TestProject }>('weir bundle');
@@ -44,7 +44,7 @@ command('what "weir new" writes can be bundled once there is a licence', async (
 
 command('several shipped filters go into a folder, each told as JSON', async ({ project }) => {
   const folder = join(project.folder, 'a/b');
-  const { code, err, records } = await said(
+  const { code, err, records } = await saidHere(
     ['bundle', 'ssh-auth', 'files', 'ssh-auth', '--out', folder, '--json'],
     ROOT,
   );

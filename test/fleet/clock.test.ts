@@ -10,9 +10,9 @@ import { filePaths, removeFile } from '../../host/fleet/repository.js';
 import { CLOCK_MS_MAX } from '../../host/fleetlimits.js';
 import { brokerAvailable, startTestBroker } from '../broker.js';
 import { errorOf } from '../connecting.js';
-import { said } from '../command.js';
+import { type Said, said } from '../command.js';
 import { followers, releaseOf, startFleet, statusOf } from './operators.js';
-import { audit, done, fleetInMemory, initialisedFleet, open, push, refused, taken } from './fleets.js';
+import { audit, done, fleetArgs, fleetInMemory, initialisedFleet, open, push, taken } from './fleets.js';
 
 const YEAR_MS = 365 * 86_400_000;
 const WRONG: readonly [string, number][] = [
@@ -20,8 +20,8 @@ const WRONG: readonly [string, number][] = [
   ['behind', -YEAR_MS],
 ];
 
-/** Commands in here find the clock so far ahead. */
-async function withClock<T>(aheadMs: number, act: () => Promise<T>): Promise<T> {
+/** Runs a command, in a process that finds the clock so far ahead. */
+async function withClock(aheadMs: number, args: readonly string[]): Promise<Said> {
   const moved = `
     const Right = Date;
     globalThis.Date = class extends Right {
@@ -30,7 +30,7 @@ async function withClock<T>(aheadMs: number, act: () => Promise<T>): Promise<T> 
     };`;
   process.env.NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(moved)}`;
   try {
-    return await act();
+    return await said(args);
   } finally {
     delete process.env.NODE_OPTIONS;
   }
@@ -45,7 +45,7 @@ clocks('one that is wrong makes no fleet', async () => {
   try {
     for (const [what, aheadMs] of WRONG) {
       const args = ['fleet', 'init', '--server', server.url, '--fleet', fleet, '--yes'];
-      const { code, err } = await withClock(aheadMs, () => said(args));
+      const { code, err } = await withClock(aheadMs, args);
       assert.is(code, 1, what);
       assert.match(err, /CLOCK_WRONG: clock: expected 20\S+Z, as the broker says, found 20\S+Z here/, what);
       assert.not(existsSync(fleet), what);
@@ -68,12 +68,13 @@ clocks('one that is wrong publishes nothing, proposes nothing and restores nothi
         ['keys', 'rotate', 'targets'],
         ['keys', 'renew', 'targets', '--propose', proposal],
       ])
-        await withClock(aheadMs, () => refused(fleet, /CLOCK_WRONG/, ...args));
+        assert.match((await withClock(aheadMs, fleetArgs(fleet, args))).err, /CLOCK_WRONG/, what);
       assert.not(existsSync(proposal), what);
       assert.equal(keys(), before, what);
     }
     await removeFile(fleet.broker, 'metadata/timestamp.json');
-    for (const [, aheadMs] of WRONG) await withClock(aheadMs, () => refused(fleet, /CLOCK_WRONG/, 'restore'));
+    for (const [what, aheadMs] of WRONG)
+      assert.match((await withClock(aheadMs, fleetArgs(fleet, ['restore']))).err, /CLOCK_WRONG/, what);
     await done(fleet, 'restore');
     assert.equal((await filePaths(fleet.broker)).length, paths.length + 1, 'another snapshot');
     assert.is((await audit(fleet)).length, entries.length + 1);
@@ -115,12 +116,12 @@ clocks('who is silent is told by the clock of the broker', async () => {
     await fleet.say('fw', statusOf('fw', undefined));
     const minutes = 10 * 60_000;
     for (const ms of [minutes, -minutes]) {
-      const { code, out } = await withClock(ms, () => fleet.weirFleet('status'));
+      const { code, out } = await withClock(ms, fleet.args('status'));
       assert.is(code, 0, out);
     }
     const fakes = await followers(fleet, ['fw'], {});
     const auto = ['promote', 'f', '--group', 'edge', '--auto', '--soak', '0s'];
-    const { code, err } = await withClock(minutes, () => fleet.weirFleet(...auto));
+    const { code, err } = await withClock(minutes, fleet.args(...auto));
     await fakes.stop();
     assert.is(code, 0, err);
   } finally {

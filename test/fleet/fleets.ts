@@ -22,7 +22,7 @@ import { openRepository } from '../../host/fleet/repository.js';
 import { createTrust, type Trust } from '../../host/fleet/trust.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../../host/wire.js';
 import { startTestBroker, type TestBroker } from '../broker.js';
-import { endAll, said } from '../command.js';
+import { endAll, saidHere } from '../command.js';
 import { temporaryFolder } from '../help.js';
 import { ringOf, testKey } from './world.js';
 
@@ -55,7 +55,7 @@ export function suiteInMemory(title: string): Test<Fleet & { ring: KeyRing }> {
 export function initialisedFleet(): Promise<Fleet> {
   return startFleet(async (fleet, server) => {
     const args = ['--server', server.url, '--fleet', fleet, '--yes', '--operator', 'ann'];
-    const { code, err } = await said(['fleet', 'init', ...args]);
+    const { code, err } = await saidHere(['fleet', 'init', ...args]);
     assert.is(code, 0, err);
   });
 }
@@ -117,11 +117,16 @@ async function startFleet(
   };
 }
 
-/** A command of the fleet. */
-export async function weirFleet({ server, fleet }: Pick<Fleet, 'server' | 'fleet'>, ...args: string[]) {
+/** What stands behind `weir` for a command of the fleet. */
+export function fleetArgs({ server, fleet }: Pick<Fleet, 'server' | 'fleet'>, args: readonly string[]) {
   const asksNothing = args[0] === 'refresh' || (args[0] === 'keys' && args[1] === 'list');
   const yes = asksNothing ? [] : ['--yes'];
-  return said(['fleet', ...args, '--server', server.url, '--fleet', fleet, ...yes]);
+  return ['fleet', ...args, '--server', server.url, '--fleet', fleet, ...yes];
+}
+
+/** A command of the fleet. */
+export async function weirFleet(context: Pick<Fleet, 'server' | 'fleet'>, ...args: string[]) {
+  return saidHere(fleetArgs(context, args));
 }
 
 export async function done(context: Pick<Fleet, 'server' | 'fleet'>, ...args: string[]): Promise<string> {

@@ -9,7 +9,7 @@ import { openFleetFolder } from '../../host/fleet/folder.js';
 import { alone, aloneNow } from '../../host/fleet/folderlock.js';
 import { publishEdition, readFleet } from '../../host/fleet/operator.js';
 import { brokerAvailable } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { temporaryFolder } from '../help.js';
 import { assignment, codeOf, type Fleet, open, push, suiteInMemory, taken } from './fleets.js';
 
@@ -34,7 +34,7 @@ test('one at a time is alone in a folder, and nobody who has ended is', async ()
 const folders = suiteInMemory('two commands in one folder');
 
 const look = ({ server, fleet }: Fleet) =>
-  said(['fleet', 'audit', '--json', '--server', server.url, '--fleet', fleet]);
+  saidHere(['fleet', 'audit', '--json', '--server', server.url, '--fleet', fleet]);
 
 folders('who reads beside one that publishes writes nothing, and sees what is there', async (context) => {
   const { fleet, broker, ring } = context;

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { alone } from '../../host/fleet/folderlock.js';
 import { brokerAvailable } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { audit, codeOf, type Fleet, fleetInMemory, open, push, taken } from './fleets.js';
 
 const folders = suite<Fleet>('a folder that takes nothing');
@@ -16,7 +16,7 @@ const folders = suite<Fleet>('a folder that takes nothing');
 folders('stops who publishes, before anything is changed, and nobody who reads', async () => {
   const { fleet: context, ring } = await fleetInMemory();
   const { fleet, broker, server } = context;
-  const look = (...args: string[]) => said(['fleet', ...args, '--server', server.url, '--fleet', fleet]);
+  const look = (...args: string[]) => saidHere(['fleet', ...args, '--server', server.url, '--fleet', fleet]);
   try {
     await push(await open(context, broker, ring), ring, 1);
     const operator = await open(context, broker, ring);

@@ -7,14 +7,14 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createFleetFolder, keysIn, openFleetFolder } from '../../host/fleet/folder.js';
 import { brokerAvailable, startTestBroker, type TestBroker } from '../broker.js';
-import { endAll, said } from '../command.js';
+import { endAll, type Said, saidHere } from '../command.js';
 import { temporaryFolder } from '../help.js';
 import { PASSPHRASE } from './fleets.js';
 
 interface Context {
   server: TestBroker;
   fleet: string;
-  init(...args: string[]): ReturnType<typeof said>;
+  init(...args: string[]): Promise<Said>;
   remove(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ inits.before.each(async (context) => {
   const fleet = join(path, 'fleet');
   process.env.WEIR_PASSPHRASE = PASSPHRASE;
   const init = (...args: string[]) =>
-    said(['fleet', 'init', '--server', server.url, '--fleet', fleet, '--yes', ...args]);
+    saidHere(['fleet', 'init', '--server', server.url, '--fleet', fleet, '--yes', ...args]);
   Object.assign(context, { server, fleet, init, remove });
 });
 inits.after.each(async ({ server, remove }) => {

@@ -9,7 +9,7 @@ import type { KeyRing } from '../../host/fleet/edition.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { openOperator, publish } from '../../host/fleet/operator.js';
 import { brokerAvailable } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import {
   assignment,
   audit,
@@ -60,7 +60,7 @@ pushes('is told, and is published by nobody who wants something else', async (co
   await push(await open(context, broker, ring), ring, 1);
   const cut = await open(context, cutAfter(broker, BEFORE_TIMESTAMP), ring);
   assert.is(await codeOf(push(cut, ring, 2)), 'Error: cut');
-  const status = await said(['fleet', 'status', '--server', server.url, '--fleet', fleet]);
+  const status = await saidHere(['fleet', 'status', '--server', server.url, '--fleet', fleet]);
   const told =
     'fleet: interrupted, and not published: pushed; run it again if it is wanted: what is published next from this folder takes its place';
   assert.match(status.err, `weir: ${told}\n`);
@@ -78,7 +78,7 @@ pushes('that is published already is told as that, and completed by whoever sign
   const reader = await open(context, broker, ring);
   const cut = await open(context, cutAfter(broker, BEFORE_ENTRY), ring);
   assert.is(await codeOf(push(cut, ring, 1)), 'Error: cut');
-  const status = await said(['fleet', 'status', '--server', server.url, '--fleet', fleet]);
+  const status = await saidHere(['fleet', 'status', '--server', server.url, '--fleet', fleet]);
   assert.match(status.err, 'fleet: interrupted: pushed; the next command that signs completes it\n');
   // Who has read before must not forget it.
   const renewed = publish({ ...reader, state: (await cut).state }, ring, {}, { action: 'refreshed' });

@@ -11,7 +11,7 @@ import { keyIdOf } from '../../host/fleet/keys.js';
 import { TOP_LEVEL } from '../../host/fleet/metadata.js';
 import { roleOf } from '../../host/fleet/roles.js';
 import { brokerAvailable } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import {
   assignment,
   audit,
@@ -68,11 +68,11 @@ keys('what is refused makes no key and changes nothing', async (context) => {
   );
   process.env.WEIR_PASSPHRASE = 'wrong horse battery';
   await refused(context, /PASSPHRASE_WRONG: key root/, 'keys', 'rotate', 'targets');
-  const wrong = await said(['fleet', 'keys', 'create', 'ann', '--fleet', fleet]);
+  const wrong = await saidHere(['fleet', 'keys', 'create', 'ann', '--fleet', fleet]);
   assert.match(wrong.err, /PASSPHRASE_WRONG/);
   const theirs = join(fleet, 'bob.pub.json');
   writeFileSync(theirs, 'of bob');
-  const again = await said(['fleet', 'keys', 'create', 'bob', '--fleet', fleet]);
+  const again = await saidHere(['fleet', 'keys', 'create', 'bob', '--fleet', fleet]);
   assert.match(again.err, /FILE_EXISTS: .*bob\.pub\.json: expected no key of this name, found one/);
   assert.is(readFileSync(theirs, 'utf8'), 'of bob');
   rmSync(theirs);
@@ -108,17 +108,17 @@ keys('two people sign for what a group runs, the second without a broker', async
   const { server, fleet, path, trust } = context;
   const bob = join(path, 'bob');
   const at = (name: string) => join(path, name);
-  const offline = (...args: string[]) => said(['fleet', ...args, '--fleet', bob]);
+  const offline = (...args: string[]) => saidHere(['fleet', ...args, '--fleet', bob]);
   assert.is((await offline('keys', 'create', 'bob')).code, 0);
   assert.equal(readdirSync(bob).sort(), ['bob.pub.json', 'keys']);
   const filter = ['push', 'ssh-auth', '--group', 'edge', '--from', 'auth', '--reason', 'logins'];
-  const pushed = await said([
+  const pushed = await saidHere([
     ...[...filter, '--percent', '50'],
     ...['--server', server.url, '--fleet', fleet, '--yes'],
   ]);
   assert.is(pushed.code, 0, pushed.err);
   assert.is((await weirFleet(context, 'keys', 'create', 'ann')).code, 2, 'create does not know --server');
-  assert.is((await said(['fleet', 'keys', 'create', 'ann', '--fleet', fleet])).code, 0);
+  assert.is((await saidHere(['fleet', 'keys', 'create', 'ann', '--fleet', fleet])).code, 0);
 
   const role = ['keys', 'delegate', 'edge', '--paths', PATH, '--threshold', '2'];
   const both = ['--key', join(fleet, 'ann.pub.json'), '--key', join(bob, 'bob.pub.json')];
@@ -189,7 +189,7 @@ keys('two people sign for what a group runs, the second without a broker', async
     fleet,
     '--yes',
   ];
-  assert.is((await said(again)).code, 0);
+  assert.is((await saidHere(again)).code, 0);
   assert.is((await offline('sign', at('push.json'), '--yes')).code, 0);
   await done(context, 'publish', at('push.json'));
   assert.equal(Object.keys(JSON.parse((await taken(context)) as string).filters).sort(), [

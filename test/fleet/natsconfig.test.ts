@@ -11,7 +11,7 @@ import { natsConfig } from '../../host/fleet/natsconfig.js';
 import { createSeed, isPublicKey, publicKeyOf } from '../../host/fleet/nkeys.js';
 import { FLEET_APPLIANCES_MAX } from '../../host/fleetlimits.js';
 import { brokerAvailable } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { refusalOf } from '../configs.js';
 import { temporaryFolder } from '../help.js';
 
@@ -96,7 +96,7 @@ config(
   'adding an appliance changes nothing for others, and removing its key takes it out',
   async ({ folder }) => {
     const out = join(folder, 'fleet');
-    const run = (...args: string[]) => said(['fleet', 'nats-config', '--out', out, ...args], folder);
+    const run = (...args: string[]) => saidHere(['fleet', 'nats-config', '--out', out, ...args], folder);
     writeFileSync(join(folder, 'list'), '# appliances\nfw-03\n\n  fw-02 # in the cellar\n');
     const first = await run('--appliance', 'fw-01', '--appliances', 'list');
     assert.is(first.code, 0, first.err);
@@ -138,7 +138,7 @@ config(
 
 config('the options of the server stay until others are given', async ({ folder }) => {
   const run = async (...args: string[]) => {
-    const { code, err } = await said(['fleet', 'nats-config', '--out', folder, ...args], folder);
+    const { code, err } = await saidHere(['fleet', 'nats-config', '--out', folder, ...args], folder);
     assert.is(code, 0, err);
     return readFileSync(join(folder, 'nats.conf'), 'utf8');
   };
@@ -154,7 +154,7 @@ config('the options of the server stay until others are given', async ({ folder 
 
 config('a file that is not its own is kept', async ({ folder }) => {
   const run = (...args: string[]) =>
-    said(['fleet', 'nats-config', '--out', folder, '--appliance', 'fw-01', ...args], folder);
+    saidHere(['fleet', 'nats-config', '--out', folder, '--appliance', 'fw-01', ...args], folder);
   const path = join(folder, 'nats.conf');
   writeFileSync(path, 'port: 4222\n');
   const refused = await run();

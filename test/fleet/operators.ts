@@ -23,7 +23,7 @@ import { newRollout } from '../../host/fleet/rollout.js';
 import { loadState } from '../../host/fleet/state.js';
 import { ANNOUNCE_SUBJECT, auditSubject, statusSubject } from '../../host/wire.js';
 import { startTestBroker, type TestBroker } from '../broker.js';
-import { said } from '../command.js';
+import { type Said, saidHere } from '../command.js';
 import { open } from '../connecting.js';
 import { type TemporaryFolder, temporaryFolder } from '../help.js';
 
@@ -36,10 +36,12 @@ export interface TestFleet {
   readonly ring: KeyRing;
   /** A folder that goes with it. */
   readonly path: string;
-  /** Runs `weir fleet ...` as its operator. */
-  weirFleet(...args: string[]): ReturnType<typeof said>;
+  /** What stands behind `weir` for `weir fleet ...` as its operator. */
+  args(...args: string[]): string[];
+  /** Runs that. */
+  weirFleet(...args: string[]): Promise<Said>;
   /** Runs `weir push ...` of a shipped filter as its operator. */
-  weirPush(...args: string[]): ReturnType<typeof said>;
+  weirPush(...args: string[]): Promise<Said>;
   operator(): Promise<Operator>;
   /** Publishes what a group runs; bundles by their paths. */
   assign(
@@ -62,7 +64,7 @@ export async function startFleet(): Promise<TestFleet> {
   const passphrase = join(temporary.path, 'passphrase');
   writeFileSync(passphrase, PASSPHRASE);
   const login = ['--fleet', path, '--server', server.url];
-  const init = await said([
+  const init = await saidHere([
     ...['fleet', 'init', ...login, '--operator', 'ann', '--yes', '--passphrase-file', passphrase],
   ]);
   assert.is(init.code, 0, init.err);
@@ -76,17 +78,18 @@ export async function startFleet(): Promise<TestFleet> {
       () => {},
       async () => ring,
     );
+  const argsOf = (...args: string[]) => {
+    const changes = ['promote', 'rollback', 'remove', 'restore', 'publish', 'acknowledge'].includes(
+      args[0] as string,
+    );
+    const keys = changes ? ['--yes', '--passphrase-file', passphrase] : [];
+    return ['fleet', ...args, ...login, ...keys];
+  };
   return {
-    ...{ server, folder, broker, ring, path: temporary.path, operator },
-    weirFleet(...args) {
-      const changes = ['promote', 'rollback', 'remove', 'restore', 'publish', 'acknowledge'].includes(
-        args[0] as string,
-      );
-      const keys = changes ? ['--yes', '--passphrase-file', passphrase] : [];
-      return said(['fleet', ...args, ...login, ...keys], undefined, 60_000);
-    },
+    ...{ server, folder, broker, ring, path: temporary.path, operator, args: argsOf },
+    weirFleet: (...args) => saidHere(argsOf(...args), undefined, 60_000),
     weirPush: (...args) =>
-      said(['push', ...args, ...login, '--yes', '--passphrase-file', passphrase], undefined, 60_000),
+      saidHere(['push', ...args, ...login, '--yes', '--passphrase-file', passphrase], undefined, 60_000),
     async assign(group, filters, bundles = new Map()) {
       const one = await operator();
       const serial = ((await readAssignment(one, group))?.serial ?? 0) + 1;

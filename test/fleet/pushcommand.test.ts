@@ -9,7 +9,7 @@ import { audienceOf } from '../../host/fleet/audience.js';
 import { pushed } from '../../host/fleet/rollout.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll, said } from '../command.js';
+import { endAll, saidHere } from '../command.js';
 import { releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
 
 const told = (...statuses: readonly ReturnType<typeof statusOf>[]) =>
@@ -123,9 +123,9 @@ command('options that would do nothing are refused, and a fleet is not made twic
   );
   assert.match(wrong.err, /FILTER_CONFIG: filter ssh-auth: config\.?.*bogus/);
   const login = ['--server', fleet.server.url];
-  const listed = await said(['fleet', 'keys', 'list', '--yes', ...login]);
+  const listed = await saidHere(['fleet', 'keys', 'list', '--yes', ...login]);
   assert.match(listed.err, "USAGE: Unknown option '--yes'");
-  const again = await said(['fleet', 'init', '--yes', '--fleet', `${fleet.path}/other`, ...login]);
+  const again = await saidHere(['fleet', 'init', '--yes', '--fleet', `${fleet.path}/other`, ...login]);
   assert.match(again.err, 'FLEET_EXISTS: repository: expected an empty one');
 });
 
@@ -154,20 +154,20 @@ command('what is mistyped is told before anything is built', async ({ fleet }) =
   const login = ['--fleet', fleet.folder.path, '--server', fleet.server.url, '--yes'];
   const keys = ['--passphrase-file', `${fleet.path}/passphrase`];
   const runs = cases.map(([, ...more]) =>
-    said(['push', ...good, ...login, ...keys, ...more], undefined, 60_000),
+    saidHere(['push', ...good, ...login, ...keys, ...more], undefined, 60_000),
   );
   for (const [at, { code, err }] of (await Promise.all(runs)).entries()) {
     assert.is(code, cases[at]?.[0].startsWith('USAGE') ? 2 : 1, err);
     assert.match(err, cases[at]?.[0] as string);
     assert.not.match(err, /tested|built|compil/i);
   }
-  const elsewhere = await said(['push', ...good, ...login, ...keys], fleet.path);
+  const elsewhere = await saidHere(['push', ...good, ...login, ...keys], fleet.path);
   const shipped =
     'FILTER_UNKNOWN: filter "ssh-auth": expected its source in filters, found a shipped one, whose';
   assert.match(elsewhere.err, `${shipped} samples are not here; `);
   mkdirSync(`${fleet.path}/filters/boom`, { recursive: true });
   writeFileSync(`${fleet.path}/filters/boom/filter.ts`, '');
-  const beside = await said(['push', ...good, ...login, ...keys], fleet.path);
+  const beside = await saidHere(['push', ...good, ...login, ...keys], fleet.path);
   assert.match(beside.err, 'FILTER_UNKNOWN: filter "ssh-auth": expected one of boom, found a shipped one, ');
   const without = await fleet.weirPush('ssh-auth', '--group', 'edge', '--reason', 'r');
   assert.equal(without.code, 2);

@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
 import { brokerAvailable, startTestBroker } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { errorOf, open } from '../connecting.js';
 import { startWorld } from './accounts.js';
 
@@ -25,7 +25,7 @@ streams('they are made once, and one with more room is left as it is', async () 
   const { subjects, max_msgs_per_subject, allow_direct } = await configOf('KV_WEIR_REPO');
   assert.equal([subjects, max_msgs_per_subject, allow_direct], [['$KV.WEIR_REPO.>'], 1, true]);
   await world.manager.streams.update('WEIR_AUDIT', { max_bytes: 2 * before.max_bytes });
-  const again = await said([
+  const again = await saidHere([
     'fleet',
     'streams',
     '--server',
@@ -36,7 +36,7 @@ streams('they are made once, and one with more room is left as it is', async () 
   assert.is(again.code, 0, again.err);
   assert.is(again.out, 'the streams are there: WEIR, KV_WEIR_REPO, WEIR_STATUS, WEIR_AUDIT\n');
   assert.is((await configOf('WEIR_AUDIT')).max_bytes, 2 * before.max_bytes);
-  const refused = await said([
+  const refused = await saidHere([
     'fleet',
     'streams',
     '--server',

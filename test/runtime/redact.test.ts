@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseConfig } from '../../host/config.js';
 import type { WeirError } from '../../host/errors.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { type RunResult, runFilter, stream } from '../filter.js';
 
 const KEY = '000102030405060708090a0b0c0d0e0f';
@@ -263,7 +263,7 @@ test('no error shows the key, or what stands in its place', async () => {
     { ...hashing, redact_key: secret, wher: 1 },
     { redact_key: secret, redact: 1 },
   ]) {
-    const { code, err } = await said([
+    const { code, err } = await saidHere([
       'replay',
       'json-select',
       'README.md',
@@ -274,7 +274,7 @@ test('no error shows the key, or what stands in its place', async () => {
     assert.not.ok(err.includes(secret.slice(0, 8)), err);
   }
   const broken = ['replay', 'json-select', 'README.md', '--config-json', `{"redact_key":"${secret}"x}`];
-  assert.not.ok((await said(broken)).err.includes(secret.slice(-6)));
+  assert.not.ok((await saidHere(broken)).err.includes(secret.slice(-6)));
 });
 
 test.run();

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { VERIFIED_FINDINGS_MAX, VERIFIED_GAPS_MAX, VERIFIED_SUBJECTS_MAX } from '../../host/limits.js';
 import { brokerAvailable, startTestBroker, type TestBroker } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { until } from '../help.js';
 import { EPOCH, ledgerRecord, make, OTHER_EPOCH } from './made.js';
 
@@ -100,9 +100,9 @@ explained(
 explained('an empty stream is complete, and one that is not there is an error', async ({ broker }) => {
   const { stream, connection, verify } = await make(broker);
   assert.is((await verify()).code, 0);
-  const told = await said(['verify', '--server', broker.url, '--stream', stream]);
+  const told = await saidHere(['verify', '--server', broker.url, '--stream', stream]);
   assert.is(told.out, `${stream}: 0 streams, 0 messages, 0 records; complete: all is explained\n`);
-  const { code, out, err } = await said(['verify', '--server', broker.url]);
+  const { code, out, err } = await saidHere(['verify', '--server', broker.url]);
   assert.equal(
     [code, out, err],
     [
@@ -170,7 +170,7 @@ explained(
       't 1 epoch restored',
     ]);
     assert.equal([found.code, found.report.ledgers[0]?.not_told_unknown], [0, 'epoch']);
-    const { out } = await said(['verify', '--server', broker.url, '--stream', stream]);
+    const { out } = await saidHere(['verify', '--server', broker.url, '--stream', stream]);
     assert.match(out, /f\.s: up to 3 messages may tell again what was told before, .* \(restored\)/);
     assert.match(out, /; another epoch began, so what is not told yet is not known/);
     await connection.close();
@@ -244,7 +244,7 @@ explained('a filter that was taken out is named beside what was lost by it', asy
   const { report, ...found } = await verify();
   assert.equal([found.code, found.explained], [0, ['ledger 2 taken_out faults', 'ledger 2 lost syslog']]);
   assert.is(report.ledgers[0]?.taken_out, 2);
-  const { out: text } = await said(['verify', '--server', broker.url, '--stream', stream]);
+  const { out: text } = await saidHere(['verify', '--server', broker.url, '--stream', stream]);
   assert.match(text, /\.f: taken out by faults, in 2 records of its ledger: what it did not read/);
   await connection.close();
 });

@@ -10,7 +10,7 @@ import type { Report } from '../../host/verify/report.js';
 import { brokerAvailable, readStream, startTestBroker, type TestBroker } from '../broker.js';
 import { type Appliance, createAppliance } from '../chaos/appliance.js';
 import { FILTERS, inputLines } from '../chaos/kills.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { type TemporaryFolder, temporaryFolder, until } from '../help.js';
 import { createRandom } from '../source/reading.js';
 
@@ -50,7 +50,10 @@ function hostIn({ broker, folder, log }: Context, name: string): Appliance {
 /** As the operator of the host does it. */
 async function verified({ folder }: Context): Promise<{ code: number | null; report: Report }> {
   const config = join(folder.path, 'one/weir.json');
-  const { code, out, err } = await said(['verify', 'weir.*.fw.>', '--config', config, '--json'], folder.path);
+  const { code, out, err } = await saidHere(
+    ['verify', 'weir.*.fw.>', '--config', config, '--json'],
+    folder.path,
+  );
   assert.is(err, '');
   return { code, report: JSON.parse(out) };
 }

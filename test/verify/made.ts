@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { connect, headers as createHeaders, type JetStreamManager, type NatsConnection } from 'nats';
 import { encodeRecord, type WireRecord } from '../../host/wire.js';
 import type { Report } from '../../host/verify/report.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import type { TestBroker } from '../broker.js';
 import { until } from '../help.js';
 
@@ -78,7 +78,7 @@ export async function make(broker: TestBroker, config: object = {}): Promise<Mad
     putAgain: (name, number, making = {}) =>
       until(async () => !(await publish(name, number, making)).duplicate, WAIT_MS, 'it is stored again'),
     async verify(...args) {
-      const { code, out, err } = await said([
+      const { code, out, err } = await saidHere([
         'verify',
         '--json',
         '--server',

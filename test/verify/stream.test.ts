@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable, startTestBroker, type TestBroker } from '../broker.js';
-import { said } from '../command.js';
+import { saidHere } from '../command.js';
 import { EPOCH, ledgerRecord, make, OTHER_EPOCH } from './made.js';
 
 const stream = suite<{ broker: TestBroker }>('a stream');
@@ -23,7 +23,7 @@ stream('that is right is complete, and told in a table', async ({ broker }) => {
     records: [ledgerRecord({ in: 28, kept: 6, discarded: 22, lost, dead: { a: 1 } })],
     events: 30,
   });
-  const { code, out } = await said(['verify', '--server', broker.url, '--stream', name]);
+  const { code, out } = await saidHere(['verify', '--server', broker.url, '--stream', name]);
   assert.is(code, 0);
   assert.is(
     out,
