@@ -8,7 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const POLL_MS = 5;
+const LOOK_MS_MIN = 5;
+const LOOK_MS_MAX = 50;
+/** The next look comes after this part of the time that was waited: what takes long is asked for less often, and seen hardly later. */
+const LOOK_PART = 0.05;
 
 /** Waits until `condition` holds; fails by name when it does not within `deadlineMs`. */
 export async function until(
@@ -16,10 +19,11 @@ export async function until(
   deadlineMs: number,
   what: string,
 ): Promise<void> {
-  const givenUpMs = performance.now() + deadlineMs;
+  const startMs = performance.now();
   while (!(await condition())) {
-    if (performance.now() > givenUpMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await pause(POLL_MS);
+    const waitedMs = performance.now() - startMs;
+    if (waitedMs > deadlineMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await pause(Math.min(Math.max(waitedMs * LOOK_PART, LOOK_MS_MIN), LOOK_MS_MAX));
   }
 }
 
