@@ -12,7 +12,7 @@ import { createLoop, type HostOptions, type Lanes } from './loop.js';
 import { type OpenBroker, openBroker } from './ownbroker.js';
 import { createPublisher, type Publisher } from './publish.js';
 import { createStore, type Store } from './store.js';
-import { type Installed, loadEntry, startEntry } from './versions.js';
+import { type Installed, loadEntries, startEntry } from './versions.js';
 import { createSources } from './source/create.js';
 import type { Cursor, Source } from './source/source.js';
 import { ownSubjects } from './wire.js';
@@ -91,7 +91,7 @@ interface StartedHost extends Omit<Host, 'finished'> {
 
 async function start(options: HostOptions): Promise<StartedHost> {
   const { print, assigner } = options;
-  const own = options.config.filters.map((entry) => loadEntry(entry, options.filterDir));
+  const own = loadEntries(options.config.filters, options.filterDir);
   const assigned = (await assigner?.installed()) ?? [];
   const installed = [...own, ...usable(options.config, own, assigned, print)];
   const config = { ...options.config, filters: installed.map(({ entry }) => entry) };

@@ -62,6 +62,19 @@ export function loadEntry(entry: FilterConfig, filterDir: string | undefined): I
   return { entry, loaded: loadFilter(entry.filter, folderOf(entry, filterDir)) };
 }
 
+/** The same of all entries. Those of one filter share its module, which is then read, judged and compiled once. */
+export function loadEntries(
+  entries: readonly FilterConfig[],
+  filterDir: string | undefined,
+): readonly Installed[] {
+  const known = new Map<string, InstalledFilter>();
+  return entries.map((entry) => {
+    const loaded = known.get(entry.filter) ?? loadEntry(entry, filterDir).loaded;
+    known.set(entry.filter, loaded);
+    return { entry, loaded };
+  });
+}
+
 /** Where the filter of an entry lies: an own one, or one that is shipped. */
 function folderOf({ filter }: FilterConfig, filterDir: string | undefined): string {
   const isOwn = filterDir !== undefined && installedFilters(filterDir).includes(filter);

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
+import type { FilterConfig } from '../host/config.js';
 import type { Courier } from '../host/courier.js';
 import { createEngine, type Engine } from '../host/engine.js';
 import { Misplaced } from '../host/jetstream.js';
@@ -14,7 +15,7 @@ import { createSources } from '../host/source/create.js';
 import { createStore } from '../host/store.js';
 import { type Report, reportOf } from '../host/verify/report.js';
 import { createVerifier } from '../host/verify/verify.js';
-import { loadEntry, startEntry } from '../host/versions.js';
+import { type Installed, loadEntry, startEntry } from '../host/versions.js';
 import { HEADER, type WireRecord } from '../host/wire.js';
 import { parse } from './configs.js';
 
@@ -117,6 +118,15 @@ const ALICE = {
   config: { where: [{ field: 'user', equals: 'alice' }], count_by: ['user'], window: '1h' },
 };
 
+/** Shipped modules that were loaded: lives share them, so that each is judged and compiled once. */
+const known = new Map<string, Installed['loaded']>();
+
+function shipped(entry: FilterConfig): Installed {
+  const loaded = known.get(entry.filter) ?? loadEntry(entry, undefined).loaded;
+  known.set(entry.filter, loaded);
+  return { entry, loaded };
+}
+
 /** Starts a filter `f`: unless told otherwise one that selects the events of alice and counts all by user. */
 export async function live(living: Living): Promise<Life> {
   const { log, data, broker, disk = { sync: 'none' }, filter: wanted = ALICE, filterDir } = living;
@@ -130,7 +140,9 @@ export async function live(living: Living): Promise<Life> {
     filters: { f: { from: ['log'], ...wanted } },
     disk,
   });
-  const installed = config.filters.map((entry) => loadEntry(entry, filterDir));
+  const load = (entry: FilterConfig) =>
+    filterDir === undefined ? shipped(entry) : loadEntry(entry, filterDir);
+  const installed = config.filters.map(load);
   let wake = () => {};
   const store = createStore({ config, installed, notice, onAppended: () => wake() });
   const sources = createSources(config, false, notice);
