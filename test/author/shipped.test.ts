@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT, said, weir } from '../command.js';
+import { ROOT, said, saidHere, weir } from '../command.js';
 import { until } from '../help.js';
 import { COMPILE_MS_MAX, type TestProject, testProject } from './project.js';
 
@@ -67,7 +67,7 @@ author('every mistake of a manifest is told', async ({ project }) => {
   const path = join(project.folder, 'filters/echo/filter.json');
   const { purpose: _, ...rest } = JSON.parse(readFileSync(path, 'utf8'));
   writeFileSync(path, JSON.stringify({ ...rest, fuel: 5 }));
-  const { code, out } = await said(['test', 'echo'], project.folder, COMPILE_MS_MAX);
+  const { code, out } = await project.said('test echo');
   assert.is(code, 1, out);
   assert.match(out, / {9}MANIFEST_INVALID: .*purpose: expected a sentence, found nothing \(and 1 more\); /);
   assert.match(out, /\n {9}fuel: expected a whole number from 100000 to 1000000000, found 5/);
@@ -76,7 +76,7 @@ author('every mistake of a manifest is told', async ({ project }) => {
 author('a filter that never ends starting is told of once, not in every check', async ({ project }) => {
   await project.said('new echo');
   writeFileSync(join(project.folder, 'filters/echo/filter.ts'), 'while (true) {}\n');
-  const { code, out } = await said(['test', 'echo'], project.folder, COMPILE_MS_MAX);
+  const { code, out } = await project.said('test echo');
   assert.is(code, 1, out);
   assert.match(
     out,
@@ -85,7 +85,7 @@ author('a filter that never ends starting is told of once, not in every check', 
 });
 
 author('an output that cannot be written is one line, before anything is tested', async () => {
-  const { code, out, err } = await said(
+  const { code, out, err } = await saidHere(
     ['test', 'files', '--junit', '/proc/none/junit.xml'],
     ROOT,
     COMPILE_MS_MAX,
