@@ -227,9 +227,15 @@ export function machineFacts(): MachineFacts {
   } catch {
     // A user whom the system does not know, without $HOME: no folder can be guessed.
   }
-  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  const timezone = isTimezone(timeZone) ? timeZone : 'UTC';
-  return { hostname: hostname(), uid: process.getuid?.(), env: process.env, home, timezone, canRead };
+  const facts = { hostname: hostname(), uid: process.getuid?.(), env: process.env, home, canRead };
+  // Asked for only where there is no config, and it takes 8 ms.
+  return {
+    ...facts,
+    get timezone() {
+      const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+      return isTimezone(timeZone) ? timeZone : 'UTC';
+    },
+  };
 }
 
 function canRead(path: string): boolean {
