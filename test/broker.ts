@@ -7,7 +7,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type NatsConnection, type NatsError, type SeqMsgRequest } from 'nats';
 import { unpack } from '../host/pack.js';
 import type { WireRecord } from '../host/wire.js';
 import { until } from './help.js';
@@ -34,6 +34,8 @@ export interface StoredMessage {
 }
 
 const READY_MS_MAX = 10_000;
+/** The broker's code for a message that is not there. */
+const NO_MESSAGE = 10_037;
 /** A server that does not end on request must not hold a test up until that is killed. */
 const STOP_MS_MAX = 5_000;
 
@@ -129,28 +131,27 @@ function portIn(file: string): number | undefined {
   }
 }
 
-/** Every message of the stream WEIR on a subject, in the order of the stream. */
+/** Every message of the stream WEIR on a subject, in the order of the stream. Throws where there is no such stream. */
 export async function readStream(url: string, subject: string): Promise<StoredMessage[]> {
   const connection: NatsConnection = await connect({ servers: url });
   try {
-    const manager = await connection.jetstreamManager();
-    const { state } = await manager.streams.info('WEIR');
+    const { streams } = await connection.jetstreamManager();
     const found: StoredMessage[] = [];
-    for (let seq = state.first_seq; seq <= state.last_seq && state.messages > 0; seq++) {
-      const stored = await manager.streams.getMessage('WEIR', { seq });
+    for (let from = 1; ; ) {
+      // The broker looks for the next one: a stream holds the messages of other tests, too.
+      const next: SeqMsgRequest = Object.assign({ seq: from }, { next_by_subj: subject });
+      const stored = await streams.getMessage('WEIR', next).catch((error: NatsError) => {
+        if (error.api_error?.err_code === NO_MESSAGE) return undefined;
+        throw error;
+      });
+      if (!stored) return found;
       const headers = Object.fromEntries([...stored.header].map(([name, [value]]) => [name, value ?? '']));
-      const message = { subject: stored.subject, headers, body: stored.data };
-      if (matches(stored.subject, subject)) found.push(message);
+      found.push({ subject: stored.subject, headers, body: stored.data });
+      from = stored.seq + 1;
     }
-    return found;
   } finally {
     await connection.close();
   }
-}
-
-function matches(subject: string, pattern: string): boolean {
-  if (pattern.endsWith('>')) return subject.startsWith(pattern.slice(0, -1));
-  return subject === pattern;
 }
 
 export function recordsOf(messages: readonly StoredMessage[]): WireRecord[] {
