@@ -2,19 +2,17 @@
  * Rubbish costs nothing but itself: every filter, fed with bytes that nobody meant for it, goes on, counts each
  * line once, and tells of the good line before and behind exactly what it always tells.
  */
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Ledger } from '../host/filter/abi.js';
 import { loadFilter } from '../host/filter/library.js';
 import type { WireRecord } from '../host/wire.js';
+import { type Said, saidHere } from './command.js';
 import { ledgerAddsUp, runFilter, seeded } from './filter.js';
 import { temporaryFolder } from './help.js';
 
-const MAIN = fileURLToPath(new URL('../host/cli/main.js', import.meta.url));
 const NOW = '2026-01-31T12:00:00Z';
 const BATCH_BYTES = [64, 512, 4_096, 1_048_576];
 const TEN_MEGABYTES = 10_000_000;
@@ -289,30 +287,10 @@ each('whatever is mixed, each line counts once and the output is the same for ev
   }
 });
 
-interface Replayed {
-  readonly code: number | null;
-  readonly output: string;
-  readonly said: string;
+function replay({ name, config }: Subject, files: readonly string[], batchBytes: number): Promise<Said> {
+  const given = ['--config-json', JSON.stringify(config), '--now', NOW, '--batch-bytes', String(batchBytes)];
+  return saidHere(['replay', name, ...files, ...given, '--stats']);
 }
-
-function replay(subject: Subject, files: readonly string[], batchBytes: number): Promise<Replayed> {
-  const config = ['--config-json', JSON.stringify(subject.config)];
-  const options = ['--now', NOW, '--batch-bytes', String(batchBytes), '--stats'];
-  const child = spawn(process.execPath, [MAIN, 'replay', subject.name, ...files, ...config, ...options], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  let said = '';
-  child.stdout.on('data', (chunk) => (output += chunk));
-  child.stderr.on('data', (chunk) => (said += chunk));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, output, said })));
-}
-
-const recordsIn = (output: string): WireRecord[] =>
-  output
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as WireRecord);
 
 each('files of rubbish, the first ended inside of a 10 MB line, replay to the end', async (subject) => {
   const folder = await temporaryFolder();
@@ -330,9 +308,9 @@ each('files of rubbish, the first ended inside of a 10 MB line, replay to the en
   writeFileSync(files[1] as string, second);
   const outputs = new Set<string>();
   for (const batchBytes of BATCH_BYTES) {
-    const { code, output, said } = await replay(subject, files, batchBytes);
-    assert.is(code, 0, said);
-    const [stats, ...notices] = said.trim().split('\n');
+    const { code, out, err, records } = await replay(subject, files, batchBytes);
+    assert.is(code, 0, err);
+    const [stats, ...notices] = err.trim().split('\n');
     assert.equal(notices, [], 'nothing but the figures');
     const { ledger } = JSON.parse(stats as string) as { ledger: Ledger };
     assert.is(ledger.in, linesIn(first) + linesIn(second));
@@ -340,10 +318,10 @@ each('files of rubbish, the first ended inside of a 10 MB line, replay to the en
     const cut = bad.filter((line) => line.length >= regionBytes(subject)).length + 1;
     assert.is(ledger.truncated, cut);
     assert.equal(
-      goodOnes(subject, recordsIn(output)).map((record) => subject.whoOf(record)),
+      goodOnes(subject, records()).map((record) => subject.whoOf(record)),
       Array.from({ length: bad.length + 2 }, (_, at) => `good-${at}`),
     );
-    outputs.add(output);
+    outputs.add(out);
   }
   assert.is(outputs.size, 1, 'the same records for every size of batch');
   await folder.remove();

@@ -9,7 +9,7 @@ import { connectBroker } from '../host/broker.js';
 import { unpack } from '../host/pack.js';
 import type { WireRecord } from '../host/wire.js';
 import { readStream, recordsOf } from './broker.js';
-import { said, WAIT_MS } from './command.js';
+import { said, saidHere, WAIT_MS } from './command.js';
 import { until } from './help.js';
 import {
   append,
@@ -70,18 +70,18 @@ commands(
   async (context) => {
     const host = await startHost(context, { stumbles: 0 });
     append(context, 'nothing', 'trap');
-    const swapped = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+    const swapped = await saidHere(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
     assert.is(swapped.code, 0, swapped.err);
     assert.match(
       swapped.out,
       /^stumbling@1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0\+[\da-f]{12}; state taken over\non probation for 30 s or 1000 batches: at its first fault .*\n$/,
     );
     append(context, 'nothing');
-    const again = await said(['swap', 'stumbling', 'next/filter.wasm', '--data', 'data'], context.folder);
+    const again = await saidHere(['swap', 'stumbling', 'next/filter.wasm', '--data', 'data'], context.folder);
     assert.match(again.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already\non probation for /);
     // Of the same name, and not the same.
     setManifest(context, 'next', { faults: 7 });
-    const renamed = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+    const renamed = await saidHere(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
     assert.match(renamed.out, /^stumbling@2\.0\.0\+\S+ with another manifest; state taken over\n/);
     // The same with a config in which it breaks down: SIGHUP reads it.
     cpSync(join(context.folder, 'next'), join(context.folder, 'filters/stumbling'), { recursive: true });
@@ -111,7 +111,7 @@ commands('who waits for the probation of a version hears whether it lasts', asyn
   setManifest(context, 'next', { memory });
   const host = await startHost(context);
   const wait = (module: string, more: readonly string[] = []) =>
-    said(['swap', 'stumbling', module, '--data', 'data', '--wait', ...more], folder, 4 * WAIT_MS);
+    saidHere(['swap', 'stumbling', module, '--data', 'data', '--wait', ...more], folder, 4 * WAIT_MS);
   const hasSwapped = (version: string) =>
     until(() => host.err().includes(` -> stumbling@${version}+`), WAIT_MS, `${version} runs`);
   const passing = wait('next');
@@ -178,14 +178,14 @@ commands('what cannot be swapped is refused by name, and the running filter goes
     ],
     [['stumbling', 'abi'], /^weir: MANIFEST_INVALID: .*abi: expected 1, the ABI of this host, found 2/],
   ] as const) {
-    const { code, err } = await said(['swap', ...args, '--data', 'data'], folder);
+    const { code, err } = await saidHere(['swap', ...args, '--data', 'data'], folder);
     assert.is(code, 1, args.join(' '));
     assert.match(err, expected, args.join(' '));
     const logged = err.replace('weir: ', 'weir: swap refused: ');
     await until(() => host.err().includes(logged), WAIT_MS, `the host says ${logged}`);
   }
   assert.match(
-    (await said(['swap', 'stumbling', 'next', '--data', 'nowhere'], folder)).err,
+    (await saidHere(['swap', 'stumbling', 'next', '--data', 'nowhere'], folder)).err,
     /HOST_UNREACHABLE/,
   );
   // The same by a reload.
@@ -237,12 +237,12 @@ commands('a pipe in the place of a file holds up neither a reload nor a start', 
 commands('of two swaps at once one is made', async (context) => {
   const host = await startHost(context);
   const both = await Promise.all(
-    [1, 2].map(() => said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder)),
+    [1, 2].map(() => saidHere(['swap', 'stumbling', 'next', '--data', 'data'], context.folder)),
   );
   const line = both.map(({ out, err }) => out + err).join('');
   assert.match(line, /1\.0\.0\+[\da-f]{12} -> stumbling@2\.0\.0/);
   assert.match(line, /another swap of it is being prepared|runs already/);
-  const third = await said(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
+  const third = await saidHere(['swap', 'stumbling', 'next', '--data', 'data'], context.folder);
   assert.match(third.out, /^stumbling@2\.0\.0\+[\da-f]{12} runs already$/m);
   assert.is(host.err().match(/swap: \S+ -> /g)?.length, 1);
   assert.is(await stopped(host), 0);
