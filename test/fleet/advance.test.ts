@@ -21,8 +21,8 @@ function spread(part: Partial<Release> = {}): Release {
     NAMES.filter((name) => isIncluded(name, { ...release, percent })).length;
   for (;;) {
     const release = releaseOf('1.1.0', { percent: 0, ...part });
-    if (count(release, 1) === 0 && count(release, 10) > 0 && count(release, 50) > count(release, 10))
-      return release;
+    const [one, ten, half] = [count(release, 1), count(release, 10), count(release, 50)];
+    if (one === 0 && ten > 0 && half > ten && half < NAMES.length) return release;
   }
 }
 
