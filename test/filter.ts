@@ -26,14 +26,14 @@ export interface RunResult {
   readonly fuel: number;
 }
 
-/** Shipped filters, which do not change while a test runs. */
-const shipped = new Map<string, InstalledFilter>();
+/** By their paths: built filters do not change while a test runs, and to judge and meter one takes longer than most runs. */
+const loaded = new Map<string, InstalledFilter>();
 
 function load(name: string, folder: string | undefined): InstalledFilter {
-  if (folder !== undefined) return loadFilter(name, folder);
-  const loaded = shipped.get(name) ?? loadFilter(name);
-  shipped.set(name, loaded);
-  return loaded;
+  const path = `${folder ?? ''}/${name}`;
+  const filter = loaded.get(path) ?? loadFilter(name, folder);
+  loaded.set(path, filter);
+  return filter;
 }
 
 /** Lines are ended by LF; bytes are taken as they are. */

@@ -58,7 +58,7 @@ readme("the README's filter of ten lines compiles and tells every command of sud
   ]);
   write({});
   assert.throws(
-    () => runFilter('sudo', [], { folder }),
+    () => loadFilter('sudo', folder),
     /filter\.json: name: expected "sudo", as its folder is called, found "ssh-auth" \(a string\); correct filter\.json/,
   );
 });
