@@ -119,11 +119,12 @@ async function start(options: HostOptions): Promise<StartedHost> {
     });
     // From here on nothing that comes is lost, so it is said when that holds: a kill right behind it goes on from here.
     await store.saved();
+    // Who has read that the host reads may ask it for a swap.
+    const control = await listenForCommands(config.data, loop.handle, print);
     if (budget.warning) print(budget.warning);
     print(summary(config, sources, budget));
     wake = publisher.wake;
     for (const courier of store.couriers()) publisher.add(courier);
-    const control = await listenForCommands(config.data, loop.handle, print);
     const end = async () => {
       assigner?.detach();
       await control.close();
