@@ -12,34 +12,28 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILE_MS_MAX = 120_000;
 /** Half of the time a test waits for a process or a broker, so there are two files for each processor. */
 const FILES_AT_ONCE = Math.min(4, 2 * availableParallelism());
-/** What others need, then the files that take longest: else a long one at the end is waited for alone. */
+/** What others need, then the files that take longer than 15 s of those that run beside three others: else one at the end is waited for alone. */
 const FIRST = [
   'runtime/testfilter',
-  'author/outside',
-  'author/shipped',
-  'test/cli.test',
-  'test/run.test',
-  'author/build',
-  'wasm/mutations',
-  'test/swapcommand',
-  'test/comeback',
-  'author/check',
-  'author/recipes',
-  'runtime/sketches',
-  'hostile-input',
-  'filter/worstcase',
-  'fleet/confined',
   'chaos/chaos',
-  'chaos/cluster',
   'fleet/agent',
-  'test/status.test',
+  'author/outside',
+  'fleet/confined',
   'test/resume',
+  'chaos/cluster',
+  'test/fulldisk',
+  'test/status.test',
+  'author/shipped',
+  'fleet/restore',
+  'test/run.test',
+  'fleet/many',
+  'test/killed',
+  'test/swapcommand',
+  'fleet/unreadable',
   'fleet/seen',
   'test/torn',
-  'fleet/fleetaudit',
-  'fleet/keyscommand',
-  'test/broker.test',
-  'test/pace.test',
+  'author/check',
+  'verify/host',
 ];
 
 function testFiles(wanted: readonly string[]): string[] {
