@@ -10,8 +10,8 @@ import { type Outcome, runFile, stopOnSignals } from './runner.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILE_MS_MAX = 120_000;
-/** Half of the time a test waits for a process or a broker, so there are two files for each processor. */
-const FILES_AT_ONCE = Math.min(4, 2 * availableParallelism());
+/** Two thirds of the time a test waits for a process, a broker or a clock, so there are three files for each processor. */
+const FILES_AT_ONCE = Math.min(6, 3 * availableParallelism());
 /** What others need, then the files that take longer than 15 s of those that run beside three others: else one at the end is waited for alone. */
 const FIRST = [
   'runtime/testfilter',
@@ -23,6 +23,7 @@ const FIRST = [
   'chaos/cluster',
   'test/fulldisk',
   'test/status.test',
+  'chaos/disks',
   'author/shipped',
   'fleet/restore',
   'test/run.test',

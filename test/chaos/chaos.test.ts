@@ -1,11 +1,10 @@
 /**
- * Each scenario of `npm run chaos` in a short form.
+ * Scenarios of `npm run chaos` in a short form: what is killed or away, and clocks. `disks.test.ts` has those of disks.
  */
 import { suite } from 'uvu';
 import { brokerAvailable } from '../broker.js';
 import { bothKilled, brokerAway, brokerWiped, killsOfTheBroker } from './brokers.js';
 import { clockJumps } from './clocks.js';
-import { canMount, damagedBytes, troubledDisk } from './disks.js';
 import { killsOfTheHost } from './kills.js';
 import { same } from './same.js';
 
@@ -21,10 +20,5 @@ chaos('so does one whose broker is away until the end', () => same(brokerAway(se
 chaos('so do both killed together', () => same(bothKilled(1, seed)));
 chaos('what a broker has lost comes again, or is told by number', () => same(brokerWiped(seed)));
 chaos('so does one whose clock jumps', () => same(clockJumps(3, seed)));
-chaos('what a damaged byte costs is told', () => same(damagedBytes(1, seed)));
-if (await canMount()) {
-  chaos('a full disk costs time', () => same(troubledDisk('full', 1, seed)));
-  chaos('so does one that is read-only now and then', () => same(troubledDisk('read-only', 2, seed)));
-}
 
 if (brokerAvailable()) chaos.run();

@@ -3,6 +3,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { suite } from 'uvu';
 import { driveFilter } from '../../host/author/drive.js';
 import { type Broker, connectBroker } from '../../host/broker.js';
 import { parseManifest } from '../../host/filter/manifest.js';
@@ -223,3 +224,15 @@ export const runs =
   (version: string, instance = 'stumbling') =>
   (status: Status) =>
     String(status.filters[instance]?.running ?? '').startsWith(`stumbling@${version}+`);
+
+/** A suite of which each test has a fleet of its own, and the name of a host that is not there yet. */
+export function suiteOfFleet(name: string) {
+  const fleets = suite<{ fleet: Fleet; id: string }>(name);
+  let number = 0;
+  fleets.before.each(async (context) => {
+    context.fleet = await startFleet();
+    context.id = `fw-${++number}`;
+  });
+  fleets.after.each(async ({ fleet }) => fleet.stop());
+  return fleets;
+}

@@ -1,22 +1,17 @@
 /**
  * A push to twelve hosts at once; a version that is at fault on four of them; and a broker that somebody has put in the place of ours.
  */
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable } from '../broker.js';
 import { until } from '../help.js';
-import { type Fleet, runs, startFleet, WAIT_MS } from './fleet.js';
+import { runs, suiteOfFleet, WAIT_MS } from './fleet.js';
 
 const HOSTS = 12;
 const AT_FAULT = 4;
 /** As many nodes as start here at once take their time. */
 const ALL_MS_MAX = 60_000;
 
-const many = suite<{ fleet: Fleet }>('many hosts');
-many.before.each(async (context) => {
-  context.fleet = await startFleet();
-});
-many.after.each(async ({ fleet }) => fleet.stop());
+const many = suiteOfFleet('many hosts');
 
 many(
   'all run what is pushed; those at fault go back by themselves, and nobody loses an event',
