@@ -27,11 +27,11 @@ const FIRST = loadEntry(ENTRY, undefined);
 
 /** Versions over an engine that only says whether the filter recovers. */
 function versionsOf() {
-  const engine = { isRecovering: false, isProven: true, asked: 0, flushes: [] as boolean[] };
+  const engine = { isBusy: false, isProven: true, asked: 0, flushes: [] as boolean[] };
   const fake = {
-    isRecovering() {
+    isBusy() {
       engine.asked++;
-      return engine.isRecovering;
+      return engine.isBusy;
     },
     slot: () => ({ isOut: () => false, isOnProbation: () => !engine.isProven }),
     swap(_instance: string, _next: unknown, _nowMs: number, { flushes }: { flushes: boolean }) {
@@ -59,25 +59,25 @@ function reload(of: Versions, timezone: string, more: object = {}) {
 
 versions('a swap that waits for a recovery leaves it the processor', async () => {
   const { engine, versions: found } = versionsOf();
-  engine.isRecovering = true;
+  engine.isBusy = true;
   const swapped = reload(found, 'Europe/Berlin');
   await until(() => engine.asked > 0, 10_000, 'the swap waits');
   const before = engine.asked;
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.ok(engine.asked - before <= 20, `asked ${engine.asked - before} times in half a second`);
-  engine.isRecovering = false;
+  engine.isBusy = false;
   assert.match((await swapped)[0] as string, /its config is another one/);
 });
 
 versions('a version that came back meanwhile is what the next one is compared with', async () => {
   const { engine, versions: found } = versionsOf();
   await reload(found, 'Europe/Berlin');
-  engine.isRecovering = true;
+  engine.isBusy = true;
   const before = engine.asked;
   const swapped = reload(found, 'Europe/Berlin', { other: true });
   await until(() => engine.asked > before, 10_000, 'the swap waits');
   found.happened('f', 'returned', 'at fault');
-  engine.isRecovering = false;
+  engine.isBusy = false;
   assert.match((await swapped)[0] as string, /its config is another one/);
   assert.equal(engine.flushes, [true, true]);
 });
