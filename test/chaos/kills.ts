@@ -58,6 +58,9 @@ export const FILTERS = {
   },
 };
 
+/** Each event a row, so that a window is told in several turns, and a death may come between them. */
+const ROWS = { filter: 'json-select', from: ['log'], config: { count_by: ['text'], window: '60s' } };
+
 /** Away by another name, or copied and truncated while nobody writes; a copy beside keeps all of it for the undisturbed run. */
 function rotate(log: string, whole: string, random: (below: number) => number, number: number): void {
   appendFileSync(whole, readFileSync(log));
@@ -81,7 +84,7 @@ export async function killsOfTheHost(kills: number, seed: number): Promise<Scena
       appliance,
       nats: { servers: [broker.url] },
       sources: { log: { file: log } },
-      filters: FILTERS,
+      filters: { ...FILTERS, rows: ROWS },
     });
     // Each in a folder of its own: beside the log, what holds the same would be taken for a copy of it.
     const [log, whole] = ['logs', 'whole'].map((name) => {
