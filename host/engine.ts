@@ -52,8 +52,8 @@ export interface Engine {
   /** Closes the windows that are over at `nowMs`, of filters whose sources are quiet; to be called about once a second. */
   tick(nowMs: number): void;
   /**
-   * Closes all windows: there will be no more events. Recoveries go on until `deadlineMs` of `performance.now`; a filter that is not
-   * through by then stays as it is.
+   * Closes all windows: there will be no more events. Goes on until `deadlineMs` of `performance.now`; a filter that is not through by
+   * then goes on with the next turns, and one that has not yet begun to close them does not.
    */
   closeWindows(nowMs: number, deadlineMs?: number): void;
   /** Tells what was counted in the window that is over, if one is; `turn` sees to that before it reads. */
