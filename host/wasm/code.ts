@@ -51,6 +51,7 @@ const IF = opcodeOf('if');
 export const BY_LENGTH: ReadonlySet<number> = new Set(
   ['memory.init', 'memory.copy', 'memory.fill'].map(opcodeOf),
 );
+const BY_LENGTH_FROM = Math.min(...BY_LENGTH);
 const ELSE = opcodeOf('else');
 const END = opcodeOf('end');
 const EMPTY = 0x40;
@@ -79,7 +80,7 @@ export function walkBody(module: WasmModule, body: Body, visit: Visit): Code {
     scope.held++;
     scope.features |= 1 << (FEATURE_OF[opcode] as number);
     // The meter adds a look, which is a block: to these, and to the turns of a loop.
-    if (opcode === LOOP || BY_LENGTH.has(opcode)) scope.carried += scope.held;
+    if (opcode === LOOP || (opcode >= BY_LENGTH_FROM && BY_LENGTH.has(opcode))) scope.carried += scope.held;
     if (opcode > END) continue;
     if (opcode === BLOCK || opcode === LOOP || opcode === IF) {
       if (scope.depth > MODULE_NESTING_MAX)

@@ -8,7 +8,7 @@
  * length (`memory.copy`, `memory.fill`, ...) cost 1 more for each 8 of it. Fuel is a number and nothing else: the same module with
  * the same input uses the same on every machine.
  */
-import { createReader } from './bytes.js';
+import { createReader, type Reader } from './bytes.js';
 import { BY_LENGTH, LOOP, walkBody } from './code.js';
 import type { Body, WasmModule } from './module.js';
 import { IMMEDIATES_OF, opcodeOf } from './opcodes.js';
@@ -20,7 +20,7 @@ const BLOCK = opcodeOf('block');
 const IF = opcodeOf('if');
 const ELSE = opcodeOf('else');
 const END = opcodeOf('end');
-const BRANCHES = new Set(['br', 'br_if'].map(opcodeOf));
+const BRANCHES = new Set(['br', 'br_if', 'br_table'].map(opcodeOf));
 const BRANCH_TABLE = opcodeOf('br_table');
 const RETURN = opcodeOf('return');
 const CALL = opcodeOf('call');
@@ -31,6 +31,9 @@ const NEVER_GOES_ON = new Set(['br', 'br_table', 'return', 'unreachable'].map(op
 const ENDS_STRETCH = new Set(
   ['loop', 'if', 'else', 'end', 'br', 'br_if', 'br_table', 'return', 'unreachable'].map(opcodeOf),
 );
+/** Whether there is nothing more to an instruction than its cost, as with nearly all of them. */
+const IS_PLAIN = new Uint8Array(IMMEDIATES_OF.length).fill(1);
+for (const opcode of [BLOCK, ...CALLS, ...BY_LENGTH, ...ENDS_STRETCH]) IS_PLAIN[opcode] = 0;
 /**
  * Costs other than 1: what only names a value or a place costs the machine nothing, a division more than the rest, and so
  * does a call, most of all one through a table, whose target the machine may guess wrong.
@@ -83,6 +86,8 @@ export interface Plan {
 interface Call {
   readonly at: number;
   readonly after: number;
+  /** The function; nothing where it is called through a table. */
+  readonly callee: number | undefined;
   /** Whether nothing is charged, and control cannot come in, between this call and the one before it. */
   readonly follows: boolean;
 }
@@ -103,17 +108,24 @@ export function planOf(
   let cost = 0;
   /** Whether this stretch has a call already, and nothing was charged since. */
   let hasCalled = false;
+  const operands = createReader(module.bytes);
   const { start, locals } = walkBody(module, body, (opcode, at, after, depth) => {
     if (!ways) {
       stretchAt = at;
       ways = createWays(at, charges, ownMin);
     }
     cost += COSTS[opcode] as number;
+    if (IS_PLAIN[opcode]) return;
+    if (opcode === BLOCK) {
+      ways.block();
+      return;
+    }
     if (CALLS.has(opcode)) {
-      const known = knownCost(module, fixed, opcode, at);
+      const callee = calleeOf(operands, opcode, at);
+      const known = callee === undefined ? undefined : fixed.get(callee);
       if (known !== undefined) cost += known;
       else {
-        calls.push({ at, after, follows: hasCalled });
+        calls.push({ at, after, callee, follows: hasCalled });
         hasCalled = true;
       }
       return;
@@ -121,22 +133,20 @@ export function planOf(
     if (BY_LENGTH.has(opcode)) {
       lengths.push(at);
       hasCalled = false;
+      return;
     }
-    if (opcode === BLOCK) ways.block();
-    if (!ENDS_STRETCH.has(opcode)) return;
     if (cost < ownMin || stretchAt === ways.payingSince()) ways.pass(cost);
     else charges.push({ at: stretchAt, cost, looks: false });
     stretchAt = after;
     cost = 0;
     hasCalled = false;
-    const labels = labelsOf(module.bytes, opcode, at);
-    if (opcode === RETURN || (opcode === END && depth === 1) || labels.includes(depth - 1)) leaves.push(at);
-    for (const label of labels) ways.branch(label);
-    if (NEVER_GOES_ON.has(opcode)) ways.stop();
-    else if (opcode === LOOP) ways.loop(after);
-    else if (opcode === IF) ways.if(after);
-    else if (opcode === ELSE) ways.else(after);
-    else if (opcode === END) ways.end();
+    if (opcode === RETURN || (opcode === END && depth === 1)) leaves.push(at);
+    if (BRANCHES.has(opcode)) {
+      const labels = labelsOf(operands, opcode, at);
+      if (labels.includes(depth - 1)) leaves.push(at);
+      for (const label of labels) ways.branch(label);
+    }
+    goOn(ways, opcode, after);
   });
   // A turn, or a call, may move all locals, which costs nothing by itself.
   for (const charge of charges) if (charge.looks) charge.cost += locals >> LOCALS_SHIFT;
@@ -144,19 +154,30 @@ export function planOf(
   return { charges, hasLoops, leaves, calls, lengths, locals, start };
 }
 
-/** What a call costs that is known before it runs: what is called through a table has no number that one could know. */
-function knownCost(
-  { bytes }: WasmModule,
-  fixed: ReadonlyMap<number, number>,
-  opcode: number,
-  at: number,
-): number | undefined {
-  return opcode === CALL ? fixed.get(createReader(bytes, at + 1).u32('a function')) : undefined;
+/** Where control goes behind an instruction that ends a stretch, other than to its labels. */
+function goOn(ways: Ways, opcode: number, after: number): void {
+  if (opcode === END) ways.end();
+  else if (opcode === IF) ways.if(after);
+  else if (opcode === ELSE) ways.else(after);
+  else if (opcode === LOOP) ways.loop(after);
+  else if (NEVER_GOES_ON.has(opcode)) ways.stop();
+}
+
+/** What is called through a table has no number that one could know before it runs. */
+function calleeOf(operands: Reader, opcode: number, at: number): number | undefined {
+  operands.at = at + 1;
+  return opcode === CALL ? operands.u32('a function') : undefined;
 }
 
 /** What a function may charge outside of its loops, or with one turn of each. */
 export function costOf(charges: readonly Charge[]): number {
   return charges.reduce((sum, { cost }) => sum + cost, 0);
+}
+
+/** A function that may have such a cost, with the calls whose cost was not known when it was walked last. */
+interface Candidate {
+  readonly body: Body;
+  readonly calls: readonly Call[];
 }
 
 /**
@@ -172,31 +193,30 @@ export function fixedCosts(module: WasmModule): Map<number, number> {
     module.exports.filter(({ kind }) => kind === 'function').map(({ index }) => index),
   );
   for (const index of module.referenced) reachable.add(index);
-  const candidates = new Map(
-    module.bodies
-      .filter(({ index, end, start }) => !reachable.has(index) && end - start < FIXED_BYTES_MAX)
-      .map((body) => [body.index, body]),
-  );
+  const isKnown = ({ callee }: Call) => callee !== undefined && fixed.has(callee);
+  let waiting = module.bodies
+    .filter(({ index, end, start }) => !reachable.has(index) && end - start < FIXED_BYTES_MAX)
+    .map((body): Candidate => ({ body, calls: [] }));
   for (let round = 0; round < FIXED_ROUNDS; round++) {
     const before = fixed.size;
-    for (const [index, body] of candidates) {
+    waiting = waiting.flatMap((candidate): Candidate[] => {
+      const { body } = candidate;
+      if (!candidate.calls.every(isKnown)) return [candidate];
       const { charges, hasLoops, calls, lengths } = planOf(module, body, fixed, Infinity);
       const cost = costOf(charges);
-      if (hasLoops || lengths.length > 0 || cost > FIXED_COST_MAX) candidates.delete(index);
-      else if (calls.length === 0) {
-        fixed.set(index, cost);
-        candidates.delete(index);
-      }
-    }
+      if (hasLoops || lengths.length > 0 || cost > FIXED_COST_MAX) return [];
+      if (calls.length > 0) return [{ body, calls }];
+      fixed.set(body.index, cost);
+      return [];
+    });
     if (fixed.size === before) break;
   }
   return fixed;
 }
 
 /** The blocks that a branch may leave, or begin anew: 0 is the innermost. That of the function itself is a return. */
-function labelsOf(bytes: Uint8Array, opcode: number, at: number): number[] {
-  if (!BRANCHES.has(opcode) && opcode !== BRANCH_TABLE) return [];
-  const reader = createReader(bytes, at + 1);
-  const labels = opcode === BRANCH_TABLE ? reader.u32('the number of labels') + 1 : 1;
-  return Array.from({ length: labels }, () => reader.u32('a label'));
+function labelsOf(operands: Reader, opcode: number, at: number): number[] {
+  operands.at = at + 1;
+  const labels = opcode === BRANCH_TABLE ? operands.u32('the number of labels') + 1 : 1;
+  return Array.from({ length: labels }, () => operands.u32('a label'));
 }

@@ -65,7 +65,7 @@ function meteredParts(module: WasmModule): Uint8Array[] {
       hasGlobals = true;
       parts.push(...section(id, extended(bytes, content, end, [global])));
     } else if (id === SECTION.export) {
-      if (!hasGlobals) parts.push(...section(SECTION.global, [Uint8Array.from([1, ...global])]));
+      if (!hasGlobals) parts.push(...section(SECTION.global, [new Uint8Array([1, ...global])]));
       parts.push(...section(id, extended(bytes, content, end, exportsOf(module))));
     } else if (id === SECTION.code) parts.push(...section(id, meteredBodies(module, fuel)));
     else parts.push(bytes.subarray(start, end));
@@ -91,26 +91,26 @@ function extended(bytes: Uint8Array, content: number, end: number, items: readon
   const reader = createReader(bytes, content, end);
   const count = reader.u32('a number of items');
   return [
-    Uint8Array.from(unsigned(count + items.length)),
+    new Uint8Array(unsigned(count + items.length)),
     bytes.subarray(reader.at, end),
-    Uint8Array.from(items.flat()),
+    new Uint8Array(items.flat()),
   ];
 }
 
 function section(id: number, content: readonly Uint8Array[]): Uint8Array[] {
-  return [Uint8Array.from([id]), ...sized(content)];
+  return [new Uint8Array([id]), ...sized(content)];
 }
 
 /** With its length in bytes before it. */
 function sized(parts: readonly Uint8Array[]): Uint8Array[] {
   const bytes = parts.reduce((sum, { length }) => sum + length, 0);
-  return [Uint8Array.from(unsigned(bytes)), ...parts];
+  return [new Uint8Array(unsigned(bytes)), ...parts];
 }
 
 function meteredBodies(module: WasmModule, fuel: number): Uint8Array[] {
   const fixed = fixedCosts(module);
   const bodies = module.bodies.flatMap((body) => sized(meteredBody(module, body, fuel, fixed)));
-  return [Uint8Array.from(unsigned(module.bodies.length)), ...bodies];
+  return [new Uint8Array(unsigned(module.bodies.length)), ...bodies];
 }
 
 function meteredBody(
@@ -136,9 +136,9 @@ function withLocals(bytes: Uint8Array, from: number, start: number, added: reado
   const reader = createReader(bytes, from, start);
   const kinds = reader.u32('the kinds of locals');
   return [
-    Uint8Array.from(unsigned(kinds + added.length)),
+    new Uint8Array(unsigned(kinds + added.length)),
     bytes.subarray(reader.at, start),
-    Uint8Array.from(added.flat()),
+    new Uint8Array(added.flat()),
   ];
 }
 
@@ -153,7 +153,7 @@ function edited(bytes: Uint8Array, start: number, end: number, edits: readonly E
   let from = start;
   // A stable sort: what goes to one place stays in the order in which it was planned.
   for (const { at, insert } of [...edits].sort((one, other) => one.at - other.at)) {
-    parts.push(bytes.subarray(from, at), Uint8Array.from(insert));
+    parts.push(bytes.subarray(from, at), new Uint8Array(insert));
     from = at;
   }
   parts.push(bytes.subarray(from, end));
