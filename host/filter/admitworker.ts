@@ -1,15 +1,13 @@
 /**
- * The thread in which a new version of a filter is admitted, so that events flow meanwhile: it takes some 20 ms. It ends with its
- * answer. `prepare.ts` starts it.
+ * The thread in which new versions of filters are admitted, so that events flow meanwhile: the first takes some 20 ms. It answers one
+ * request after the other until `prepare.ts`, which has started it, ends it.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { WeirError } from '../errors.js';
 import { admit } from './admit.js';
 import type { AdmitAnswer, AdmitRequest } from './prepare.js';
 
-const { name, bytes } = workerData as AdmitRequest;
-
-function answer(): AdmitAnswer {
+function answerTo({ name, bytes }: AdmitRequest): AdmitAnswer {
   try {
     return { kind: 'admitted', module: admit(name, bytes) };
   } catch (error) {
@@ -18,4 +16,4 @@ function answer(): AdmitAnswer {
   }
 }
 
-parentPort?.postMessage(answer());
+parentPort?.on('message', (request: AdmitRequest) => parentPort?.postMessage(answerTo(request)));

@@ -20,23 +20,81 @@ export type AdmitAnswer =
   | { readonly kind: 'admitted'; readonly module: WebAssembly.Module }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly problem: string };
 
-/** As `admit`, in another thread. Throws MODULE_REFUSED, also where the thread takes too long or too much memory. */
-export async function admitBeside(name: string, bytes: Uint8Array): Promise<WebAssembly.Module> {
-  const request: AdmitRequest = { name, bytes };
-  const worker = new Worker(new URL('./admitworker.js', import.meta.url), {
-    workerData: request,
-    resourceLimits: { maxOldGenerationSizeMb: ADMIT_WORKER_MEBIBYTES },
-  });
-  try {
-    const signal = AbortSignal.timeout(ADMIT_MS_MAX);
-    const [answer] = (await once(worker, 'message', { signal })) as [AdmitAnswer];
+/** Judges new versions in a thread, one after the other. */
+export interface Admission {
+  /** Starts the thread, where a module is about to come: that takes longer than to judge it. */
+  begin(): void;
+  /** As `admit`, in the thread. Throws MODULE_REFUSED, also where it takes too long or too much memory. */
+  admit(name: string, bytes: Uint8Array): Promise<WebAssembly.Module>;
+  /** Ends the thread, so that nothing is left of it while there is nothing to judge. Whoever still waits for it does that later. */
+  end(): void;
+}
+
+export function createAdmission(): Admission {
+  let thread: Worker | undefined;
+  let waiting = 0;
+  /** An answer does not say what it is of. */
+  let last: Promise<unknown> = Promise.resolve();
+
+  function begin(): Worker {
+    thread ??= startThread((ended) => {
+      if (thread === ended) thread = undefined;
+    });
+    return thread;
+  }
+
+  function kill(): void {
+    void thread?.terminate();
+    thread = undefined;
+  }
+
+  async function judge(request: AdmitRequest): Promise<WebAssembly.Module> {
+    const judging = begin();
+    let answer: AdmitAnswer;
+    try {
+      const answered = once(judging, 'message', { signal: AbortSignal.timeout(ADMIT_MS_MAX) });
+      judging.postMessage(request);
+      [answer] = (await answered) as [AdmitAnswer];
+    } catch (error) {
+      // It may be in the middle of that module still.
+      kill();
+      throw new WeirError('MODULE_REFUSED', `filter ${request.name}: could not be judged: ${oneLine(error)}`);
+    }
     if (answer.kind === 'admitted') return answer.module;
     throw new WeirError(answer.code, answer.problem);
-  } catch (error) {
-    if (error instanceof WeirError) throw error;
-    throw new WeirError('MODULE_REFUSED', `filter ${name}: could not be judged: ${oneLine(error)}`);
+  }
+
+  return {
+    begin,
+    admit(name, bytes) {
+      waiting++;
+      const judged = last.then(() => judge({ name, bytes })).finally(() => waiting--);
+      last = judged.catch(() => {});
+      return judged;
+    },
+    end() {
+      if (waiting === 0) kill();
+    },
+  };
+}
+
+function startThread(ended: (thread: Worker) => void): Worker {
+  const thread = new Worker(new URL('./admitworker.js', import.meta.url), {
+    resourceLimits: { maxOldGenerationSizeMb: ADMIT_WORKER_MEBIBYTES },
+  });
+  // Who waits for its answer hears of it; where nobody does, it must not end the host.
+  thread.on('error', () => {});
+  thread.once('exit', () => ended(thread));
+  return thread;
+}
+
+/** The same for one module, in a thread of its own. */
+export async function admitBeside(name: string, bytes: Uint8Array): Promise<WebAssembly.Module> {
+  const admission = createAdmission();
+  try {
+    return await admission.admit(name, bytes);
   } finally {
-    await worker.terminate();
+    admission.end();
   }
 }
 

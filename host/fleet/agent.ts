@@ -15,6 +15,7 @@ import {
   FLEET_RETRY_MS,
 } from '../fleetlimits.js';
 import { versionLabel } from '../filter/library.js';
+import { createAdmission } from '../filter/prepare.js';
 import { ANNOUNCE_SUBJECT, auditSubject } from '../wire.js';
 import { agentStatus, type Trouble } from './agentstatus.js';
 import { openAnchored } from './anchored.js';
@@ -75,7 +76,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const { note, ...notes } = createNotes({ audit, broker: () => broker, now, print, stored: clock.stored });
   const anchored = openAnchored(folder, print);
   const passed = openPassed(folder, print);
-  const { apply, tryAll } = createApply({ own, attempts, passed, note, now, print });
+  const admission = createAdmission();
+  const { apply, tryAll } = createApply({ own, attempts, passed, admission, note, now, print });
   let selection = NOTHING;
   let host: AssignedHost | undefined;
   let broker: AgentBroker | undefined;
@@ -98,6 +100,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       selection = await selectTrusted();
       return;
     }
+    // While it is fetched and verified what there is, the thread for that starts.
+    admission.begin();
     const next = await select(appliance, group, now(), attempts, found.target);
     const before = selection.assignment?.serial ?? 0;
     const { assignment } = next;
@@ -114,7 +118,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     selection = next;
   }
 
-  const looks = createLooks(lookOnce);
+  const looks = createLooks(() => lookOnce().finally(admission.end));
 
   /** Answers after how long to look again. */
   async function lookOnce(): Promise<number> {
@@ -152,14 +156,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 
   function status(): object {
     const running = (instance: string) => host?.running(instance);
-    const known = {
-      trusted: trust.trusted(),
-      attempts: attempts.all(),
-      head: audit.head(),
-      wrongClock: clock.trouble(),
-    };
-    const sources = host?.sources() ?? [];
-    return agentStatus({ group, selection, trouble, wrongRoot, running, sources, nowMs: now(), ...known });
+    const known = { trusted: trust.trusted(), attempts: attempts.all(), head: audit.head() };
+    const here = { running, sources: host?.sources() ?? [], wrongClock: clock.trouble(), nowMs: now() };
+    return agentStatus({ group, selection, trouble, wrongRoot, ...known, ...here });
   }
 
   /** Who waits for a rollout hears of it at once. */
@@ -186,7 +185,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   else anchored.begin(root, !trust.trusted() && !trust.isDamaged, note);
   return {
     async installed() {
-      for (let round = 0; round < APPLY_ROUNDS_MAX && !(await tryAll(selection)); round++)
+      const tryThem = () => tryAll(selection).finally(admission.end);
+      for (let round = 0; round < APPLY_ROUNDS_MAX && !(await tryThem()); round++)
         selection = await selectTrusted();
       return assignedIn(selection, own).flatMap(([, { hash, installed }]) =>
         passed.has(hash) ? [installed] : [],

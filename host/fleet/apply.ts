@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AssignedHost } from '../assigner.js';
 import { type ErrorCode, oneLine, WeirError } from '../errors.js';
 import { versionLabel } from '../filter/library.js';
+import type { Admission } from '../filter/prepare.js';
 import { mismatch } from '../validate.js';
 import { type Installed, prepared } from '../versions.js';
 import type { Attempts, Selection, Wanted } from './assigned.js';
@@ -22,6 +23,7 @@ export interface ApplyOptions {
   readonly own: readonly string[];
   readonly attempts: Attempts;
   readonly passed: Passed;
+  readonly admission: Admission;
   readonly note: (act: Act) => void;
   readonly now: () => number;
   readonly print: (line: string) => void;
@@ -51,7 +53,8 @@ export interface Apply {
   tryAll(selection: Selection): Promise<boolean>;
 }
 
-export function createApply({ own, attempts, passed, note, now, print }: ApplyOptions): Apply {
+export function createApply(options: ApplyOptions): Apply {
+  const { own, attempts, passed, admission, note, now, print } = options;
   function refuse(instance: string, release: Release, reason: string): void {
     if (attempts.hasFailed(instance, release)) return;
     const { version, rollout } = release;
@@ -78,7 +81,7 @@ export function createApply({ own, attempts, passed, note, now, print }: ApplyOp
         const problem = mismatch(`a version of ${running}, which runs under this name`, bundle.manifest.name);
         throw new WeirError('ASSIGNMENT_REFUSED', `filter ${instance}: ${problem}`);
       }
-      const compiled = await selfTest(bundle);
+      const compiled = await selfTest(bundle, admission.admit);
       passed.add(wanted.hash);
       const installed = await prepared({ ...wanted.installed, compiled });
       host.check([...beside.map(([, one]) => one.installed), installed]);
@@ -127,7 +130,7 @@ export function createApply({ own, attempts, passed, note, now, print }: ApplyOp
     for (const [instance, { release, bundle, hash }] of wanted) {
       if (own.includes(instance) || passed.has(hash)) continue;
       try {
-        await selfTest(bundle);
+        await selfTest(bundle, admission.admit);
         passed.add(hash);
       } catch (error) {
         refuse(instance, release, whyNot(error));

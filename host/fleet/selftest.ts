@@ -11,7 +11,7 @@ import { DEFAULT_NOW, faultOf, memoryCursor, recordLine } from '../author/drive.
 import { createEngine } from '../engine.js';
 import { printable, WeirError } from '../errors.js';
 import { type FilterInstance, startFilter } from '../filter/instance.js';
-import { admitBeside, warm } from '../filter/prepare.js';
+import { type Admission, admitBeside, warm } from '../filter/prepare.js';
 import { SELF_TEST_BATCH_BYTES, SELF_TEST_FUEL_MAX } from '../limits.js';
 import { instanceZonesBeside } from '../timezone.js';
 import type { Bundle, BundleSample } from './bundle.js';
@@ -24,9 +24,13 @@ const SHOWN_BEFORE_CHARACTERS = 40;
  * Runs all samples of a bundle; answers its module, judged and compiled. Throws SELF_TEST_FAILED with the sample and the first line that differs, or why it did not run.
  * Another `fuelMax` than the limit only for tests.
  */
-export async function selfTest(bundle: Bundle, fuelMax = SELF_TEST_FUEL_MAX): Promise<WebAssembly.Module> {
+export async function selfTest(
+  bundle: Bundle,
+  admit: Admission['admit'] = admitBeside,
+  fuelMax = SELF_TEST_FUEL_MAX,
+): Promise<WebAssembly.Module> {
   const { manifest, module, label } = bundle;
-  const compiled = await failing(label, () => admitBeside(manifest.name, module));
+  const compiled = await failing(label, () => admit(manifest.name, module));
   let fuelLeft = fuelMax;
   for (const sample of bundle.samples) {
     const where = `${label}: samples/${sample.name}`;

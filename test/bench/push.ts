@@ -6,10 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
-import { admitBeside } from '../../host/filter/prepare.js';
+import { createAdmission } from '../../host/filter/prepare.js';
+import { packArchive, unpackArchive } from '../../host/fleet/archive.js';
 import { unpackBundle } from '../../host/fleet/bundle.js';
+import { assignmentBytes, assignmentPath } from '../../host/fleet/assignment.js';
 import { bundleFilter } from '../../host/fleet/gather.js';
-import { createTrust } from '../../host/fleet/trust.js';
+import { createTrust, type Fetch } from '../../host/fleet/trust.js';
 import { projectIn } from '../../host/author/project.js';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ANNOUNCE_GAP_MS, APPLIANCES_A_SECOND, FLEET_POLL_MS_DEFAULT } from '../../host/fleetlimits.js';
@@ -46,51 +48,81 @@ export async function pushJob(): Promise<Row> {
   } finally {
     await fleet.stop();
   }
-  const { verifyMs, idleMs } = await verifying();
-  times.sort((one, other) => one - other);
-  const median = times[Math.floor(times.length / 2)] as number;
+  const { wholeMs, judgeMs, idleMs } = await verifying();
   const idle = (idleMs / FLEET_POLL_MS_DEFAULT) * 100;
   return {
     job: 'a push: signed, published, verified, tried on the device, swapped in',
-    weir: `${median.toFixed(0)} ms median of ${PUSHES}`,
-    ratios: `a bundle of ${FILTER} verified and judged in ${verifyMs.toFixed(0)} ms; a look that finds nothing ${idleMs.toFixed(2)} ms, ${idle.toFixed(4)} % of the time`,
+    weir: `${median(times).toFixed(0)} ms median of ${PUSHES}`,
+    ratios: `a bundle of ${FILTER}, from its bytes to the verdict ${judgeMs.toFixed(0)} ms, where each answer took ${ANSWER_MS} ms; from new metadata, with all of it in memory, so that nothing hides the start of the thread, ${wholeMs.toFixed(0)} ms; a look that finds nothing ${idleMs.toFixed(2)} ms, ${idle.toFixed(4)} % of the time`,
     target: '300 ms; 50 ms; 0.1 %',
   };
 }
 
-/** Median times to take over and judge a bundle, and to see that there is nothing new. */
-async function verifying(): Promise<{ verifyMs: number; idleMs: number }> {
+/**
+ * Median times to take over and judge a bundle, in the order of the agent: metadata verified, the thread for modules started, the assignment and
+ * the bundle fetched, verified, unpacked and kept on the disk, its module judged, metered and compiled in that thread. From when it is known that
+ * there is something new, with a repository in memory; and from when the bundle is there, where each answer takes `ANSWER_MS`, in which
+ * the thread starts. Then to see that there is nothing new.
+ */
+async function verifying(): Promise<{ wholeMs: number; judgeMs: number; idleMs: number }> {
   const bundle = await bundleFilter(projectIn(ROOT), FILTER, () => {});
   const world = await createWorld();
-  await world.push({ 'filters/x.bundle': bundle });
-  const times: number[] = [];
-  for (let at = 0; at < VERIFIES; at++) {
-    const folder = mkdtempSync(join(tmpdir(), 'weir-trust-'));
-    const startMs = performance.now();
-    const update = await createTrust(folder, world.anchor).update(
-      world.repository.fetch,
-      NOW_MS,
-      'filters/x.bundle',
-    );
-    const { manifest, module } = unpackBundle((await update?.target('filters/x.bundle')) as Buffer);
-    await admitBeside(manifest.name, module);
-    update?.commit();
-    times.push(performance.now() - startMs);
-    rmSync(folder, { recursive: true });
-  }
   const folder = mkdtempSync(join(tmpdir(), 'weir-trust-'));
   const trust = createTrust(folder, world.anchor);
-  const first = await trust.update(world.repository.fetch, NOW_MS, 'filters/x.bundle');
-  await first?.target('filters/x.bundle');
-  first?.commit();
+  let version = 0;
+  let arrivedMs = 0;
+
+  async function take(answerMs: number): Promise<{ startMs: number; endMs: number }> {
+    const assignment = assignmentBytes({ format: 1, group: 'edge', serial: ++version, filters: {} });
+    await world.push({ [ASSIGNMENT]: assignment, [PATH]: changed(bundle, version) });
+    const fetch: Fetch = async (path, bytesMax) => {
+      if (answerMs > 0) await pause(answerMs);
+      arrivedMs = performance.now();
+      return world.repository.fetch(path, bytesMax);
+    };
+    const admission = createAdmission();
+    const startMs = performance.now();
+    const found = await trust.update(fetch, NOW_MS, ASSIGNMENT);
+    admission.begin();
+    await found?.target(ASSIGNMENT);
+    const { manifest, module } = unpackBundle((await found?.target(PATH)) as Buffer);
+    found?.commit();
+    await admission.admit(manifest.name, module);
+    const endMs = performance.now();
+    admission.end();
+    return { startMs, endMs };
+  }
+
+  const whole: number[] = [];
+  const judged: number[] = [];
+  for (let at = 0; at < VERIFIES; at++) {
+    const { startMs, endMs } = await take(0);
+    whole.push(endMs - startMs);
+    judged.push((await take(ANSWER_MS)).endMs - arrivedMs);
+  }
   const before = process.cpuUsage();
   for (let look = 0; look < LOOKS; look++)
-    if (await trust.update(world.repository.fetch, NOW_MS, 'filters/x.bundle'))
-      throw new Error('something is new');
+    if (await trust.update(world.repository.fetch, NOW_MS, ASSIGNMENT)) throw new Error('something is new');
   const { user, system } = process.cpuUsage(before);
   rmSync(folder, { recursive: true });
-  times.sort((one, other) => one - other);
-  return { verifyMs: times[times.length / 2] as number, idleMs: (user + system) / 1_000 / LOOKS };
+  return { wholeMs: median(whole), judgeMs: median(judged), idleMs: (user + system) / 1_000 / LOOKS };
+}
+
+function median(times: readonly number[]): number {
+  return times.toSorted((one, other) => one - other)[Math.floor(times.length / 2)] as number;
+}
+
+/** As over a network between places that are not far from each other. */
+const ANSWER_MS = 20;
+const ASSIGNMENT = assignmentPath('edge');
+const PATH = 'filters/x.bundle';
+
+/** With another module each time, by a custom section: V8 keeps what it has compiled of the same bytes. */
+function changed(bundle: Uint8Array, version: number): Uint8Array {
+  const files = new Map(unpackArchive(bundle, 'bundle'));
+  const module = files.get('filter.wasm') as Uint8Array;
+  files.set('filter.wasm', Buffer.concat([module, Buffer.from([0, 3, 1, 0x76, version])]));
+  return packArchive(files, 'bundle');
 }
 
 const APPLIANCES = 10_000;

@@ -1,14 +1,17 @@
 /**
  * When an agent looks, and what its status says, with a broker and a host of the test's own.
  */
+import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Agent, type AgentBroker, type AgentOptions, createAgent } from '../../host/fleet/agent.js';
 import type { AssignedHost } from '../../host/assigner.js';
 import type { Value } from '../../host/bucket.js';
+import { assignmentBytes, assignmentPath } from '../../host/fleet/assignment.js';
 import { createLooks } from '../../host/fleet/looks.js';
 import { ANNOUNCE_GAP_MS, CONNECTED_SPREAD_MS } from '../../host/fleetlimits.js';
 import { AUDIT_STREAM } from '../../host/wire.js';
@@ -120,6 +123,46 @@ looks('announcements by the thousand, of whatever content, are one look', async 
   await pause(ANNOUNCE_GAP_MS / 2);
   assert.is(timesLooked(context), before + 1);
 });
+
+looks(
+  'the thread for modules starts with what is signed, before bundles are asked for, and ends',
+  async (context) => {
+    const { agent, asked, broker, world } = context;
+    const { value } = broker;
+    // Node tells of a thread a little after it was started.
+    Object.assign(broker, { value: (...of: Parameters<typeof value>) => breathe().then(() => value(...of)) });
+    await breathe();
+    const threads: { askedBefore: string[]; ended: Promise<unknown> }[] = [];
+    const started = (thread: Worker) =>
+      threads.push({ askedBefore: [...asked], ended: once(thread, 'exit') });
+    process.on('worker', started);
+    try {
+      await agent.look();
+      assert.is(threads.length, 0, 'nothing is new');
+      const { bytes } = (await world.repository.get('metadata/timestamp.json', 1_000_000)) as {
+        bytes: Uint8Array;
+      };
+      world.repository.set('metadata/timestamp.json', Buffer.from('{}'));
+      await agent.look();
+      assert.is(threads.length, 0, 'what is new is not signed');
+      world.repository.set('metadata/timestamp.json', bytes);
+      const assignment = assignmentBytes({ format: 1, group: 'edge', serial: 1, filters: {} });
+      await world.push({ [assignmentPath('edge')]: assignment });
+      asked.length = 0;
+      await agent.look();
+      const [thread] = threads;
+      assert.is(threads.length, 1);
+      assert.ok(
+        asked.some((path) => path.startsWith('targets/')),
+        String(asked),
+      );
+      assert.not.ok(thread?.askedBefore.some((path) => path.startsWith('targets/')));
+      await thread?.ended;
+    } finally {
+      process.off('worker', started);
+    }
+  },
+);
 
 looks('what is announced while it looks is looked for behind that', async (context) => {
   let go = () => {};

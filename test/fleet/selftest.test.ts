@@ -24,7 +24,7 @@ const bundleOf = (parts: BundleParts, samples: Readonly<Record<string, string>>)
 
 /** What is wrong, without the label and the remedy. */
 async function failureOf(bundle: Bundle, fuelMax?: number): Promise<string> {
-  const error = await selfTest(bundle, fuelMax).then(
+  const error = await selfTest(bundle, undefined, fuelMax).then(
     () => assert.unreachable('expected it to fail'),
     (thrown) => thrown,
   );
@@ -90,7 +90,7 @@ device('a module that may not run, or that takes more fuel than is allowed, fail
   const samples = { a: 'one\n', 'a.expected': echoed('one'), b: 'two\n', 'b.expected': echoed('two') };
   const wrong = bundleOf({ ...parts, module: Buffer.from('no module') }, samples);
   assert.is(await failureOf(wrong), 'filter echo: expected a WebAssembly module, found other bytes');
-  await selfTest(bundleOf(parts, samples), 10_000);
+  await selfTest(bundleOf(parts, samples), undefined, 10_000);
   assert.match(
     await failureOf(bundleOf(parts, samples), 3_000),
     /^samples\/b: expected up to \d+ fuel, which is left of what all samples may take, found more$/,
