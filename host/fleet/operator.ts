@@ -27,7 +27,7 @@ import { needClock } from './clock.js';
 import { rolesForPath, storedPath, targetFile } from './metadata.js';
 import { needOwn } from './ownfleet.js';
 import { openRepository, tellAppliances } from './repository.js';
-import { completeBegun, finish, needNoneBegun, type OpenRing } from './interrupted.js';
+import { completeBegun, finish, hasRoot, needNoneBegun, type OpenRing } from './interrupted.js';
 import { needWhole } from './roles.js';
 import { loadState, type Repository, type State, UNREADABLE } from './state.js';
 
@@ -148,7 +148,12 @@ export async function publishEdition(
     for (const key of keys) folder.keepKey(key);
     const pending = { edition, act: { ...act, id: randomBytes(8).toString('hex') } };
     folder.setPending(pending);
-    await finish(folder, broker, pending, ring, now);
+    await finish(folder, broker, pending, ring, now).catch((error: unknown) => {
+      // A root is read as soon as it is there: what became of it is found out later.
+      const isNothing = error instanceof WeirError && error.code === 'REPOSITORY_MOVED' && !hasRoot(edition);
+      if (isNothing) folder.setPending(undefined);
+      throw error;
+    });
   });
   await tellAppliances(broker);
 }

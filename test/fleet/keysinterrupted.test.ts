@@ -9,6 +9,7 @@ import type { KeyRing } from '../../host/fleet/edition.js';
 import { keysIn } from '../../host/fleet/folder.js';
 import { unlock } from '../../host/fleet/keys.js';
 import { publish } from '../../host/fleet/operator.js';
+import { settleOvertaken } from '../../host/fleet/overtaken.js';
 import { openRepository } from '../../host/fleet/repository.js';
 import { renewed, withKeys } from '../../host/fleet/roles.js';
 import { brokerAvailable } from '../broker.js';
@@ -89,8 +90,17 @@ keys('interrupted, and its folder lost: another operator sees what is left to si
   assert.equal(whole.state.halfRotated, []);
   await push(whole, ring, 1);
   assert.is(await taken(context), assignment(1).toString());
-  // Who comes back has lost.
-  assert.match((await weirFleet(context, 'refresh')).err, 'it was given up, and changes nothing');
+  // Who comes back hears that his root counts, and writes that down.
+  const back = await open(context, broker, ring);
+  const lines: string[] = [];
+  await settleOvertaken(
+    back,
+    (line) => void lines.push(line),
+    async () => ring,
+  );
+  assert.match(lines.join(), /interrupted, but published: keys rotated; somebody else has published since/);
+  const entries = (await audit(context)).map((line) => parseEntry(line)?.action);
+  assert.equal(entries, ['fleet made', 'renewed', 'pushed', 'keys rotated']);
 });
 
 keys('of two operators at once the second is told, and nothing is overwritten', async (context) => {

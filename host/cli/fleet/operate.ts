@@ -7,8 +7,8 @@ import { type Broker, connectBroker } from '../../broker.js';
 import { oneLine, printable, systemCode, WeirError } from '../../errors.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { type FleetFolder, openFleetFolder } from '../../fleet/folder.js';
-import { tellInterrupted } from '../../fleet/interrupted.js';
 import { type Operator, openOperator, readFleet } from '../../fleet/operator.js';
+import { interruptionIn, interruptionText, settleOvertaken } from '../../fleet/overtaken.js';
 import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from '../login.js';
 
 /** For `parseCommand`. */
@@ -69,7 +69,10 @@ export async function operate<T>(values: FleetValues, work: (operator: Operator)
   const folder = fleetFolder(values);
   const broker = await fleetBroker(values);
   try {
-    return await work(await openOperator(folder, broker, print, () => keyRing(values, folder)));
+    const ring = () => keyRing(values, folder);
+    const operator = await openOperator(folder, broker, print, ring);
+    await settleOvertaken(operator, print, ring);
+    return await work(operator);
   } finally {
     await broker.close();
   }
@@ -84,8 +87,10 @@ export async function observe<T>(
   const folder = fleetFolder(values);
   const broker = await fleetBroker(values);
   try {
-    await tellInterrupted(folder, broker, tell);
-    return await work(await readFleet(folder, broker, tell));
+    const operator = await readFleet(folder, broker, tell);
+    const interruption = await interruptionIn(operator);
+    if (interruption) tell(`fleet: ${interruptionText(interruption)}`);
+    return await work(operator);
   } finally {
     await broker.close();
   }

@@ -3,6 +3,7 @@
  */
 import { alone } from '../../fleet/folderlock.js';
 import { completeBegun } from '../../fleet/interrupted.js';
+import { settleUnread } from '../../fleet/overtaken.js';
 import { type Damage, damagedFiles, damageLines, findDamage, repair } from '../../fleet/restore.js';
 import { type Command, parseCommand } from '../command.js';
 import {
@@ -48,6 +49,7 @@ Exit code: 1 when files are signed that are neither there nor in the copy, else 
         return exitCode;
       }
       if (!(await isSure(values, questionOf(damage)))) return 1;
+      await settleUnread(folder, broker, print, () => keyRing(values, folder));
       const ring = await keyRing(values, folder);
       const count = await repair(folder, broker, damage, ring, Date.now());
       answer(values, found, [`restored: ${count} files`]);
