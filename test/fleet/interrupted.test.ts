@@ -69,10 +69,14 @@ pushes('is told, and is published by nobody who wants something else', async (co
   const told =
     'fleet: interrupted, and not published: pushed; run it again if it is wanted: what is published next from this folder takes its place';
   assert.match(status.err, `weir: ${told}\n`);
+  const json = await saidHere(['fleet', 'status', '--json', '--server', server.url, '--fleet', fleet]);
+  assert.equal(JSON.parse(json.out).interrupted, { state: 'not begun', what: 'pushed' });
   const { operator, lines } = await opened(context);
   assert.equal(lines, [told]);
   await publish(operator, ring, { renews: true }, { action: 'refreshed' });
   assert.equal((await opened(context)).lines, []);
+  const later = await saidHere(['fleet', 'status', '--json', '--server', server.url, '--fleet', fleet]);
+  assert.is(JSON.parse(later.out).interrupted, null);
   assert.is(await taken(context), assignment(1).toString());
   assert.equal(await pushedIn(context), [1]);
 });

@@ -12,6 +12,7 @@ import {
   type Overview,
   overviewOf,
 } from '../../fleet/overview.js';
+import { type Interruption, interruptionIn } from '../../fleet/overtaken.js';
 import { changedLines, overviewLines, standingLines } from '../../fleet/overviewtext.js';
 import { type DamagedFile, damagedFiles, findDamage } from '../../fleet/restore.js';
 import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js';
@@ -43,6 +44,10 @@ belongs to the group that it names. For each of its filters:
 
 A file of the repository that is missing or damaged is told, too, with what helps.
 
+With --json, "interrupted" is a change that was interrupted in this folder, or null: "what" it was, and its "state": "not begun" (nobody has seen
+it), "begun" (the next command that signs completes it), or, where somebody else has published since, "in force" (until then), "noted" (and the audit
+has it), "never in force" or "unknown". Else a line tells it.
+
 A status is signed by nobody: an appliance in somebody else's hands says what it likes under its own name.
 
   --group GROUP     this group only
@@ -69,7 +74,8 @@ Example: weir fleet status --group edge --watch
       const assignments = await assignmentsOf(operator, values.group, told, new Map());
       const damage = await damageOf(operator);
       const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), damage);
-      answer(values, { schema: 1, ...overview }, overviewLines(overview));
+      const interrupted = (await interruptionIn(operator)) ?? null;
+      answer(values, { schema: 1, ...overview, interrupted }, overviewLines(overview));
       return isWrong(overview) ? 1 : 0;
     });
   },
@@ -111,6 +117,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
   const show = createView(values);
   let assignments = new Map<string, AssignedTo>();
   let damage = await damageOf(operator);
+  let interrupted = (await interruptionIn(operator)) ?? null;
   let readAtMs = performance.now();
   try {
     for (;;) {
@@ -121,6 +128,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
         isNew = false;
         readAtMs = performance.now();
         operator = await readFleet(folder, broker, print);
+        interrupted = (await interruptionIn(operator)) ?? null;
         // All of it, which may be much, only where somebody has published, or restored, something.
         if (wasNew) damage = await damageOf(operator);
         assignments = new Map();
@@ -128,7 +136,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
       const told = statuses.all();
       assignments = await assignmentsOf(operator, values.group, told, assignments);
       const overview = overviewOf(assignments, told, now(), damage);
-      show(overview);
+      show(overview, interrupted);
       if (isStopped || (isOver(overview) && !isNew)) return isWrong(overview) ? 1 : 0;
       await statuses.next(LOOK_MS);
     }
@@ -139,10 +147,10 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
 }
 
 /** Shows what has changed since the last time: the whole anew on a terminal, lines elsewhere. */
-function createView({ json }: FleetValues): (overview: Overview) => void {
+function createView({ json }: FleetValues): (overview: Overview, interrupted: Interruption | null) => void {
   let before = new Map<string, string>();
   let isFirst = true;
-  return (overview) => {
+  return (overview, interrupted) => {
     const now = standingLines(overview);
     const changed = changedLines(before, now);
     before = now;
@@ -152,7 +160,7 @@ function createView({ json }: FleetValues): (overview: Overview) => void {
     }
     if (json === true) {
       if (changed.length > 0 || isFirst)
-        process.stdout.write(`${JSON.stringify({ schema: 1, ...overview })}\n`);
+        process.stdout.write(`${JSON.stringify({ schema: 1, ...overview, interrupted })}\n`);
     } else process.stdout.write(lines(isFirst ? overviewLines(overview) : changed));
     isFirst = false;
   };
