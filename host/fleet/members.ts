@@ -3,10 +3,11 @@
  */
 import type { Broker } from '../broker.js';
 import { printable, WeirError } from '../errors.js';
+import type { Assignment } from './assignment.js';
 import { AUDIT_STREAM, auditSubject, STATUS_STREAM, statusSubject } from '../wire.js';
-import { groupsOf, type Operator } from './operator.js';
+import { groupsOf, type Operator, readAssignment } from './operator.js';
 import { groupsIn } from './overview.js';
-import type { Told } from './statuses.js';
+import { readStatuses, type Told } from './statuses.js';
 
 /** Throws GROUP_UNKNOWN where nothing is assigned to a group, and no appliance says that it is of it. */
 export function needGroup(
@@ -17,6 +18,13 @@ export function needGroup(
   const known = new Set([...groupsOf(operator), ...groupsIn(told)]);
   if (known.has(group)) return;
   throw new WeirError('GROUP_UNKNOWN', `group ${group}: ${oneOf('group', known)}`);
+}
+
+/** What a group runs that somebody names; nothing before the first push to it. Throws GROUP_UNKNOWN or ASSIGNMENT_UNREADABLE. */
+export async function readKnown(operator: Operator, group: string): Promise<Assignment | undefined> {
+  const found = await readAssignment(operator, group);
+  if (!found) needGroup(operator, group, await readStatuses(operator.broker));
+  return found;
 }
 
 /** Throws APPLIANCE_UNKNOWN where an appliance has neither a status nor an entry in the audit. */

@@ -7,8 +7,9 @@ import type { DeadLetter } from '../filter/manifest.js';
 import { SECRET_KEY } from '../validate.js';
 import { assignmentPath, type Release } from './assignment.js';
 import { bundleHash, unpackBundle } from './bundle.js';
+import { readKnown } from './members.js';
 import { neededRole, signersOf, type Targets, type Metadata } from './metadata.js';
-import { type Operator, readAssignment, readTarget, roleFor } from './operator.js';
+import { type Operator, readTarget, roleFor } from './operator.js';
 
 /** Whose signatures something has, and how many it takes. */
 export interface Approval {
@@ -59,9 +60,9 @@ export interface Policy {
   readonly approvals: readonly Approval[];
 }
 
-/** Throws ROLLOUT_REFUSED when nothing is assigned to the group, BUNDLE_INVALID or METADATA_REFUSED when something is not as it was signed. */
+/** Throws GROUP_UNKNOWN, ROLLOUT_REFUSED when nothing is assigned to the group, BUNDLE_INVALID or METADATA_REFUSED when something is not as it was signed. */
 export async function policyOf(operator: Operator, group: string): Promise<Policy> {
-  const assignment = await readAssignment(operator, group);
+  const assignment = await readKnown(operator, group);
   if (!assignment)
     throw new WeirError('ROLLOUT_REFUSED', `group ${group}: expected filters of it, found none`);
   const filters: FilterPolicy[] = [];

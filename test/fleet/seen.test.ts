@@ -12,7 +12,7 @@ import { type Appliance, createAppliance } from '../chaos/appliance.js';
 import { endAll } from '../command.js';
 import { until } from '../help.js';
 import { answered, echoParts, file } from './bundles.js';
-import { releaseOf, startFleet, type TestFleet } from './operators.js';
+import { releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
 
 const WAIT_MS = 40_000;
 
@@ -158,9 +158,14 @@ seen('what a group collects is a page', async (context) => {
   const [root, targets] = json.approvals;
   assert.equal([root.role, root.threshold, root.signed], ['root', 1, root.keys]);
   assert.equal([targets.role, targets.threshold, targets.signed], ['targets', 1, targets.keys]);
-  const none = await fleet.weirFleet('policy', '--group', 'nowhere');
-  assert.is(none.code, 1);
-  assert.match(none.err, 'ROLLOUT_REFUSED: group nowhere: expected filters of it, found none');
+  for (const args of [['policy'], ['promote', 'f', '--percent', '50'], ['promote', 'f', '--auto']]) {
+    const none = await fleet.weirFleet(...args, '--group', 'nowhere');
+    assert.is(none.code, 1);
+    assert.match(none.err, /GROUP_UNKNOWN: group nowhere: expected one of /);
+  }
+  await fleet.say('p-1', statusOf('p-1', undefined, { group: 'bare' }));
+  const bare = await fleet.weirFleet('policy', '--group', 'bare');
+  assert.match(bare.err, 'ROLLOUT_REFUSED: group bare: expected filters of it, found none');
 });
 
 if (brokerAvailable()) seen.run();

@@ -3,7 +3,7 @@
  */
 import { WeirError } from '../../errors.js';
 import type { Assignment } from '../../fleet/assignment.js';
-import { readAssignment } from '../../fleet/operator.js';
+import { readKnown } from '../../fleet/members.js';
 import { type Motive, promoted, removed, rolledBack } from '../../fleet/rollout.js';
 import { type Command, duration, parseCommand, wholeNumber } from '../command.js';
 import { changeOf } from './assign.js';
@@ -126,7 +126,7 @@ async function change(
 ): Promise<number> {
   return operate(values, async (operator) => {
     const motive = motiveOf(operator.folder, values.reason ?? action, values.ticket);
-    const before = await readAssignment(operator, group);
+    const before = await readKnown(operator, group);
     const next = make(before, motive);
     const release = next.filters[name]?.release;
     const value = { group, serial: next.serial, filter: name, release: release ?? null };

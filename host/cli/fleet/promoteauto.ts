@@ -6,6 +6,7 @@ import { type Advancing, advance, STEPS } from '../../fleet/advance.js';
 import type { Assignment, Release } from '../../fleet/assignment.js';
 import { brokerClock } from '../../fleet/clock.js';
 import type { KeyRing } from '../../fleet/edition.js';
+import { readKnown } from '../../fleet/members.js';
 import { type Operator, publish, readAssignment, readFleet } from '../../fleet/operator.js';
 import { REASON_CHARACTERS_MAX } from '../../fleetlimits.js';
 import { assignedOf, type Motive, promoted, rolledBack, withdrawn } from '../../fleet/rollout.js';
@@ -87,7 +88,7 @@ function publishing(
   }
 
   return {
-    read: async () => readAssignment(await readFleet(folder, broker, print, now), group),
+    read: async () => readKnown(await readFleet(folder, broker, print, now), group),
     async promote(rollout, percent) {
       const why = motive(values.reason ?? 'promoted step by step');
       const { version } = await change(rollout, why, (before) => [
