@@ -34,6 +34,7 @@ import {
   clockOf,
   ensureStream,
   firstPlace,
+  isFull,
   isStoreFailed,
   lastMessage,
   misplaced,
@@ -88,7 +89,7 @@ export interface Broker {
   /**
    * Resolves when JetStream holds the message, as the one behind that in place `follows` of the stream, 0 for the first of its
    * subject; rejects when it has not said so in time, whatever the reason: with STREAM_REFUSED when no stream takes
-   * the subject, with BROKER_STORE when the broker's disk does not, with `Misplaced` when another message is the last one there.
+   * the subject, with STREAM_FULL when it has no room, with BROKER_STORE when the broker's disk does not take it, with `Misplaced` when another message is the last one there.
    */
   publish(message: Message, follows?: number): Promise<Stored>;
   /** The last message that the stream holds on a subject, which may be a pattern. */
@@ -355,6 +356,8 @@ function publishProblem(subject: string, error: unknown): Error {
   if (!(error instanceof NatsError)) return error as Error;
   if (isStoreFailed(error))
     return new WeirError('BROKER_STORE', `${subject}: the broker cannot write its store: ${reason(error)}`);
+  if (isFull(error))
+    return new WeirError('STREAM_FULL', `${subject}: its stream takes no more: ${reason(error)}`);
   if (error.code === '503') return new WeirError('STREAM_REFUSED', `no stream takes ${subject}`);
   if (error.isPermissionError()) return new WeirError('BROKER_REFUSED', `no permission for ${subject}`);
   return new Error(`${subject}: ${reason(error)}`);

@@ -40,6 +40,8 @@ export const REMEDIES = {
     'check nats.creds, nats.nkey and nats.tls, and that the user that runs weir may read these files',
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
+  STREAM_FULL:
+    'raise its max_bytes ("nats stream edit"), of WEIR_AUDIT too, of which nothing may go; "weir fleet refresh" takes out of a repository what nothing names any more',
   FLEET_STREAM: 'correct it with the tools of NATS, or remove it and let this command make it anew',
   STREAM_MISSING: 'name another one with --stream; "weir run" makes WEIR where there is none',
   STREAM_SILENT:

@@ -144,7 +144,12 @@ export function isNoMessage(error: unknown): boolean {
 
 /** The broker's disk does not take it: it is gone, full, or may not be written. */
 export function isStoreFailed(error: NatsError): boolean {
-  return apiCode(error) === STORE_FAILED && !error.api_error?.description.startsWith('maximum ');
+  return apiCode(error) === STORE_FAILED && !isFull(error);
+}
+
+/** A stream that lets go of nothing has as much as it may. */
+export function isFull(error: NatsError): boolean {
+  return apiCode(error) === STORE_FAILED && error.api_error?.description.startsWith('maximum ') === true;
 }
 
 /** The place of the first message; of an empty stream, that of the next one. */

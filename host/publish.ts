@@ -19,7 +19,7 @@ import { randomInt } from 'node:crypto';
 import type { Broker } from './broker.js';
 import type { Courier, Line } from './courier.js';
 import { createDeadBuffers } from './deadbuffers.js';
-import { oneLine, WeirError } from './errors.js';
+import { type ErrorCode, oneLine, WeirError } from './errors.js';
 import { Misplaced } from './jetstream.js';
 import { IN_FLIGHT_MAX, LOSS_DOUBT_MS, MISPLACED_ATTEMPTS, NOTICE_EVERY_MS } from './limits.js';
 import { OPTIONAL_ATTEMPTS, RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
@@ -233,10 +233,12 @@ async function atMost(deadlineMs: number, waiting: Set<() => void>): Promise<voi
   waiting.delete(done);
 }
 
-/** No stream takes the subject, or this user may not publish there. */
+/** No stream takes the subject, or has room for it, or this user may not publish there. */
 function isRefused(error: unknown): boolean {
-  return error instanceof WeirError && (error.code === 'STREAM_REFUSED' || error.code === 'BROKER_REFUSED');
+  return error instanceof WeirError && REFUSALS.includes(error.code);
 }
+
+const REFUSALS: readonly ErrorCode[] = ['STREAM_REFUSED', 'STREAM_FULL', 'BROKER_REFUSED'];
 
 /** Doubles with each failure; up to half of it is random. */
 function restMs(failures: number, firstMs: number): number {

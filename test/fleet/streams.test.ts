@@ -127,14 +127,19 @@ streams(
   },
 );
 
-streams('a stream that is full is no lost store', async () => {
+streams('a stream that is full is told as that, and is no lost store', async () => {
   const server = await startTestBroker();
   const broker = await open(server.url);
   const connection = await connect({ servers: server.url });
   const manager = await connection.jetstreamManager();
   await manager.streams.add({ name: 'FULL', subjects: ['full'], max_bytes: 100, discard: DiscardPolicy.New });
   const body = Buffer.alloc(100);
-  assert.is((await errorOf(broker.publish({ subject: 'full', headers: {}, body }))).code, 'STREAM_REFUSED');
+  const full = await errorOf(broker.publish({ subject: 'full', headers: {}, body }));
+  assert.is(full.code, 'STREAM_FULL');
+  assert.match(
+    full.message,
+    /^full: its stream takes no more: .*maximum bytes exceeded.*; raise its max_bytes/,
+  );
   for (const one of [broker, connection]) await one.close();
   await server.stop();
 });
