@@ -6,7 +6,6 @@
  * on, and whoever gets one must not make his own traces look fine.
  */
 import { WeirError } from '../errors.js';
-import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../wire.js';
 import { parseEntry } from './audit.js';
 import { appendSigned, auditKey, signerOf } from './auditsign.js';
 import { needClock } from './clock.js';
@@ -18,21 +17,17 @@ import type { Motive } from './rollout.js';
 const ACTION = 'audit acknowledged';
 const ROLES = ['targets', 'root'];
 
-/** Marks of what operators have acknowledged; `roots`: all of the fleet. */
-export async function acknowledged(
-  { broker }: Pick<Operator, 'broker'>,
-  roots: readonly Metadata<Root>[],
-): Promise<Set<string>> {
+/** Marks of what operators have acknowledged; `lines`: their chain, `roots`: all of the fleet. */
+export function acknowledgedIn(lines: readonly string[], roots: readonly Metadata<Root>[]): Set<string> {
   const people = roots.flatMap(({ signed }) => ROLES.flatMap((role) => roleIn(signed, role)?.keys ?? []));
   const keys = new Map(people.map(({ id, public: raw }) => [id, raw]));
   const marks = new Set<string>();
-  await broker.read({ stream: AUDIT_STREAM, subject: FLEET_AUDIT_SUBJECT }, ({ body }) => {
-    const line = Buffer.from(body).toString('utf8');
+  for (const line of lines) {
     const entry = parseEntry(line);
-    if (entry?.action !== ACTION || signerOf(line, keys) === undefined) return;
+    if (entry?.action !== ACTION || signerOf(line, keys) === undefined) continue;
     const { known } = entry;
     if (Array.isArray(known)) for (const mark of known) marks.add(String(mark));
-  });
+  }
   return marks;
 }
 

@@ -2,12 +2,14 @@
  * Reads the audit from the broker, with what there is to prove it.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { AUDIT_STREAM, auditSubject } from '../wire.js';
-import { acknowledged } from './acknowledge.js';
+import type { Broker } from '../broker.js';
+import { AUDIT_STREAM, auditSubject, FLEET_AUDIT_SUBJECT } from '../wire.js';
+import { acknowledgedIn } from './acknowledge.js';
 import type { Assignment } from './assignment.js';
 import type { AuditHead } from './audit.js';
 import { type ChainReport, createProof, type Evidence } from './auditproof.js';
 import type { AuditLine } from './audittext.js';
+import type { Metadata, Root } from './metadata.js';
 import { groupsOf, lookAtAssignment, type Operator } from './operator.js';
 import { loadRoots } from './state.js';
 import { readStatuses } from './statuses.js';
@@ -17,22 +19,24 @@ const SETTLE_MS = 1_000;
 const SETTLE_ATTEMPTS = 5;
 
 /** What the stream of the audit has: of one appliance, or since a time. */
-export async function readAudit(
+export function readAudit(
   { broker }: Operator,
   appliance: string | undefined,
   sinceMs: number | undefined,
-  each: (found: AuditLine) => void = () => {},
 ): Promise<AuditLine[]> {
-  const lines: AuditLine[] = [];
-  const options = {
-    stream: AUDIT_STREAM,
+  return readLines(broker, {
     ...(appliance === undefined ? {} : { subject: auditSubject(appliance) }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
-  };
-  await broker.read(options, ({ subject, body, storedMs }) => {
-    const found = { subject, line: Buffer.from(body).toString('utf8'), storedMs };
-    lines.push(found);
-    each(found);
+  });
+}
+
+async function readLines(
+  broker: Broker,
+  of: { readonly subject?: string; readonly sinceMs?: number },
+): Promise<AuditLine[]> {
+  const lines: AuditLine[] = [];
+  await broker.read({ stream: AUDIT_STREAM, ...of }, ({ subject, body, storedMs }) => {
+    lines.push({ subject, line: Buffer.from(body).toString('utf8'), storedMs });
   });
   return lines;
 }
@@ -44,12 +48,19 @@ export async function readProved(
   sinceMs: number,
 ): Promise<{ lines: AuditLine[]; reports: readonly ChainReport[]; marks: readonly string[] }> {
   // First, so that what they name has been written before the chains are read.
-  const evidence = await evidenceFor(operator, appliance);
+  const { roots, ...evidence } = await evidenceFor(operator, appliance);
   for (let attempt = 1; ; attempt++) {
-    const proof = createProof(evidence);
-    const lines = await readAudit(operator, appliance, undefined, ({ subject, line }) =>
-      proof.take(subject, line),
+    const lines = await readAudit(operator, appliance, undefined);
+    const operators =
+      appliance === undefined
+        ? lines.filter(({ subject }) => subject === FLEET_AUDIT_SUBJECT)
+        : await readLines(operator.broker, { subject: FLEET_AUDIT_SUBJECT });
+    const known = acknowledgedIn(
+      operators.map(({ line }) => line),
+      roots,
     );
+    const proof = createProof({ ...evidence, known });
+    for (const { subject, line } of lines) proof.take(subject, line);
     const reports = proof.result();
     if (attempt < SETTLE_ATTEMPTS && reports.some(({ isBehind }) => isBehind)) await pause(SETTLE_MS);
     else {
@@ -59,7 +70,10 @@ export async function readProved(
   }
 }
 
-async function evidenceFor(operator: Operator, appliance: string | undefined): Promise<Evidence> {
+async function evidenceFor(
+  operator: Operator,
+  appliance: string | undefined,
+): Promise<Omit<Evidence, 'known'> & { readonly roots: readonly Metadata<Root>[] }> {
   const { broker, repository, folder } = operator;
   const heads = new Map<string, AuditHead>();
   for (const { appliance: id, word } of (await readStatuses(broker)).values())
@@ -75,5 +89,5 @@ async function evidenceFor(operator: Operator, appliance: string | undefined): P
     if (typeof found === 'string') unreadable.set(group, found);
     else if (found) assignments.push(found);
   }
-  return { heads, keys, assignments, unreadable, known: await acknowledged(operator, roots) };
+  return { heads, keys, assignments, unreadable, roots };
 }

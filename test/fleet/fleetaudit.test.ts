@@ -11,7 +11,7 @@ import { readProved } from '../../host/fleet/auditread.js';
 import { auditKey, signEntry, signerOf } from '../../host/fleet/auditsign.js';
 import { proofLines } from '../../host/fleet/audittext.js';
 import { AUDIT_MARKS_MAX } from '../../host/fleetlimits.js';
-import { FLEET_AUDIT_SUBJECT } from '../../host/wire.js';
+import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll } from '../command.js';
 import { until } from '../help.js';
@@ -321,6 +321,17 @@ command('what a broker has lost is wrong until an operator signs that he knows i
   assert.is(after.code, 0, after.out);
   assert.match(after.out, /operators: 2 entries, whole, but for 1 that operators have acknowledged\n/);
   assert.match(after.out, /fw: 3 entries, whole, but for 1 that operators have acknowledged\n/);
+  const one = await fleet.weirFleet('audit', '--verify', '--appliance', 'fw');
+  assert.is(one.out.split('\n').at(-2), 'fw: 3 entries, whole, but for 1 that operators have acknowledged');
+  // What may be years of entries goes over the network once.
+  const operator = await fleet.operator();
+  const asked: string[] = [];
+  const read: typeof operator.broker.read = (options, each) => {
+    if (options.stream === AUDIT_STREAM) asked.push(options.subject ?? 'all');
+    return operator.broker.read(options, each);
+  };
+  await readProved({ ...operator, broker: { ...operator.broker, read } }, undefined, 0);
+  assert.equal(asked, ['all']);
   assert.match(
     after.out,
     /audit acknowledged reason="the disk was lost" .*expected the chain to begin with entry 1/,
