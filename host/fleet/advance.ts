@@ -58,6 +58,7 @@ export async function advance(fleet: Advancing, options: AdvanceOptions): Promis
   // What the whole group has is no rollout any more, and an appliance that says this or that does not take it away from all.
   const isOver = release.percent === 100;
   let { percent } = release;
+  if (percent > 0 && !isOver) print(`${percent} % of ${options.group} have it already: going on from there`);
   for (const step of [percent, ...STEPS.filter((step) => step > percent)].filter((step) => step > 0)) {
     if (step > percent) {
       const stale = watch.staleIn(step);

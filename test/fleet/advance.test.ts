@@ -1,6 +1,8 @@
 /**
  * Automatic promotion: on while all is well, back at the first trouble, and never without somebody who can say so.
  */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
@@ -8,8 +10,9 @@ import { type Advancing, advance } from '../../host/fleet/advance.js';
 import { type Assignment, isIncluded, type Release } from '../../host/fleet/assignment.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll } from '../command.js';
+import { endAll, said, WAIT_MS, weir } from '../command.js';
 import { errorOf } from '../connecting.js';
+import { until } from '../help.js';
 import { attemptOf, followers, releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
 
 const NAMES = Array.from({ length: 10 }, (_, at) => `fw-${at}`);
@@ -305,6 +308,37 @@ command('one of them gives it up: the group goes back, and it is told which and 
     /operator ann #\d+ rolled back f f@1\.1\.0\S+ -> f@1\.0\.0\S+ .*"automatic: fw-\d: returned: /,
   );
 });
+
+command(
+  'killed in the middle, it goes on from there, also in the hands of another operator',
+  async ({ fleet }) => {
+    const release = spread();
+    await fleet.assign('edge', { f: { release, before } });
+    const fakes = await followers(fleet, NAMES, {});
+    const other = join(fleet.path, 'other');
+    cpSync(fleet.folder.path, other, { recursive: true });
+    const login = [
+      '--server',
+      fleet.server.url,
+      '--yes',
+      '--passphrase-file',
+      join(fleet.path, 'passphrase'),
+    ];
+    const auto = ['fleet', 'promote', 'f', '--group', 'edge', '--auto', ...login, '--fleet'];
+    const first = weir([...auto, fleet.folder.path, '--soak', '1h']);
+    await until(() => first.err().includes('10 %: run by all appliances'), WAIT_MS, 'the part of 10 %');
+    first.child.kill('SIGKILL');
+    await first.exited;
+    const { code, out, err } = await said([...auto, other, '--soak', '0s'], undefined, WAIT_MS);
+    await fakes.stop();
+    assert.equal([code, out], [0, 'f: for all of edge\n'], err);
+    assert.match(err, 'weir: 10 % of edge have it already: going on from there\n');
+    assert.equal(
+      fakes.told.slice(1),
+      ['1', '10', '50', '100'].map((percent) => `${release.version} ${percent}`),
+    );
+  },
+);
 
 command('without a release before it nobody runs it then', async ({ fleet }) => {
   const release = spread({ percent: 10 });
