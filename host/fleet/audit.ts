@@ -197,17 +197,6 @@ export function parseEntry(line: string): AuditEntry | undefined {
   }
 }
 
-/** What is wrong with a chain, from its first line on; nothing when it is whole. */
-export function brokenAt(lines: readonly string[]): string | undefined {
-  let before: AuditHead | undefined;
-  for (const line of lines) {
-    const broken = brokenLink(before, line);
-    if (broken !== undefined) return broken;
-    before = headOf(line);
-  }
-  return undefined;
-}
-
 /** What is wrong with a line behind the one before it; nothing when it follows. `before`: undefined where a part begins. */
 export function brokenLink(before: AuditHead | undefined, line: string): string | undefined {
   const entry = parseEntry(line);

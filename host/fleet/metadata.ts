@@ -37,7 +37,7 @@ const LIFE_DAYS: Readonly<Record<string, number>> = { root: 730, targets: 365, s
 const SPEC_VERSION = '1.0.31';
 
 /** When metadata of this role, signed now, expires; delegated roles are as those of `targets`. */
-export function expiryOf(role: string, nowMs: number): string {
+function expiryOf(role: string, nowMs: number): string {
   return `${new Date(nowMs + lifeMs(role)).toISOString().slice(0, 19)}Z`;
 }
 

@@ -50,7 +50,7 @@ function staleCells(appliance: ApplianceView, stale: string): string[] {
 }
 
 /** What is to be said beside what runs. */
-export function whyOf({ standing, wanted, state, why }: FilterView): string {
+function whyOf({ standing, wanted, state, why }: FilterView): string {
   const wants = standing === 'lags' || standing === 'silent' ? `wants ${wanted ?? 'none of it'}` : '';
   return [wants, why ?? '', state === 'runs' || state === null ? '' : state].filter(Boolean).join('; ');
 }

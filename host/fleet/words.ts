@@ -158,7 +158,7 @@ function bundleWords(path: string, bytes: Uint8Array): string {
 }
 
 /** Each filter of a group: what it runs from now on, and what it ran. */
-export function assignmentWords(before: Assignment | undefined, after: Assignment): string[] {
+function assignmentWords(before: Assignment | undefined, after: Assignment): string[] {
   const names = new Set([...Object.keys(before?.filters ?? {}), ...Object.keys(after.filters)]);
   const lines = [...names].sort().flatMap((name) => {
     const [was, is] = [before?.filters[name], after.filters[name]].map(assignedText);

@@ -5,7 +5,8 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, write
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { brokenAt, parseEntry } from '../../host/fleet/audit.js';
+import { parseEntry } from '../../host/fleet/audit.js';
+import { brokenAt } from './chain.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
 import { keyIdOf } from '../../host/fleet/keys.js';
 import { TOP_LEVEL } from '../../host/fleet/metadata.js';
