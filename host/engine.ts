@@ -151,6 +151,8 @@ export function createEngine(options: EngineOptions): Engine {
       for (const filter of running) {
         finish(filter, deadlineMs);
         if (filter.slot.isOut() || filter.slot.isBusy()) continue;
+        // What it remembers is to be there when that fails: its sources may be closed by now.
+        filter.slot.rest(nowMs);
         filter.slot.call({ kind: 'close', nowMs });
         finish(filter, deadlineMs);
       }

@@ -23,8 +23,11 @@ export interface Tally {
   takeOut(): void;
   /** It has come back. */
   bringBack(): void;
-  /** Counts events as lost that were read from here and never looked at, or of which the filter remembers nothing any more. */
-  lose(cursor: Cursor, events: number): void;
+  /**
+   * Counts events as lost that were read from here, or from any source, and never looked at, or of which the filter remembers nothing any
+   * more.
+   */
+  lose(cursor: Cursor | undefined, events: number): void;
   /** Counts an event from here that the filter could not bear. */
   leaveOut(cursor: Cursor): void;
   /** Events that were left out. */
@@ -45,6 +48,9 @@ export interface TallyStanding {
   readonly lost: Counts;
   readonly dead: Counts;
 }
+
+/** Stands for all sources of a filter, where it is not known which: no source can have this name. */
+export const ANY_SOURCE = '*';
 
 type Counts = Readonly<Record<string, number>>;
 export type ByName = Readonly<Record<'lost' | 'cut' | 'dead' | 'shed', Counts>>;
@@ -69,14 +75,18 @@ export function createTally(
   let isNewlyOut = false;
 
   const lostHere = new Map<Cursor, number>();
+  let lostOfAny = 0;
   const dead = new Map<Cursor, number>();
 
   function bySource(count: (cursor: Cursor) => number): Counts {
     return Object.fromEntries([...cursors].map(([source, cursor]) => [source, count(cursor)]));
   }
 
+  const withAny = (counts: Counts): Counts =>
+    lostOfAny > 0 ? { ...counts, [ANY_SOURCE]: lostOfAny } : counts;
+
   const counted = (): ByName => ({
-    lost: bySource((cursor) => cursor.lostEvents() + (lostHere.get(cursor) ?? 0)),
+    lost: withAny(bySource((cursor) => cursor.lostEvents() + (lostHere.get(cursor) ?? 0))),
     cut: bySource((cursor) => cursor.cutEvents()),
     dead: bySource((cursor) => dead.get(cursor) ?? 0),
     shed: shedCounts(),
@@ -92,7 +102,8 @@ export function createTally(
       isOut = false;
     },
     lose(cursor, events) {
-      lostHere.set(cursor, (lostHere.get(cursor) ?? 0) + events);
+      if (!cursor) lostOfAny += events;
+      else lostHere.set(cursor, (lostHere.get(cursor) ?? 0) + events);
     },
     leaveOut(cursor) {
       dead.set(cursor, (dead.get(cursor) ?? 0) + 1);
@@ -126,10 +137,11 @@ export function createTally(
     },
     standing() {
       const named = (counts: ReadonlyMap<Cursor, number>) => bySource((cursor) => counts.get(cursor) ?? 0);
-      return { told, lost: named(lostHere), dead: named(dead) };
+      return { told, lost: withAny(named(lostHere)), dead: named(dead) };
     },
     goOn(from) {
       told = from.told;
+      lostOfAny = from.lost[ANY_SOURCE] ?? 0;
       for (const [source, cursor] of cursors) {
         lostHere.set(cursor, from.lost[source] ?? 0);
         dead.set(cursor, from.dead[source] ?? 0);

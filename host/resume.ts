@@ -11,7 +11,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Ledger } from './filter/abi.js';
 import type { BatchCall, Call } from './filter/journal.js';
 import type { Remembered } from './filter/snapshot.js';
-import type { TallyStanding } from './ledger.js';
+import { ANY_SOURCE, type TallyStanding } from './ledger.js';
 import type { StreamStanding } from './pack.js';
 import type { Position } from './source/source.js';
 import { addLedger, addTo, countEvents, type Running } from './running.js';
@@ -206,7 +206,7 @@ function countRow(
   if (row.kind === 'ledger') tally.tellAgain(row.record);
   else if (row.kind === 'dead' && cursor) tally.leaveOut(cursor);
   else if (row.kind === 'left out') addTo(leftOut, row.stream, row.records);
-  else if (row.kind === 'lost' && cursor) tally.lose(cursor, row.events);
+  else if (row.kind === 'lost' && (cursor || row.source === ANY_SOURCE)) tally.lose(cursor, row.events);
 }
 
 /** More records than there are. */

@@ -13,7 +13,7 @@ import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
 import { createShed, type Shed } from './shed.js';
 import { createPack, type Pack, type PackedFilter } from './pack.js';
 import { createDeadLetters, type DeadLetter, type DeadLetters } from './deadletters.js';
-import { createTally, type Span, type Tally } from './ledger.js';
+import { ANY_SOURCE, createTally, type Span, type Tally } from './ledger.js';
 import type { After, Outbox } from './outbox.js';
 import type { BatchRow, Row } from './spool/rows.js';
 import { encodeRecord, LEDGER_STREAM } from './wire.js';
@@ -33,7 +33,7 @@ export interface EngineFilter {
 export type FilterEvent =
   /** It was at fault at one event, or in a tick: that is left out. */
   | { readonly kind: 'fault'; readonly error: unknown; readonly letter: DeadLetter }
-  | Exclude<SlotEvent, { kind: 'dead' | 'lost' | 'unread' }>;
+  | Exclude<SlotEvent, { kind: 'dead' | 'lost' | 'untold' | 'unread' }>;
 
 export interface RunningOptions {
   readonly appliance: string;
@@ -130,19 +130,23 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
     streams = Object.keys(next.manifest.streams);
   }
 
-  function lose({ cursor, events }: { readonly cursor: Cursor; readonly events: number }): void {
+  /** From a source, or from any of several. */
+  function lose(events: number, cursor = lanes.length === 1 ? lanes[0] : undefined): void {
     if (events <= 0) return;
     tally.lose(cursor, events);
-    outbox.note({ kind: 'lost', source: nameOf(cursor), events });
+    outbox.note({ kind: 'lost', source: cursor ? nameOf(cursor) : ANY_SOURCE, events });
   }
 
   function tell(event: SlotEvent): void {
     switch (event.kind) {
       case 'unread':
-        if (!isLeftInFile(event)) lose(event);
+        if (!isLeftInFile(event)) lose(event.events, event.cursor);
         return;
       case 'lost':
-        lose(event);
+        lose(event.events, event.cursor);
+        return;
+      case 'untold':
+        lose(event.events);
         return;
       case 'dead':
         tellDead(event);

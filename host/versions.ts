@@ -10,6 +10,7 @@ import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promis
 import type { Config, FilterConfig } from './config.js';
 import type { Engine } from './engine.js';
 import { oneLine, printable, WeirError } from './errors.js';
+import { FilterFault } from './filter/fault.js';
 import { type FilterInstance, startFilter } from './filter/instance.js';
 import {
   type InstalledFilter,
@@ -164,7 +165,9 @@ export function createVersions(options: VersionsOptions): Versions {
       !isDeepStrictEqual(current.entry.config, next.entry.config) ||
       current.entry.timezone !== next.entry.timezone;
     const isProven = keeps && !engine.slot(instance)?.isOnProbation();
-    const missing = engine.swap(instance, filter, now(), { flushes, keeps });
+    const missing = swapOrSay(instance, current, next, () =>
+      engine.swap(instance, filter, now(), { flushes, keeps }),
+    );
     const before = keeps ? [{ version: current, isProven }] : [];
     earlier.set(instance, [...provenOf(instance), ...before].slice(-EARLIER_MAX));
     return `${changeText(current, next)}${told(flushes, missing)}`;
@@ -281,6 +284,21 @@ function told(flushes: boolean, missing: readonly string[]): string {
   return flushes
     ? '; its config is another one, so open windows were told as partial ones'
     : '; state taken over';
+}
+
+/** What the present version does wrong when it is to tell its windows must not look as if the next one did it. */
+function swapOrSay<T>(instance: string, current: Installed, next: Installed, swap: () => T): T {
+  try {
+    return swap();
+  } catch (error) {
+    if (!(error instanceof FilterFault)) throw error;
+    const [is, wanted] = [current, next].map(({ loaded }) => versionLabel(loaded));
+    throw new WeirError(
+      'SWAP_REFUSED',
+      `filter ${instance}: ${is}, which runs on, cannot tell its open windows (${error.problem}), and ${wanted} cannot take them over: expected a version that declares the same tables, with the same config, first`,
+      { cause: error },
+    );
+  }
 }
 
 /** Another filter under the same name would be a surprise to whoever reads its records. */

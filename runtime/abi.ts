@@ -59,12 +59,20 @@ export const REGISTRY_ENTRIES_MAX: u32 = 64;
  */
 export const KIND_STREAM: u32 = 1;
 export const KIND_TABLE: u32 = 2;
-export const KIND_WINDOW: u32 = 3;
 export const KIND_TOP: u32 = 4;
 export const KIND_DISTINCT: u32 = 5;
 export const KIND_QUANTILES: u32 = 6;
 export const KIND_FIRST_SEEN: u32 = 7;
 export const KIND_EVENTS: u32 = 8;
+/** 3 was a window without counts. */
+export const KIND_WINDOW: u32 = 9;
+
+/**
+ * Events that are counted, and of which no record tells yet, as the host reads them when a filter goes that cannot tell them: of windows
+ * two u64, which are added up, of audit events a u32.
+ */
+export const WINDOW_OPEN_AT: usize = 16;
+export const EVENTS_OPEN_AT: usize = 76;
 
 /** Output is a run of frames: record bytes (u32), stream index (u32), the record, padding to 4 bytes. */
 export const FRAME_BYTES: usize = 8;

@@ -9,7 +9,7 @@
  *
  *     header: order of the next event i64 | time of the last record i64 | last serial i64 | its node's hash u64 |
  *             lost u64 | time at which the first of the open events is over i64 | open events u32 |
- *             first and last entry, u32 each, of the lists open, complete and free | 0 u32
+ *             first and last entry, u32 each, of the lists open, complete and free | records in all of them u32
  *     index: one u32 a slot, the number of an entry; the open events, each at its hash or in a slot behind it,
  *            with no empty slot between
  *     entry: serial i64 | time i64 | hash of the node u64 | order i64 | bytes of records u32 | records u32 |
@@ -20,7 +20,7 @@
  * The hash has no key: whoever chooses serials and times can make all open events collide. A search then looks at each of
  * them, as if there were no index.
  */
-import { count, KIND_EVENTS, OVERFLOWED } from './abi';
+import { count, EVENTS_OPEN_AT, KIND_EVENTS, OVERFLOWED } from './abi';
 import { allocateState } from './arena';
 import { Audit, NO_SERIAL } from './audit';
 import { Text } from './text';
@@ -167,6 +167,7 @@ export class AuditState {
     memory.copy(record + RECORD_BYTES + typeBytes + nodeBytes, audit.body.start, audit.body.length);
     store<u32>(event, <u32>(used + bytes), USED_AT);
     store<u32>(event, load<u32>(event, RECORDS_AT) + 1, RECORDS_AT);
+    store<u32>(this.base, load<u32>(this.base, EVENTS_OPEN_AT) + 1, EVENTS_OPEN_AT);
   }
 
   complete(event: usize): void {
@@ -204,6 +205,8 @@ export class AuditState {
 
   /** Forgets the oldest complete event. */
   release(event: usize): void {
+    const open = load<u32>(this.base, EVENTS_OPEN_AT);
+    store<u32>(this.base, open - min(open, recordsOf(event)), EVENTS_OPEN_AT);
     this.follow(event);
     this.remove(COMPLETE_AT, event);
     this.insert(FREE_AT, event, 0);

@@ -19,7 +19,7 @@
  * the watermark back, and opens its window anew. So a clock that was wrong, or an old file, loses nothing:
  * a window may be told in more than one record, and consumers add them up.
  */
-import { count, KIND_WINDOW, LATE } from './abi';
+import { count, KIND_WINDOW, LATE, WINDOW_OPEN_AT } from './abi';
 import { allocateState } from './arena';
 import { beginDueOutput } from './emit';
 import { Table } from './table';
@@ -33,6 +33,11 @@ const CLOSINGS_MAX: u32 = 8;
 export const OVERLAP_MAX: i64 = 16;
 /** No window is open. */
 const NEVER: i64 = i64.MAX_VALUE;
+const STATE_BYTES: usize = 40;
+/** Events of the latest window, and of those before it, of which a row may still be open. */
+const LATEST_AT: usize = WINDOW_OPEN_AT;
+const EARLIER_AT: usize = WINDOW_OPEN_AT + 8;
+const LATEST_START_AT: usize = WINDOW_OPEN_AT + 16;
 
 /** A table and what to do with each of its rows when their window closes. */
 class Closing {
@@ -55,8 +60,10 @@ export class Windows {
   /** Windows that cover an event. */
   overlap: i32 = 1;
   private lateness: i64 = 0;
-  /** Watermark, then the time at which the earliest open window closes. */
+  /** Watermark, the time at which the earliest open window closes, then events that no record tells yet. */
   private state: usize = 0;
+  /** 1 when rows of its windows are told. */
+  private told: u64 = 0;
   /**
    * The latest window that covers the last event, and where the next one begins, which is where the earliest one
    * ends. Most events fall between the same two, and a division costs more than a look.
@@ -75,9 +82,10 @@ export class Windows {
     this.lateness = latenessMs;
     // The hop, as the number of windows that overlap, and what is past 32 bits of a length.
     const third = <u32>this.overlap | ((<u32>(lengthMs >> 32)) << 8);
-    this.state = allocateState(KIND_WINDOW, name, <u32>lengthMs, <u32>latenessMs, third, 16);
+    this.state = allocateState(KIND_WINDOW, name, <u32>lengthMs, <u32>latenessMs, third, STATE_BYTES);
     store<i64>(this.state, i64.MIN_VALUE);
     store<i64>(this.state, NEVER, 8);
+    store<i64>(this.state, i64.MIN_VALUE, LATEST_START_AT);
   }
 
   /**
@@ -95,6 +103,7 @@ export class Windows {
     if (time < this.start || time >= this.end) this.moveTo(time);
     const closes = this.end + this.lateness;
     if (closes < load<i64>(this.state, 8)) store<i64>(this.state, closes, 8);
+    store<u64>(this.state, load<u64>(this.state, LATEST_AT) + this.told, LATEST_AT);
     return this.start;
   }
 
@@ -115,6 +124,7 @@ export class Windows {
 
   private register(table: Table, each: Close | null): void {
     if (closingCount >= CLOSINGS_MAX) abort('a filter closes at most 8 tables');
+    if (each) this.told = 1;
     unchecked((closings[closingCount++] = new Closing(this, table, each)));
   }
 
@@ -122,6 +132,11 @@ export class Windows {
     const past = time % this.hop;
     this.start = time - (past < 0 ? past + this.hop : past);
     this.end = this.start + this.hop;
+    const state = this.state;
+    if (load<i64>(state, LATEST_START_AT) === this.start) return;
+    store<i64>(state, this.start, LATEST_START_AT);
+    store<u64>(state, load<u64>(state, EARLIER_AT) + load<u64>(state, LATEST_AT), EARLIER_AT);
+    store<u64>(state, 0, LATEST_AT);
   }
 
   // For the library.
@@ -148,6 +163,8 @@ export class Windows {
         earliest = min(earliest, table.windowOf(table.rowAt(row)));
     }
     store<i64>(this.state, earliest === NEVER ? NEVER : earliest + this.length + this.lateness, 8);
+    if (earliest === NEVER) store<u64>(this.state, 0, LATEST_AT);
+    if (earliest >= load<i64>(this.state, LATEST_START_AT)) store<u64>(this.state, 0, EARLIER_AT);
   }
 }
 

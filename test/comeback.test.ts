@@ -7,7 +7,15 @@ import * as assert from 'uvu/assert';
 import { readStream, recordsOf } from './broker.js';
 import { said, WAIT_MS } from './command.js';
 import { until } from './help.js';
-import { append, kept, setManifest, startHost, stopped, stumblingSuite } from './stumblinghost.js';
+import {
+  append,
+  kept,
+  setManifest,
+  startHost,
+  stopped,
+  stumblingSuite,
+  writeConfig,
+} from './stumblinghost.js';
 
 const commands = stumblingSuite('coming back');
 
@@ -58,6 +66,21 @@ commands('what was on probation, or out, when the host stopped is no way back', 
   assert.is(await stopped(host), 0, host.err());
   assert.is((await kept(context)).length, 5 + 4, 'nothing of the file is lost');
 });
+
+commands(
+  'windows that cannot be told when all input has ended are lost, which ends in 1',
+  async (context) => {
+    const { folder, broker, appliance } = context;
+    const lines = Array.from({ length: 300 }, (_, at) => `t=${Date.now()} n=${at} k=x\n`);
+    writeFileSync(join(folder, 'a.log'), lines.join(''));
+    writeConfig(context, { is: 'mute' });
+    const ran = await said(['run', '--filter-dir', 'filters', '--until-eof'], folder);
+    assert.is(ran.code, 1, ran.err);
+    assert.match(ran.err, /stumbling: taken out: .*, when windows were to be closed/);
+    const [ledger] = recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.ledger`));
+    assert.equal([ledger?.aggregated, ledger?.lost, ledger?.taken_out], [240, { a: 240 }, true]);
+  },
+);
 
 commands(
   'a filter that is out comes back with another version, and goes on where it stopped',

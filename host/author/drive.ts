@@ -150,10 +150,9 @@ export function faultOf(event: FilterEvent, eventsBefore: number, installed?: In
   if (event.kind !== 'fault' || !(event.error instanceof WeirError)) return event.error;
   const { source, line } = event.letter;
   const shown = printable(Buffer.from(line).toString('utf8', 0, SHOWN_BYTES_MAX).trimEnd());
-  const where =
-    source === undefined ? 'when windows were to be closed' : `at event ${eventsBefore + 1}: ${shown}`;
+  const where = source === undefined ? '' : `, at event ${eventsBefore + 1}: ${shown}`;
   const place = installed ? authorsPlace(installed, event.error) : '';
-  return new WeirError(event.error.code, `${event.error.problem}${place}, ${where}`, { cause: event.error });
+  return new WeirError(event.error.code, `${event.error.problem}${place}${where}`, { cause: event.error });
 }
 
 /** A record as `weir replay` prints it. */

@@ -47,6 +47,11 @@ export const FRAME_ALIGNMENT = 4;
 export const REGISTRY_ENTRY_BYTES = 32;
 export const REGISTRY_ENTRIES_MAX = 64;
 export const KIND_STREAM = 1;
+export const KIND_EVENTS = 8;
+export const KIND_WINDOW = 9;
+/** Events that are counted, and of which no record tells yet: in a window two u64, in audit events a u32. */
+export const WINDOW_OPEN_AT = 16;
+export const EVENTS_OPEN_AT = 76;
 
 /** Exports of a filter, every one a function: the types of its parameters and of its result. */
 export const EXPORTS = {

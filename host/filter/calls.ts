@@ -52,9 +52,14 @@ export interface CallsOptions {
   readonly fuel: () => { value: bigint };
 }
 
+/** How many events a call has. */
+type Events = 'none' | 'one' | 'more';
+
 /** What a part may use, and what it has left. */
 interface Part {
   readonly fuelMax: number;
+  /** That is all that is left for the call. */
+  readonly isLast: boolean;
   fuel: number;
 }
 
@@ -65,10 +70,20 @@ export function createCalls(options: CallsOptions): Calls {
   const { name } = manifest;
   let fuelUsed = 0;
   let fuelSaved = 0;
+  /** The call that is made has events: one, more, or none. */
+  let events: Events = 'none';
   const fault = (what: string) => new FilterFault(name, 'rules', what);
 
-  const outOfFuel = (most: number, cause?: unknown) =>
-    new FilterFault(name, 'fuel', `used up its fuel of ${most}`, cause);
+  function outOfFuel({ fuelMax, isLast }: Part, cause?: unknown): FilterFault {
+    const what = isLast ? `${FUEL_MAX}, the most for all turns of one call` : fuelMax;
+    return new FilterFault(name, 'fuel', `used up its fuel of ${what}${where()}`, cause);
+  }
+
+  /** The one event of a call has been counted by then, or there is none: what is at fault is what comes behind it. */
+  function where(): string {
+    const isBehind = events === 'none' || (events === 'one' && counters.hasEntered());
+    return isBehind ? ', when windows were to be closed' : '';
+  }
 
   /** The host's work is the filter's to pay for: a call that emits what lies there already costs it nothing itself. */
   function costOfOutput(emitted: number): number {
@@ -84,16 +99,16 @@ export function createCalls(options: CallsOptions): Calls {
       answer = call();
     } catch (cause) {
       part.fuel = Number(fuel().value);
-      if (part.fuel < 0) throw outOfFuel(part.fuelMax, cause);
+      if (part.fuel < 0) throw outOfFuel(part, cause);
       if (cause instanceof WeirError) throw cause;
       const kind = cause instanceof RangeError ? 'stack' : 'trap';
-      throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}`, cause);
+      throw new FilterFault(name, kind, `stopped: ${oneLine(cause)}${where()}`, cause);
     }
     part.fuel = Number(fuel().value);
     const consumed = words[MAP.consumed / 4] as number;
     if (consumed > left) throw fault(`consumed ${consumed} bytes of ${left}`);
     part.fuel -= costOfOutput(words[MAP.emitted / 4] as number);
-    if (part.fuel < 0) throw outOfFuel(part.fuelMax);
+    if (part.fuel < 0) throw outOfFuel(part);
     if (answer === DONE && consumed === left) return true;
     if (answer !== AGAIN) throw fault(`answered ${answer} with ${left - consumed} bytes left`);
     return false;
@@ -101,11 +116,12 @@ export function createCalls(options: CallsOptions): Calls {
 
   /** All parts but the last one; its output is still in the region. */
   function* untilDone(bytes: number, call: (from: number) => number): Parts {
-    const most = fuelFor(manifest, input, bytes);
+    events = bytes === 0 ? 'none' : input.indexOf(LF) === bytes - 1 ? 'one' : 'more';
+    const most = fuelFor(manifest, events, bytes);
     let [fuelLeft, callMs, from] = [most.call, 0, 0];
     for (let turn = 1; turn <= TURNS_MAX; turn++) {
       const fuelMax = Math.min(fuelLeft, from < bytes ? most.part : manifest.fuel);
-      const part: Part = { fuelMax, fuel: fuelMax };
+      const part: Part = { fuelMax, fuel: fuelMax, isLast: fuelMax === fuelLeft && most.call === FUEL_MAX };
       fuel().value = BigInt(fuelMax);
       const usedMs = startTimer();
       let isDone: boolean;
@@ -163,8 +179,8 @@ export function finish<T>(parts: Generator<void, T, void>): T {
  * What a call may use in all, and each part of it that has events before it. A batch of several may use no more than each of them alone
  * in one part, so what is at fault does not depend on batches.
  */
-function fuelFor(manifest: Manifest, input: Buffer, bytes: number): { call: number; part: number } {
-  if (bytes === 0) return { call: FUEL_MAX, part: manifest.fuel };
-  if (input.indexOf(LF) !== bytes - 1) return { call: batchFuel(manifest), part: manifest.fuel };
+function fuelFor(manifest: Manifest, events: Events, bytes: number): { call: number; part: number } {
+  if (events === 'none') return { call: FUEL_MAX, part: manifest.fuel };
+  if (events === 'more') return { call: batchFuel(manifest), part: manifest.fuel };
   return { call: FUEL_MAX, part: Math.max(manifest.fuel, FUEL_PER_EVENT_BYTE * bytes) };
 }

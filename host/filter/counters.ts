@@ -14,6 +14,8 @@ export interface Counters {
    * not add up, went back, or tells of more events than there were bytes.
    */
   take(consumed: number): boolean;
+  /** True when more events have entered than were taken: in the middle of a call, as the memory says. */
+  hasEntered(): boolean;
   /** What was taken last. */
   ledger(): Ledger;
   /** Two of them. */
@@ -47,6 +49,7 @@ export function createCounters(memory: WebAssembly.Memory, map: number): Counter
       taken.set(found);
       return true;
     },
+    hasEntered: () => (halves[2 * IN] ?? 0) !== (taken[IN] as number) % 2 ** 32,
     ledger: () => Object.fromEntries(LEDGER.map((counter, at) => [counter, taken[at]])) as Ledger,
     eventsIn: () => taken[IN] as number,
     aggregated: () => taken[AGGREGATED] as number,

@@ -28,7 +28,7 @@ import {
 } from './journal.js';
 import type { Kept } from './probation.js';
 import type { Recovering } from './slot.js';
-import { planTakeOver, takeOver } from './state.js';
+import { openEvents, planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
 
@@ -88,7 +88,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         leaveUnread(slot, failed, done, eventsLeft);
         return slot.takeOut(fault, slot.budget().faults());
       }
-      if (part.kind === 'close') yield* tellOpen(slot, part.nowMs);
+      if (part.kind === 'close') yield* tellOpen(slot, part.nowMs, fault);
     }
   } catch (unexpected) {
     leaveUnread(slot, failed, done, eventsLeft);
@@ -236,15 +236,26 @@ function* replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): Ge
   return true;
 }
 
-/** No other call follows the one that was to close all windows: what is open is told as partial, if the filter can. */
-function* tellOpen(slot: Recovering, nowMs: number): Generator<void> {
+/** No other call follows the one that was to close all windows: what is open is told as partial, or the filter goes. */
+function* tellOpen(slot: Recovering, nowMs: number, error: unknown): Generator<void> {
   yield;
-  if ((yield* attempt(slot, { kind: 'flush', nowMs })) !== undefined) yield* rewind(slot);
+  if ((yield* attempt(slot, { kind: 'flush', nowMs })) === undefined) return;
+  yield* rewind(slot);
+  loseOpen(slot);
+  slot.takeOut(error);
 }
 
-/** Lets the filter tell its open windows before it goes, if it can: it is at fault already, and what it had counted goes with it. */
+/** What the filter has counted goes with it, and no record will tell of it. */
+function loseOpen({ filter, sum, tell }: Recovering): void {
+  const events = openEvents(filter(), sum.ledger().aggregated);
+  if (events > 0) tell({ kind: 'untold', events });
+}
+
+/** Lets the filter tell its open windows before it goes, if it can. */
 function* flush(slot: Recovering, nowMs: number): Generator<void> {
-  if ((yield* attempt(slot, { kind: 'flush', nowMs })) !== undefined) slot.filter().restore();
+  if ((yield* attempt(slot, { kind: 'flush', nowMs })) === undefined) return;
+  slot.filter().restore();
+  loseOpen(slot);
 }
 
 function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {

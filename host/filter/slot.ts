@@ -38,6 +38,8 @@ export type SlotEvent =
   | { readonly kind: 'approved'; readonly filter: FilterInstance }
   /** What these events had changed in the filter's state is lost, or they were never looked at. */
   | { readonly kind: 'lost'; readonly cursor: Cursor; readonly events: number }
+  /** So many events, of whatever source, had been counted in windows that the filter cannot tell. */
+  | { readonly kind: 'untold'; readonly events: number }
   /** It is being taken out, and these events of a batch, from `place` on, were not looked at. */
   | {
       readonly kind: 'unread';

@@ -10,7 +10,16 @@
  * end that filter, and nothing else.
  */
 import { printable, WeirError } from '../errors.js';
-import { KIND_STREAM, MAP, REGISTRY_ENTRIES_MAX, REGISTRY_ENTRY_BYTES } from './abi.js';
+import {
+  EVENTS_OPEN_AT,
+  KIND_EVENTS,
+  KIND_STREAM,
+  KIND_WINDOW,
+  MAP,
+  REGISTRY_ENTRIES_MAX,
+  REGISTRY_ENTRY_BYTES,
+  WINDOW_OPEN_AT,
+} from './abi.js';
 import type { Manifest } from './manifest.js';
 
 export interface Collection {
@@ -75,6 +84,22 @@ export function readRegistry(manifest: Manifest, memory: Buffer, words: Uint32Ar
   const problem = problemOf(collections, manifest.memory.state);
   if (problem !== undefined) throw refuse(problem);
   return { streams, collections };
+}
+
+/**
+ * Events that a filter has counted and not told yet, as it says: hostile, so never more than `most`. At least those that are in no
+ * record, more where some windows that are not the latest have been told and others not.
+ */
+export function openEvents({ collections, state }: Stateful, most: number): number {
+  const u64 = (at: number) => state.readUInt32LE(at) + state.readUInt32LE(at + 4) * 2 ** 32;
+  let open = 0;
+  for (const { kind, offset, bytes } of collections) {
+    if (kind === KIND_WINDOW && bytes >= WINDOW_OPEN_AT + 16)
+      open += u64(offset + WINDOW_OPEN_AT) + u64(offset + WINDOW_OPEN_AT + 8);
+    if (kind === KIND_EVENTS && bytes >= EVENTS_OPEN_AT + 4)
+      open += state.readUInt32LE(offset + EVENTS_OPEN_AT);
+  }
+  return Math.min(open, most);
 }
 
 /** The first reason against a list of collections. */

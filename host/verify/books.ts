@@ -7,6 +7,7 @@
  * range is carried along: as long as it holds a number, books and messages can both be true.
  */
 import { LEDGER, type Ledger } from '../filter/abi.js';
+import { ANY_SOURCE } from '../ledger.js';
 import { VERIFIED_NAMES_MAX } from '../limits.js';
 import { NAME_PATTERN, type WireRecord } from '../wire.js';
 
@@ -115,7 +116,9 @@ function isCount(value: unknown): boolean {
 
 function areCounts(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).every(([name, count]) => NAME_PATTERN.test(name) && isCount(count));
+  return Object.entries(value).every(
+    ([name, count]) => (NAME_PATTERN.test(name) || name === ANY_SOURCE) && isCount(count),
+  );
 }
 
 function shown(value: unknown): string {

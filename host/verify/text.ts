@@ -1,6 +1,7 @@
 /**
  * What was verified, for people: a table of streams, the books of each filter, what is explained, what is not, and the verdict.
  */
+import { ANY_SOURCE } from '../ledger.js';
 import { counted, grouped } from '../author/report.js';
 import { printable } from '../errors.js';
 import { sumOf } from './books.js';
@@ -84,7 +85,7 @@ const OLDER: Readonly<Record<string, string>> = {
 function explainedText({ appliance, filter, stream, count, what, reason }: Explained): string {
   const name = `${appliance}.${filter}`;
   const messages = count === null ? 'messages' : counted(count, 'message');
-  const events = `${name}: ${counted(count ?? 0, 'event')} of ${reason}`;
+  const events = `${name}: ${counted(count ?? 0, 'event')} of ${reason === ANY_SOURCE ? 'any of its sources' : reason}`;
   switch (what) {
     case 'older':
       return `${name}.${stream}: older ${messages} ${OLDER[reason] ?? reason}`;
