@@ -13,7 +13,8 @@ import { createSlot, type Slot, type SlotEvent } from './filter/slot.js';
 import { createShed, type Shed } from './shed.js';
 import { createPack, type Pack, type PackedFilter } from './pack.js';
 import { createDeadLetters, type DeadLetter, type DeadLetters } from './deadletters.js';
-import { ANY_SOURCE, createTally, type Span, type Tally } from './ledger.js';
+import { ANY_SOURCE, createTally, type Span, type Tally, windowStart } from './ledger.js';
+import { LEDGER_WINDOW_MS } from './limits.js';
 import type { After, Outbox } from './outbox.js';
 import type { BatchRow, Row } from './spool/rows.js';
 import { encodeRecord, LEDGER_STREAM } from './wire.js';
@@ -158,9 +159,17 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
         // Its sources wait for it no more, so that other filters go on reading them.
         tally.takeOut();
         for (const cursor of lanes) cursor.close();
+        tellAtOnce();
         break;
     }
     onFilterEvent(instance, event);
+  }
+
+  /** That it is out is not to wait for the end of a window: a host may die before, and who reads the ledger would never hear of it. */
+  function tellAtOnce(): void {
+    countEvents(running);
+    tellLedger(running, { startMs: windowStart(slot.nowMs()), lengthMs: LEDGER_WINDOW_MS }, 'everything');
+    pack.cut();
   }
 
   function tellDead({ call, error, line }: Extract<SlotEvent, { kind: 'dead' }>): void {
@@ -177,7 +186,9 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
 
   const counts = { eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
   const does = { become, overflowed, add };
-  return { ...filter, ...does, slot, pack, deadLetters, shed, leftOut, tally, isOut, lanes, ...counts };
+  const parts = { slot, pack, deadLetters, shed, leftOut, tally, isOut, lanes };
+  const running: Running = { ...filter, ...does, ...parts, ...counts };
+  return running;
 }
 
 /** A file holds what was not looked at until the filter comes back; what was received once and for all does not wait. */

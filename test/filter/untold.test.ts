@@ -53,7 +53,7 @@ function engineOf({ manifest, module }: InstalledFilter, sources: readonly strin
     while (engine.turn(nowMs));
   };
   return {
-    ...{ engine, feed, tick, events, start },
+    ...{ engine, feed, tick, events, start, ledgers },
     ledger() {
       engine.closeLedgers(NOW_MS);
       engine.cut();
@@ -82,7 +82,7 @@ untold('at the end of all input: the filter is out, and what it had counted is l
 });
 
 untold('by ticks: nothing is lost before the filter is out', ({ loaded }) => {
-  const { feed, tick, events, ledger } = engineOf(loaded, ['s']);
+  const { feed, tick, events, ledger, ledgers } = engineOf(loaded, ['s']);
   feed('s', lines(0, 300));
   for (let times = 0; times < 2; times++) tick(NOW_MS + 10 * MINUTE_MS);
   assert.equal(
@@ -91,6 +91,7 @@ untold('by ticks: nothing is lost before the filter is out', ({ loaded }) => {
   );
   tick(NOW_MS + 10 * MINUTE_MS);
   assert.is(events.at(-1)?.kind, 'out');
+  assert.equal([ledgers.at(-1)?.taken_out, ledgers.at(-1)?.lost], [true, { s: 240 }], 'told at once');
   assert.match(String((events[0] as { error: unknown }).error), /, when windows were to be closed/);
   const { lost, isOut } = ledger();
   assert.equal([lost('s'), isOut], [240, true]);
