@@ -116,7 +116,8 @@ faults(
       [explained.map(({ what, count }) => [what, count]), unexplained],
       [
         [
-          ['taken_out', 4],
+          // Each time at once, and once more where the host was stopped.
+          ['taken_out', 7 + 4],
           ['dead', 15],
         ],
         0,

@@ -300,7 +300,11 @@ test('what was emitted before the fault is still sent', () => {
   assert.ok(engine.ended(['memory']));
   assert.equal(
     messages.map(({ subject, headers }) => [subject, headers['Weir-Records']]),
-    [...Array.from({ length: 4 }, () => ['weir.dead.test.hostile', '1']), ['weir.ev.test.hostile.out', '1']],
+    [
+      ...Array.from({ length: 4 }, () => ['weir.dead.test.hostile', '1']),
+      ['weir.ev.test.hostile.out', '1'],
+      ['weir.ev.test.hostile.ledger', '1'],
+    ],
   );
 });
 
