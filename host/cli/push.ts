@@ -4,8 +4,8 @@
 import { WeirError } from '../errors.js';
 import { checkFilter, hasFailed } from '../author/check.js';
 import { authoredFilters, projectIn } from '../author/project.js';
-import type { Assignment, Release } from '../fleet/assignment.js';
-import { type Audience, audienceOf } from '../fleet/audience.js';
+import { type Assignment, othersText, type Release } from '../fleet/assignment.js';
+import { audienceOf } from '../fleet/audience.js';
 import { type Bundle, bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
 import { bundleFilter } from '../fleet/gather.js';
 import {
@@ -16,7 +16,7 @@ import {
   type Operator,
   readAssignment,
 } from '../fleet/operator.js';
-import { type Motive, newRollout, ofFilter, pushed } from '../fleet/rollout.js';
+import { lossIn, type Motive, newRollout, ofFilter, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
 import { startFilter } from '../filter/instance.js';
 import { instanceZones } from '../timezone.js';
@@ -35,7 +35,8 @@ Builds filters of this project, tests them as "weir test" does, bundles and sign
 group of appliances. Nothing is published when a test fails. Appliances verify the signatures, try each filter's samples, and swap it in
 while events flow; at its first faults the version before takes over again by itself.
 
-With --percent only a part of the group runs it, chosen by a hash; "weir fleet promote" goes on, "weir fleet rollback" back.
+With --percent only a part of the group runs it, chosen by a hash; "weir fleet promote" goes on, "weir fleet rollback" back. The others run what
+was for the whole group before, or none where nothing was, which is told.
 
   --group GROUP     whose it is: appliances have "fleet": { "group": GROUP } in their config
   --from SOURCE     a source of the appliances that it reads, by its name in their config; may be repeated (default: as before)
@@ -59,15 +60,17 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
     return operate(values, async (operator) => {
       const motive = motiveOf(operator.folder, reason, ticket);
       const before = await assignedBefore(operator, asked);
-      const { hasRun } = audienceOf(group, await readStatuses(operator.broker));
-      const { next, releases } = composed(asked, before, bundles, motive, hasRun);
+      const { next, releases } = composed(asked, before, bundles, motive);
       for (const [at, { bundle }] of bundles.entries()) checkStart(bundle, releases[at] as Release);
       const versions = releases.map(({ version }) => version).join(', ');
       const instead = asked.isAnew ? ', and nothing else' : '';
-      if (!(await isSure(values, `Push ${versions} to ${percent} % of ${group}${instead}?`))) return 1;
+      const instances = names.map((name) => instanceOf(asked, name));
+      for (const line of instances.flatMap((instance) => lossIn(before, next, instance))) print(line);
+      const others = instances.map((instance) => othersOf(next, instance));
+      const question = `Push ${versions} to ${percent} % of ${group}${instead}${others.join('')}?`;
+      if (!(await isSure(values, question))) return 1;
       const files = new Map(bundles.map(({ label, bytes }) => [bundlePath(label), bytes]));
       const targets = await draftChange(operator, await filesOf(operator, next, files));
-      const instances = names.map((name) => instanceOf(asked, name));
       const act = {
         action: 'pushed',
         group,
@@ -78,8 +81,16 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
         ...motive,
       };
       await carryOut(values, operator, { targets }, act, {
-        value: { group, serial: next.serial, percent, releases },
-        lines: releases.map(({ version }) => `pushed ${version} to ${percent} % of ${group}`),
+        value: {
+          group,
+          serial: next.serial,
+          percent,
+          releases,
+          before: instances.map((one) => beforeIn(next, one)),
+        },
+        lines: releases.map(
+          ({ version }, at) => `pushed ${version} to ${percent} % of ${group}${others[at]}`,
+        ),
       });
       return 0;
     });
@@ -93,8 +104,17 @@ async function checkAssigned(asked: PushArgs): Promise<void> {
   const check = async (operator: Operator) => {
     const before = await assignedBefore(operator, asked, untold);
     const sources = names.flatMap((name) => settingsOf(asked, instanceOf(asked, name), before).from);
-    const { warnings } = audienceOf(group, await readStatuses(operator.broker));
+    const { warnings, failure } = audienceOf(group, await readStatuses(operator.broker));
     for (const line of warnings(sources)) print(line);
+    for (const name of names) {
+      const { release, before: earlier } = ofFilter(before, instanceOf(asked, name)) ?? {};
+      const failed = release?.percent === 100 ? failure(instanceOf(asked, name), release) : undefined;
+      if (failed === undefined) continue;
+      const instead = earlier
+        ? `, and after a restart such an appliance runs none; "weir fleet rollback" first keeps ${earlier.version}`
+        : '';
+      print(`${failed}; it is what a push leaves to whoever does not run the new one${instead}`);
+    }
   };
   await observe(values, check, untold);
 }
@@ -128,7 +148,6 @@ function composed(
   before: Assignment | undefined,
   bundles: readonly Built[],
   motive: Motive,
-  hasRun: Audience['hasRun'],
 ): { readonly next: Assignment; readonly releases: readonly Release[] } {
   const { group, percent, notBefore } = asked;
   let assignment = before;
@@ -144,11 +163,22 @@ function composed(
       bundle: bundlePath(label),
       rollout: newRollout(),
     };
-    assignment = pushed(assignment, group, instance, release, hasRun);
+    assignment = pushed(assignment, group, instance, release);
     releases.push(release);
   }
   const serial = (before?.serial ?? 0) + 1;
   return { next: { ...(assignment as Assignment), serial }, releases };
+}
+
+function beforeIn(next: Assignment, instance: string): string | null {
+  return ofFilter(next, instance)?.before?.version ?? null;
+}
+
+/** What whoever is not of the part runs, to be said behind whom a push is for. */
+function othersOf(next: Assignment, instance: string): string {
+  const { percent = 100 } = ofFilter(next, instance)?.release ?? {};
+  const others = othersText(percent, beforeIn(next, instance));
+  return others === undefined ? '' : `; ${others}`;
 }
 
 /** Versions of filters before a change, for the audit; null where there is none at all. */

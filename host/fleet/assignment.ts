@@ -143,13 +143,21 @@ export function chosen(
 ): Release | undefined {
   const isWanted = isIncluded(appliance, release) && isDue(release, nowMs);
   if (isWanted && !hasFailed(release)) return release;
-  return before && !hasFailed(before) ? before : undefined;
+  return before && isDue(before, nowMs) && !hasFailed(before) ? before : undefined;
+}
+
+/** What whoever is not of the part runs; nothing of a release for all. */
+export function othersText(
+  percent: number,
+  before: Release['version'] | null | undefined,
+): string | undefined {
+  return percent === 100 ? undefined : `the other ${100 - percent} % run ${before ?? 'NONE of it'}`;
 }
 
 /** When the next release of it is due; never where none is ahead. */
 export function nextDueMs(assignment: Assignment | undefined, nowMs: number): number {
-  const times = Object.values(assignment?.filters ?? {}).map(
-    ({ release }) => timeOf(release.not_before) ?? 0,
+  const times = Object.values(assignment?.filters ?? {}).flatMap(({ release, before }) =>
+    [release, before].map((one) => timeOf(one?.not_before) ?? 0),
   );
   return Math.min(Number.POSITIVE_INFINITY, ...times.filter((ms) => ms > nowMs));
 }

@@ -1,13 +1,13 @@
 /**
- * Whom a push is for, by what appliances say of themselves. It warns of what is mistyped, and knows what nobody has run; nothing that is
- * signed is refused because of it, since nobody has signed it.
+ * Whom a push is for, by what appliances say of themselves. It warns of what is mistyped, and of what has failed; nothing that is
+ * signed is another, or refused, because of it, since nobody has signed it.
  */
 import type { Release } from './assignment.js';
 import type { FleetWord, Told } from './statuses.js';
 
 export interface Audience {
-  /** Some appliance of the group has said last that it runs this release; also where none has ever said anything. */
-  hasRun(instance: string, release: Release): boolean;
+  /** A line about a release that some appliances have tried in vain, and that none runs. */
+  failure(instance: string, release: Release): string | undefined;
   /** Lines about a push of a release that reads these sources. */
   warnings(from: readonly string[]): string[];
 }
@@ -18,8 +18,12 @@ export function audienceOf(group: string, told: ReadonlyMap<string, Told>): Audi
   );
   const members = words.filter((word) => word.group === group);
   return {
-    hasRun: (instance, { rollout }) =>
-      members.length === 0 || members.some(({ runs }) => runs.get(instance) === rollout),
+    failure(instance, { version, rollout }) {
+      if (members.some(({ runs }) => runs.get(instance) === rollout)) return undefined;
+      const failed = members.filter(({ attempted }) => attempted.get(instance)?.rollout === rollout).length;
+      if (failed === 0) return undefined;
+      return `${failed} of ${members.length} appliances of ${group} say that ${version} has failed there, none that it runs`;
+    },
     warnings(from) {
       if (members.length === 0) return [`no appliance has told that it is of group ${group}${others(words)}`];
       return [...new Set(from)].flatMap((source) => missing(source, group, members));

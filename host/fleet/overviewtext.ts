@@ -2,6 +2,7 @@
  * An overview of a fleet for people. What appliances say is anybody's text.
  */
 import { printable, REMEDIES } from '../errors.js';
+import { othersText } from './assignment.js';
 import { damageLines } from './restore.js';
 import type { ApplianceView, FilterView, GroupView, Overview } from './overview.js';
 
@@ -21,8 +22,8 @@ function groupLines({ group, serial, problem, releases, appliances }: GroupView)
   const lines = problem === null ? [assigned] : [unreadableText(group, problem)];
   for (const { filter, version, percent, before, not_before, counts } of releases) {
     const from = not_before === null ? '' : ` from ${not_before} on`;
-    const older = before === null ? '' : `, before it ${before}`;
-    lines.push(`  ${filter}: ${version} for ${percent} %${from}${older}`);
+    const older = othersText(percent, before) ?? (before === null ? '' : `before it ${before}`);
+    lines.push(`  ${filter}: ${version} for ${percent} %${from}${older === '' ? '' : `, ${older}`}`);
     const { release, before: beforeIt, none, lags, refused, silent } = counts;
     const asWanted = `${release} run the release, ${beforeIt} the one before, ${none} neither as wanted`;
     lines.push(`    ${asWanted}; ${lags} lag, ${refused} refused, ${silent} silent`);

@@ -5,7 +5,7 @@ import { sha256Of } from '../digest.js';
 import { WeirError } from '../errors.js';
 import type { DeadLetter } from '../filter/manifest.js';
 import { SECRET_KEY } from '../validate.js';
-import { assignmentPath, type Release } from './assignment.js';
+import { assignmentPath, othersText, type Release } from './assignment.js';
 import { bundleHash, unpackBundle } from './bundle.js';
 import { readKnown } from './members.js';
 import { neededRole, signersOf, type Targets, type Metadata } from './metadata.js';
@@ -30,6 +30,8 @@ export interface FilterPolicy {
   readonly bundle_sha256: string;
   /** How much of the group runs it. */
   readonly percent: number;
+  /** What the others run, where it is being rolled out. */
+  readonly others: string | null;
   readonly not_before: string | null;
   readonly purpose: string;
   readonly selects: string;
@@ -67,7 +69,8 @@ export async function policyOf(operator: Operator, group: string): Promise<Polic
     throw new WeirError('ROLLOUT_REFUSED', `group ${group}: expected filters of it, found none`);
   const filters: FilterPolicy[] = [];
   for (const [filter, { release, before }] of Object.entries(assignment.filters)) {
-    filters.push(await filterPolicy(operator, filter, release, release.percent));
+    const others = othersText(release.percent, before?.version) ?? null;
+    filters.push({ ...(await filterPolicy(operator, filter, release, release.percent)), others });
     if (before && release.percent < 100)
       filters.push(await filterPolicy(operator, filter, before, 100 - release.percent));
   }
@@ -94,6 +97,7 @@ async function filterPolicy(
     module_sha256: sha256Of(module),
     bundle_sha256: bundleHash(bytes),
     percent,
+    others: null,
     not_before: release.not_before ?? null,
     ...{ purpose, selects, excludes, retention, owner, streams, dead_letter: deadLetter },
     sources: release.from,

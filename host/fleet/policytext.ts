@@ -29,11 +29,11 @@ The root names the keys of all roles. Keys are told by the first 12 digits of th
 }
 
 function filterText(group: string, policy: FilterPolicy): string {
-  const { filter, percent, streams } = policy;
+  const { filter, percent, others, streams } = policy;
   const name = md(filter);
   const config = JSON.stringify(policy.config, undefined, 2).replace(/[^\n]+/g, printable);
   return `## ${name}: ${percent} % of the group
-
+${others === null ? '' : `\n**Staged.** A release on its way: ${md(others)}.\n`}
 **Purpose.** ${md(policy.purpose)}
 
 **Selected.** ${md(policy.selects)}

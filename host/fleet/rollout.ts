@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { WeirError } from '../errors.js';
-import type { Assigned, Assignment, Release } from './assignment.js';
+import { type Assigned, type Assignment, isDue, type Release } from './assignment.js';
+import { timeOf } from './checks.js';
 
 /** Who changes it why. */
 export interface Motive {
@@ -20,22 +21,35 @@ export function newRollout(): string {
 }
 
 /**
- * A release is pushed. What the whole group runs stays for the rest of it, and to go back to; where that is the same release, what was
- * before it does. `hasRun`: some appliance has said so; what nobody ever ran, because it failed everywhere or its time had not come, is
- * nothing to go back to.
+ * A release is pushed. What is for the whole group stays for the rest of it, and to go back to, whatever appliances say of it: what is
+ * signed decides, and nobody signs statuses.
  */
 export function pushed(
   before: Assignment | undefined,
   group: string,
   instance: string,
   release: Release,
-  hasRun: (instance: string, release: Release) => boolean = () => true,
 ): Assignment {
   const current = ofFilter(before, instance);
-  const isOther = current !== undefined && !isSame(current.release, release);
-  const isStable = isOther && current.release.percent === 100 && hasRun(instance, current.release);
-  const stable = isStable ? current.release : current?.before;
+  const stable = current && wayBack(current, release);
   return changed(before, group, instance, { release, ...(stable ? { before: stable } : {}) });
+}
+
+/** Where that is the same release, or its time has not come, what was before it is; never nothing where one was for all. */
+function wayBack({ release, before }: Assigned, next: Release): Release | undefined {
+  if (release.percent < 100) return before;
+  const isOther = !isSame(release, next) && isDue(release, timeOf(next.at) ?? 0);
+  return isOther ? release : (before ?? release);
+}
+
+/** A line where a part of the group runs what goes, and the rest of that part gets nothing for it. */
+export function lossIn(before: Assignment | undefined, next: Assignment, instance: string): string[] {
+  const [was, is] = [before, next].map((assignment) => ofFilter(assignment, instance));
+  if (!was || !is || is.before || was.release.percent === 0) return [];
+  if (is.release.percent === 100 && is.release.not_before === undefined) return [];
+  const { version, percent } = was.release;
+  const those = 'those of them that this is not for, or not yet, will run NONE of it';
+  return [`${instance}: ${percent} % of ${next.group} have ${version} now, with nothing before it: ${those}`];
 }
 
 /** The same release for a larger part of the group; the assignment as it is where it is for that part already. Throws ROLLOUT_REFUSED. */

@@ -175,7 +175,8 @@ function assignmentWords(before: Assignment | undefined, after: Assignment): str
 function assignedText(assigned: Assigned | undefined): string | undefined {
   if (!assigned) return undefined;
   const { release, before } = assigned;
-  return before ? `${releaseText(release)}; others run ${releaseText(before)}` : releaseText(release);
+  if (before) return `${releaseText(release)}; others run ${releaseText(before)}`;
+  return release.percent === 100 ? releaseText(release) : `${releaseText(release)}; others run NONE of it`;
 }
 
 /** All that a release says but what follows from the rest of it. */

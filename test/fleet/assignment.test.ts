@@ -151,7 +151,34 @@ test('the same release once more is no way back, for however many: what was befo
     assert.is(back.filters.f?.release.version, first.filters.f?.release.version);
   }
   const alone = pushed(first, 'edge', 'f', release('1.0.0', { percent: 10, rollout: '00000000000000aa' }));
-  assert.is(alone.filters.f?.before, undefined);
+  assert.is(alone.filters.f?.before, first.filters.f?.release, 'it is taken from nobody');
+  assert.match(
+    codeOf(() => rolledBack(promoted(alone, 'edge', 'f', 100), 'edge', 'f', MOTIVE)),
+    /^ROLLOUT_REFUSED .*expected a release before/,
+  );
+});
+
+test('what was rolled back to is the way back of the next push', () => {
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const back = rolledBack(pushed(first, 'edge', 'f', release('2.0.0')), 'edge', 'f', MOTIVE);
+  const staged = pushed(back, 'edge', 'f', release('3.0.0', { percent: 1 }));
+  assert.is(staged.filters.f?.before, back.filters.f?.release);
+  const again = rolledBack(staged, 'edge', 'f', MOTIVE).filters.f;
+  assert.equal([again?.release.version, again?.release.percent], [release('1.0.0').version, 100]);
+});
+
+test('a release whose time has not come is the way back only where there is no other, and not before its time', () => {
+  const later = release('2.0.0', { not_before: '2026-01-31T12:00:01Z' });
+  const staged = release('3.0.0', { percent: 0 });
+  const first = pushed(undefined, 'edge', 'f', release('1.0.0'));
+  const kept = pushed(pushed(first, 'edge', 'f', later), 'edge', 'f', staged);
+  assert.is(kept.filters.f?.before, first.filters.f?.release);
+  const alone = pushed(pushed(undefined, 'edge', 'f', later), 'edge', 'f', staged);
+  const assigned = alone.filters.f as Assignment['filters'][string];
+  const none = () => false;
+  assert.is(chosen('fw', assigned, NOW_MS, none), undefined);
+  assert.is(nextDueMs(alone, NOW_MS), NOW_MS + 1_000);
+  assert.is(chosen('fw', assigned, NOW_MS + 1_000, none), later);
 });
 
 test('there is no way back to what all of the group has already', () => {

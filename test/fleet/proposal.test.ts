@@ -106,8 +106,8 @@ proposals('a second signer sees what changes, signs that, and it is published', 
   const found = await readProposal(file, known(world));
   assert.equal(wordsOf(found.base, found.change, found.before).slice(1), [
     'group edge: serial 1 -> 2',
-    'group edge: ssh-auth: was ssh-auth@1.0.0+0123456789ab for 10 % (from ["auth"], rollout "0123456789abcdef", reason "logins", by "ann", at "2026-01-31T12:00:00Z")',
-    'group edge: ssh-auth: will be ssh-auth@1.0.0+0123456789ab for 50 % (from ["auth"], rollout "0123456789abcdef", reason "logins", by "ann", at "2026-01-31T12:00:00Z")',
+    'group edge: ssh-auth: was ssh-auth@1.0.0+0123456789ab for 10 % (from ["auth"], rollout "0123456789abcdef", reason "logins", by "ann", at "2026-01-31T12:00:00Z"); others run NONE of it',
+    'group edge: ssh-auth: will be ssh-auth@1.0.0+0123456789ab for 50 % (from ["auth"], rollout "0123456789abcdef", reason "logins", by "ann", at "2026-01-31T12:00:00Z"); others run NONE of it',
   ]);
   assert.throws(() => needAllSigned(found.base, found.change), /targets: expected 2 signatures, found 1/);
   const { proposal, names } = signProposal(found, ringOf(two, testKey('other')));

@@ -6,11 +6,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Release } from '../../host/fleet/assignment.js';
 import { audienceOf } from '../../host/fleet/audience.js';
-import { pushed } from '../../host/fleet/rollout.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll, saidHere } from '../command.js';
-import { releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
+import { attemptOf, releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
 
 const told = (...statuses: readonly ReturnType<typeof statusOf>[]) =>
   new Map(
@@ -53,18 +52,23 @@ audience('sources that are no list of names are no status', () => {
     );
 });
 
-audience('what nobody of the group has run is known, where anybody has said something', () => {
+audience('what has failed is told where some say so, and none that it runs; silence is no failure', () => {
   const [one, two] = [releaseOf('1.0.0'), releaseOf('2.0.0')];
-  const { hasRun } = audienceOf('edge', told(statusOf('a', one), statusOf('c', two, { group: 'core' })));
-  assert.equal(
-    [one, two].map((release) => hasRun('f', release)),
-    [true, false],
+  const failed = { attempted: attemptOf(two, 'returned', 'a fault') };
+  const failure = (release: Release, ...statuses: readonly ReturnType<typeof statusOf>[]) =>
+    audienceOf('edge', told(...statuses)).failure('f', release);
+  assert.is(
+    failure(two, statusOf('a', one, failed), statusOf('b', undefined)),
+    `1 of 2 appliances of edge say that ${two.version} has failed there, none that it runs`,
   );
-  assert.ok(audienceOf('edge', told(statusOf('c', two, { group: 'core' }))).hasRun('f', one));
-  const first = pushed(undefined, 'edge', 'f', one);
-  const failed = pushed(first, 'edge', 'f', two, hasRun);
-  assert.is(failed.filters.f?.before, one);
-  assert.is(pushed(failed, 'edge', 'f', releaseOf('3.0.0'), hasRun).filters.f?.before, one);
+  for (const statuses of [
+    [],
+    [statusOf('a', undefined)],
+    [statusOf('a', one, failed), statusOf('b', two)],
+    [statusOf('c', one, { ...failed, group: 'core' })],
+    [statusOf('a', one, { attempted: attemptOf(releaseOf('2.0.0'), 'returned', 'another rollout') })],
+  ])
+    assert.is(failure(two, ...statuses), undefined);
 });
 
 interface Context {
@@ -81,7 +85,7 @@ command.after.each(async ({ fleet }) => {
 });
 
 command(
-  'says what is mistyped, and what was before, which is the way back where somebody has run it',
+  'says what is mistyped, and what was before, which is the way back whatever appliances say',
   async ({ fleet }) => {
     const push = async (filter: string, ...more: string[]) => {
       const { code, err } = await fleet.weirPush(filter, '--as', 'f', '--group', 'edge', ...more);
@@ -92,11 +96,11 @@ command(
     const first = await push('ssh-auth', '--from', 'auth', '--reason', 'logins');
     assert.match(first.err, 'weir: no appliance has told that it is of group edge\n');
 
-    // Nobody could run it, so it is no way back.
+    // Nobody says that it runs, which nobody has signed.
     await fleet.say('fw', statusOf('fw', undefined, { sources: ['auth'] }));
     const second = await push('ssh-attempts', '--from', 'auht', '--reason', 'attempts');
     assert.match(second.err, 'weir: 1 of 1 appliances of edge have no source auht; they have auth\n');
-    assert.is(second.before, undefined);
+    assert.equal(second.before, first.release);
 
     const { entries } = JSON.parse((await fleet.weirFleet('audit', '--json')).out);
     const pushes = entries
@@ -111,6 +115,62 @@ command(
     );
   },
 );
+
+command('a push to 1 % leaves the others what is for all, whatever statuses say', async ({ fleet }) => {
+  const [old, running] = [releaseOf('1.0.0'), releaseOf('1.1.0')];
+  const push = async (...more: string[]) => {
+    const from = ['--from', 'auth', '--as', 'f', '--group', 'edge', '--reason', 'r'];
+    const said = await fleet.weirPush('ssh-auth', ...from, ...more);
+    assert.is(said.code, 0, said.err);
+    return { ...said, before: (await fleet.assigned('edge'))?.filters.f?.before };
+  };
+  // All are away, and what they have said last is of the release that is left.
+  await fleet.assign('edge', { f: { release: running, before: old } });
+  await fleet.say('fw', statusOf('fw', running));
+  const back = await fleet.weirFleet('rollback', 'f', '--group', 'edge', '--reason', 'r');
+  assert.is(back.code, 0, back.err);
+  const rolled = (await fleet.assigned('edge'))?.filters.f?.release as Release;
+  const staged = await push('--percent', '1');
+  assert.equal(staged.before, rolled);
+  assert.match(staged.out, ` to 1 % of edge; the other 99 % run ${old.version}\n`);
+  const again = await fleet.weirFleet('rollback', 'f', '--group', 'edge', '--reason', 'r');
+  assert.match(again.out, `f: ${old.version} for 100 % of edge\n`);
+
+  // A genuine status, said again by somebody else with nothing that runs; and one of a failure.
+  await fleet.assign('edge', { f: { release: running } });
+  await fleet.say('fw', { ...statusOf('fw', undefined), filters: {} });
+  assert.equal((await push('--percent', '1')).before, running);
+  await fleet.assign('edge', { f: { release: running, before: old } });
+  await fleet.say('fw', statusOf('fw', old, { attempted: attemptOf(running, 'returned', 'a fault') }));
+  const { before, err } = await push('--percent', '1');
+  assert.equal(before, running);
+  const failed = `weir: 1 of 1 appliances of edge say that ${running.version} has failed there, none that it runs; `;
+  const left =
+    'it is what a push leaves to whoever does not run the new one, and after a restart such an appliance runs none';
+  assert.match(err, `${failed}${left}; "weir fleet rollback" first keeps ${old.version}\n`);
+  const onto = await fleet.weirFleet('rollback', 'f', '--group', 'edge', '--reason', 'r');
+  assert.match(onto.err, `${failed}"weir push" assigns another one\n`);
+  assert.is(onto.code, 0, onto.err);
+});
+
+command('it is said where the others run none of it', async ({ fleet }) => {
+  const release = releaseOf('1.0.0', { percent: 50 });
+  await fleet.assign('edge', { f: { release } });
+  const push = ['ssh-auth', '--from', 'auth', '--as', 'f', '--group', 'edge', '--reason', 'r'];
+  const { code, out, err } = await fleet.weirPush(...push, '--percent', '1');
+  assert.is(code, 0, err);
+  const those = 'those of them that this is not for, or not yet, will run NONE of it';
+  assert.match(err, `weir: f: 50 % of edge have ${release.version} now, with nothing before it: ${those}\n`);
+  assert.match(out, ' to 1 % of edge; the other 99 % run NONE of it\n');
+  const promoted = await fleet.weirFleet('promote', 'f', '--group', 'edge', '--percent', '10');
+  assert.match(promoted.out, ' for 10 % of edge; the other 90 % run NONE of it\n');
+  const status = await fleet.weirFleet('status', '--group', 'edge');
+  assert.match(status.out, ' for 10 %, the other 90 % run NONE of it\n');
+  const policy = await fleet.weirFleet('policy', '--group', 'edge');
+  assert.match(policy.out, '**Staged.** A release on its way: the other 90 % run NONE of it.\n');
+  const whole = await fleet.weirPush(...push);
+  assert.not.match(whole.err + whole.out, 'NONE');
+});
 
 command('options that would do nothing are refused, and a fleet is not made twice', async ({ fleet }) => {
   const promote = ['promote', 'f', '--group', 'edge', '--percent', '10'];

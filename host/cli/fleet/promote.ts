@@ -2,14 +2,17 @@
  * `weir fleet promote`, `rollback` and `remove`: how far a release has come.
  */
 import { WeirError } from '../../errors.js';
-import type { Assignment } from '../../fleet/assignment.js';
+import { type Assignment, othersText, type Release } from '../../fleet/assignment.js';
+import { audienceOf } from '../../fleet/audience.js';
 import { readKnown } from '../../fleet/members.js';
-import { type Motive, promoted, removed, rolledBack } from '../../fleet/rollout.js';
+import type { Operator } from '../../fleet/operator.js';
+import { type Motive, ofFilter, promoted, removed, rolledBack } from '../../fleet/rollout.js';
+import { readStatuses } from '../../fleet/statuses.js';
 import { type Command, duration, parseCommand, wholeNumber } from '../command.js';
 import { changeOf } from './assign.js';
 import { motiveOf } from './motive.js';
 import { carryOut, PROPOSE_HELP, PROPOSE_OPTIONS } from './carryout.js';
-import { answer, FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate } from './operate.js';
+import { answer, FLEET_HELP, FLEET_OPTIONS, type FleetValues, isSure, operate, print } from './operate.js';
 import { promoteAuto } from './promoteauto.js';
 
 const OPTIONS = {
@@ -128,20 +131,45 @@ async function change(
     const motive = motiveOf(operator.folder, values.reason ?? action, values.ticket);
     const before = await readKnown(operator, group);
     const next = make(before, motive);
-    const release = next.filters[name]?.release;
-    const value = { group, serial: next.serial, filter: name, release: release ?? null };
+    const { release, before: rest } = ofFilter(next, name) ?? {};
+    const value = {
+      group,
+      serial: next.serial,
+      filter: name,
+      release: release ?? null,
+      before: rest?.version ?? null,
+    };
+    const others = release && othersText(release.percent, rest?.version);
+    const of = others === undefined ? group : `${group}; ${others}`;
     if (next === before) {
       answer(values, value, [
         `${name}: ${release?.percent} % of ${group} have it already, nothing was changed`,
       ]);
       return 0;
     }
-    if (!(await isSure(values, `${name} of ${group}: change to ${to}?`))) return 1;
+    if (action === 'rolled back') await tellFailure(operator, group, name, ofFilter(before, name)?.before);
+    const question = `${name} of ${group}: change to ${to}${others === undefined ? '' : `; ${others}`}?`;
+    if (!(await isSure(values, question))) return 1;
     const line = release
-      ? `${name}: ${release.version} for ${release.percent} % of ${group}`
+      ? `${name}: ${release.version} for ${release.percent} % of ${of}`
       : `${name}: taken away from ${group}`;
     const { change: made, act } = await changeOf(operator, name, before, next, action, motive);
     await carryOut(values, operator, made, act, { value, lines: [line] });
     return 0;
   });
+}
+
+/** Says what appliances say of what a group is to go back to. Where they cannot be asked it goes back all the same. */
+async function tellFailure(
+  { broker }: Operator,
+  group: string,
+  name: string,
+  release: Release | undefined,
+): Promise<void> {
+  const told = await readStatuses(broker).catch((error: unknown) => {
+    if (error instanceof WeirError) return undefined;
+    throw error;
+  });
+  const failed = release && told && audienceOf(group, told).failure(name, release);
+  if (failed !== undefined) print(`${failed}; "weir push" assigns another one`);
 }
