@@ -96,23 +96,29 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
   let sending: Promise<number | undefined> | undefined;
   const lines = () => [...linesOf(older), ...linesOf(path)];
 
-  /** Sends what is behind the last entry that the broker has. */
+  /** Sends what is behind the last entry that the broker has, with all that comes meanwhile. */
   async function sendRest(broker: AuditBroker): Promise<number | undefined> {
-    const last = await broker.value(AUDIT_STREAM, subject);
-    const sent = headOf(last && Buffer.from(last.bytes).toString('utf8'));
-    if (sent.seq > 0 && !lines().some((line) => isSame(headOf(line), sent))) goOnBehind(sent);
-    let follows = last?.revision ?? 0;
-    let sentTo = sent.seq;
-    // Some may have come while others were sent.
-    while (sentTo < head.seq) {
-      for (const line of lines()) {
-        const { seq } = headOf(line);
-        if (seq <= sentTo) continue;
-        follows = (await publish(broker, subject, line, follows)).sequence;
-        sentTo = seq;
+    try {
+      const last = await broker.value(AUDIT_STREAM, subject);
+      const sent = headOf(last && Buffer.from(last.bytes).toString('utf8'));
+      if (sent.seq > 0 && !lines().some((line) => isSame(headOf(line), sent))) goOnBehind(sent);
+      let follows = last?.revision ?? 0;
+      let sentTo = sent.seq;
+      let storedMs: number | undefined;
+      while (sentTo < head.seq) {
+        for (const line of lines()) {
+          const { seq } = headOf(line);
+          if (seq <= sentTo) continue;
+          follows = (await publish(broker, subject, line, follows)).sequence;
+          sentTo = seq;
+        }
+        storedMs = (await broker.value(AUDIT_STREAM, subject))?.storedMs;
       }
+      return storedMs;
+    } finally {
+      // At once: whoever adds an entry from here on must not be given a sending that has ended without it.
+      sending = undefined;
     }
-    return sentTo === sent.seq ? undefined : (await broker.value(AUDIT_STREAM, subject))?.storedMs;
   }
 
   /** The data folder is a new one, or an old one: what is here goes on behind what the broker has, and says so. */
@@ -150,9 +156,8 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
       head = headOf(line);
     },
     send(broker) {
-      sending ??= sendRest(broker).finally(() => {
-        sending = undefined;
-      });
+      // Not begun before `sending` is set, which its end clears.
+      sending ??= Promise.resolve().then(() => sendRest(broker));
       return sending;
     },
   };

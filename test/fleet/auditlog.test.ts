@@ -47,6 +47,57 @@ test('what is written while it is sent is sent, too', async () => {
   await remove();
 });
 
+test('what is written while it is asked when the last was stored is sent by the same sending', async () => {
+  const { path, remove } = await temporaryFolder();
+  const broker = fakeBroker();
+  const { value } = broker;
+  const audit = createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
+  const late = ['two', 'three'];
+  const others: Promise<unknown>[] = [];
+  broker.value = async (...args) => {
+    const found = await value(...args);
+    const action = found && late.shift();
+    if (action !== undefined) {
+      audit.add({ action });
+      others.push(audit.send(broker));
+    }
+    return found;
+  };
+  audit.add({ action: 'one' });
+  await audit.send(broker);
+  await Promise.all(others);
+  assert.equal(actions(broker.lines), ['one', 'two', 'three']);
+  assert.is(brokenAt(broker.lines), undefined);
+  await remove();
+});
+
+test('what is written in any turn around the end of a sending is sent', async () => {
+  for (let turn = 0; turn < 12; turn++) {
+    const { path, remove } = await temporaryFolder();
+    const broker = fakeBroker();
+    const { value } = broker;
+    const audit = createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
+    const added = new Promise<unknown>((resolve) => {
+      let left = turn;
+      const add = () => {
+        if (left-- > 0) return queueMicrotask(add);
+        audit.add({ action: 'two' });
+        resolve(audit.send(broker));
+      };
+      broker.value = async (...args) => {
+        const found = await value(...args);
+        if (found && left === turn) queueMicrotask(add);
+        return found;
+      };
+    });
+    audit.add({ action: 'one' });
+    await audit.send(broker);
+    await added;
+    assert.equal(actions(broker.lines), ['one', 'two'], `in turn ${turn}`);
+    await remove();
+  }
+});
+
 test('a kill in the middle of a line costs that line', async () => {
   const { path, remove } = await temporaryFolder();
   const open = () => createAudit({ folder: path, subject: 's', who: 'fw', now: () => 1 });
