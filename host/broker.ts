@@ -25,7 +25,7 @@ import {
   type TlsOptions,
 } from 'nats';
 import { type CredentialFiles, readCredentials } from './credentials.js';
-import { lastRevision, lastValue, purgeSubject, subjectsOf, type Value } from './bucket.js';
+import { lastRevision, lastValue, purgeSubject, subjectsOf, type Value, roomIn } from './bucket.js';
 import { oneLine, WeirError } from './errors.js';
 import { ACK_TIMEOUT_MS, CONNECT_MS_MAX, PING_MS } from './limits.js';
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN } from './limits.js';
@@ -102,6 +102,8 @@ export interface Broker {
   subjects(stream: string): Promise<string[]>;
   /** What time it is at the broker, which is asked in the name of a stream. */
   clockMs(stream: string): Promise<number>;
+  /** How many bytes a stream takes before it is full. Throws STREAM_SILENT where there is none. */
+  room(stream: string): Promise<number>;
   /** Takes everything on a subject out of a stream, and its room with it. */
   purge(stream: string, subject: string): Promise<void>;
   /** The place of the first message that the stream still holds. */
@@ -227,6 +229,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     revision: (stream, subject) => asking(stream, subject, (to) => lastRevision(to, stream, subject)),
     subjects: (stream) => asking(stream, stream, (to) => subjectsOf(to, stream)),
     clockMs: (stream) => asking(stream, stream, (to) => clockOf(to, stream)),
+    room: (stream) => asking(stream, stream, (to) => roomIn(to, stream)),
     purge: (stream, subject) => asking(stream, subject, (to) => purgeSubject(to, stream, subject)),
     first: () => asking(stream.name, stream.name, (to) => firstPlace(to, stream)),
     async read(options, each) {

@@ -5,7 +5,8 @@
  * knows, by its place in the stream: of two who write at once one is told.
  */
 import { type JetStreamManager, NatsError } from 'nats';
-import { directOf, isNoMessage } from './jetstream.js';
+import { WeirError } from './errors.js';
+import { apiCode, directOf, isNoMessage, NOT_FOUND } from './jetstream.js';
 
 export interface Value {
   readonly bytes: Uint8Array;
@@ -40,6 +41,15 @@ export async function lastRevision(
 export async function subjectsOf(manager: JetStreamManager, stream: string): Promise<string[]> {
   const { state } = await manager.streams.info(stream, { subjects_filter: '>' });
   return Object.keys(state.subjects ?? {});
+}
+
+/** How many bytes a stream takes before it is full. Throws STREAM_SILENT where there is none. */
+export async function roomIn(manager: JetStreamManager, stream: string): Promise<number> {
+  const { config, state } = await manager.streams.info(stream).catch((error: unknown) => {
+    if (apiCode(error) !== NOT_FOUND) throw error;
+    throw new WeirError('STREAM_SILENT', `stream ${stream}: expected one, found none`);
+  });
+  return config.max_bytes < 0 ? Number.POSITIVE_INFINITY : config.max_bytes - state.bytes;
 }
 
 /** Takes everything on a subject out of a stream, and its room with it. */

@@ -59,8 +59,13 @@ export const FLEET_LOGIN_SECONDS = 6;
 export const REPOSITORY_BYTES_MAX = 256 * MiB;
 /** One status of each appliance: 6 KiB each of the largest fleet. */
 export const STATUS_BYTES_MAX = 64 * MiB;
-/** What was done in a fleet; full, it takes no more until an operator gives it room, so that nobody can push out what is there. */
+/** What the appliances of a fleet have done; full, it takes no more until an operator gives it room, so that nobody can push out what is there. */
 export const AUDIT_BYTES_MAX = 256 * MiB;
+/** The same of its operators: some 100,000 entries. A release goes on only where there is room for some more, of what takes it back. */
+export const FLEET_AUDIT_BYTES_MAX = 64 * MiB;
+export const AUDIT_SPARE_BYTES = 64 * KiB;
+/** Entries that are owed from one folder; with more nothing is published from there. */
+export const AUDIT_OWED_MAX = 1_000;
 /** A reason, a ticket or a version in an assignment, and so in the audit. */
 export const REASON_CHARACTERS_MAX = 500;
 /** How far the clock of an operator may be from that of the broker: what is signed is good for a week and longer. */

@@ -1,16 +1,22 @@
 /**
  * The JetStream streams of a fleet, made by an operator: the bucket of signed files, the last status of each appliance, and the
- * audit. One that is there is left as it is, but refused where something is missing that the fleet rests on. What is in them is
+ * audits of appliances and of operators. One that is there is left as it is, but refused where something is missing that the fleet rests on. What is in them is
  * whatever somebody had the right to publish: nothing of it decides anything unless it is signed.
  */
 import { DiscardPolicy, type JetStreamManager, type StreamConfig, type StreamInfo } from 'nats';
 import { WeirError } from './errors.js';
 import { apiCode, isNoMessage, NOT_FOUND } from './jetstream.js';
-import { AUDIT_BYTES_MAX, REPOSITORY_BYTES_MAX, STATUS_BYTES_MAX } from './fleetlimits.js';
+import {
+  AUDIT_BYTES_MAX,
+  FLEET_AUDIT_BYTES_MAX,
+  REPOSITORY_BYTES_MAX,
+  STATUS_BYTES_MAX,
+} from './fleetlimits.js';
 import {
   AUDIT_STREAM,
   AUDIT_WILDCARD,
   FLEET_AUDIT_SUBJECT,
+  FLEET_STREAM,
   REPOSITORY_STREAM,
   REPOSITORY_WILDCARD,
   STATUS_STREAM,
@@ -18,6 +24,9 @@ import {
 } from './wire.js';
 
 type Settings = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects' | 'max_bytes'>;
+
+/** Of an audit: full, it takes no more, and nothing goes. */
+const FOR_GOOD = { discard: DiscardPolicy.New, deny_delete: true, deny_purge: true, allow_direct: true };
 
 const STREAMS: readonly Settings[] = [
   {
@@ -40,12 +49,15 @@ const STREAMS: readonly Settings[] = [
   },
   {
     name: AUDIT_STREAM,
-    subjects: [AUDIT_WILDCARD, FLEET_AUDIT_SUBJECT],
+    subjects: [AUDIT_WILDCARD],
     max_bytes: AUDIT_BYTES_MAX,
-    discard: DiscardPolicy.New,
-    deny_delete: true,
-    deny_purge: true,
-    allow_direct: true,
+    ...FOR_GOOD,
+  },
+  {
+    name: FLEET_STREAM,
+    subjects: [FLEET_AUDIT_SUBJECT],
+    max_bytes: FLEET_AUDIT_BYTES_MAX,
+    ...FOR_GOOD,
   },
 ];
 

@@ -19,6 +19,8 @@ export const STATUS_STREAM = 'WEIR_STATUS';
 export const STATUS_WILDCARD = 'weir.status.*';
 export const AUDIT_STREAM = 'WEIR_AUDIT';
 export const AUDIT_WILDCARD = 'weir.audit.*';
+/** Operators' audit, in a stream of its own, whose room no appliance can take. */
+export const FLEET_STREAM = 'WEIR_FLEET';
 export const FLEET_AUDIT_SUBJECT = 'weir.fleet.audit';
 export const ANNOUNCE_SUBJECT = 'weir.fleet.announce';
 
@@ -99,6 +101,11 @@ export function statusSubject(appliance: string): string {
 
 export function auditSubject(appliance: string): string {
   return `weir.audit.${appliance}`;
+}
+
+/** The stream that keeps an audit. */
+export function auditStream(subject: string): string {
+  return subject === FLEET_AUDIT_SUBJECT ? FLEET_STREAM : AUDIT_STREAM;
 }
 
 /** Where answers to an appliance come. Whole tokens, as the patterns of permissions have them. */

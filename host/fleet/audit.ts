@@ -24,7 +24,7 @@ import { sha256Of } from '../digest.js';
 import { naming, replaceFile, takesNothing } from '../durable.js';
 import { Misplaced } from '../jetstream.js';
 import { AUDIT_FILE_BYTES_MAX } from '../fleetlimits.js';
-import { AUDIT_STREAM, type Message } from '../wire.js';
+import { auditStream, type Message } from '../wire.js';
 
 /** What is written down of an act: who, what, why, and what was before and after. */
 export interface Act {
@@ -99,7 +99,7 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
   /** Sends what is behind the last entry that the broker has, with all that comes meanwhile. */
   async function sendRest(broker: AuditBroker): Promise<number | undefined> {
     try {
-      const last = await broker.value(AUDIT_STREAM, subject);
+      const last = await broker.value(auditStream(subject), subject);
       const sent = headOf(last && Buffer.from(last.bytes).toString('utf8'));
       if (sent.seq > 0 && !lines().some((line) => isSame(headOf(line), sent))) goOnBehind(sent);
       let follows = last?.revision ?? 0;
@@ -112,7 +112,7 @@ export function createAudit({ folder, subject, who, now }: AuditOptions): AuditL
           follows = (await publish(broker, subject, line, follows)).sequence;
           sentTo = seq;
         }
-        storedMs = (await broker.value(AUDIT_STREAM, subject))?.storedMs;
+        storedMs = (await broker.value(auditStream(subject), subject))?.storedMs;
       }
       return storedMs;
     } finally {
@@ -174,7 +174,7 @@ export async function appendEntry(
   make: (head: AuditHead) => AuditEntry,
 ): Promise<AuditEntry> {
   for (let attempt = 0; ; attempt++) {
-    const last = await broker.value(AUDIT_STREAM, subject);
+    const last = await broker.value(auditStream(subject), subject);
     const entry = make(headOf(last && Buffer.from(last.bytes).toString('utf8')));
     try {
       await publish(broker, subject, JSON.stringify(entry), last?.revision ?? 0);

@@ -3,7 +3,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Broker } from '../broker.js';
-import { AUDIT_STREAM, auditSubject, FLEET_AUDIT_SUBJECT } from '../wire.js';
+import { AUDIT_STREAM, AUDIT_WILDCARD, auditSubject, FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../wire.js';
 import { acknowledgedIn } from './acknowledge.js';
 import type { Assignment } from './assignment.js';
 import type { AuditHead } from './audit.js';
@@ -18,24 +18,28 @@ import { readStatuses } from './statuses.js';
 const SETTLE_MS = 1_000;
 const SETTLE_ATTEMPTS = 5;
 
-/** What the stream of the audit has: of one appliance, or since a time. */
-export function readAudit(
+/** What the streams of the audit have: of one appliance or of all and the operators, since a time. */
+export async function readAudit(
   { broker }: Operator,
   appliance: string | undefined,
   sinceMs: number | undefined,
 ): Promise<AuditLine[]> {
-  return readLines(broker, {
-    ...(appliance === undefined ? {} : { subject: auditSubject(appliance) }),
-    ...(sinceMs === undefined ? {} : { sinceMs }),
-  });
+  const since = sinceMs === undefined ? {} : { sinceMs };
+  if (appliance !== undefined)
+    return readLines(broker, { stream: AUDIT_STREAM, subject: auditSubject(appliance), ...since });
+  const operators = await readLines(broker, { ...OPERATORS, ...since });
+  return [...operators, ...(await readLines(broker, { ...APPLIANCES, ...since }))];
 }
+
+const APPLIANCES = { stream: AUDIT_STREAM, subject: AUDIT_WILDCARD };
+const OPERATORS = { stream: FLEET_STREAM, subject: FLEET_AUDIT_SUBJECT };
 
 async function readLines(
   broker: Broker,
-  of: { readonly subject?: string; readonly sinceMs?: number },
+  of: { readonly stream: string; readonly subject?: string; readonly sinceMs?: number },
 ): Promise<AuditLine[]> {
   const lines: AuditLine[] = [];
-  await broker.read({ stream: AUDIT_STREAM, ...of }, ({ subject, body, storedMs }) => {
+  await broker.read(of, ({ subject, body, storedMs }) => {
     lines.push({ subject, line: Buffer.from(body).toString('utf8'), storedMs });
   });
   return lines;
@@ -54,7 +58,7 @@ export async function readProved(
     const operators =
       appliance === undefined
         ? lines.filter(({ subject }) => subject === FLEET_AUDIT_SUBJECT)
-        : await readLines(operator.broker, { subject: FLEET_AUDIT_SUBJECT });
+        : await readLines(operator.broker, OPERATORS);
     const known = acknowledgedIn(
       operators.map(({ line }) => line),
       roots,

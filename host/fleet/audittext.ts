@@ -3,7 +3,7 @@
  */
 import { printable } from '../errors.js';
 import { STATUS_TEXT_CHARACTERS_MAX } from '../limits.js';
-import { type AuditEntry, parseEntry } from './audit.js';
+import { type Act, type AuditEntry, parseEntry } from './audit.js';
 import { applianceOf, type ChainReport } from './auditproof.js';
 
 /** An entry as it was read. */
@@ -73,4 +73,11 @@ export function proofLines(reports: readonly ChainReport[]): string[] {
     return [`${who}: ${entries} entries, ${state}`, ...findings.map((text) => `  ${who}: ${text}`), ...more];
   });
   return lines.map(printable);
+}
+
+/** What an act was, in few words. */
+export function actText({ action, filter, after, group, role }: Act): string {
+  const what = [filter, role].filter((one) => one !== undefined).join(' ');
+  const to = typeof after === 'string' && typeof filter === 'string' ? `(${after})` : '';
+  return [action, what, to, group === undefined ? '' : `in ${group}`].filter(Boolean).join(' ');
 }

@@ -6,8 +6,9 @@
  *     <fleet>/keys/NAME.json   keys, sealed with a passphrase
  *     <fleet>/known.json       the last root and the versions that he has seen
  *     <fleet>/pending.json     what is being published
+ *     <fleet>/owed.json        entries of the audit that the broker has not taken
  *     <fleet>/copy/            what is published
- *     <fleet>/lock             which command writes these three just now
+ *     <fleet>/lock             which command writes these four just now
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,6 +56,9 @@ export interface FleetFolder extends Keys {
   readonly copy: Copy;
   pending(): Pending | undefined;
   setPending(pending: Pending | undefined): void;
+  /** What is in force without its entry in the audit, in its order. */
+  owed(): readonly Act[];
+  setOwed(acts: readonly Act[]): void;
 }
 
 const Settings = object({
@@ -99,6 +103,7 @@ export function openFleetFolder(path: string, anchor?: Buffer): FleetFolder {
     anchor: root,
     ...keysIn(path),
     ...pendingIn(join(path, 'pending.json')),
+    ...owedIn(join(path, 'owed.json')),
     copy: openCopy(join(path, 'copy')),
     known,
     remember(state) {
@@ -137,6 +142,16 @@ function pendingIn(path: string): Pick<FleetFolder, 'pending' | 'setPending'> {
         bytes: Buffer.from(bytes).toString('base64'),
       }));
       replaceOwn(path, sealed(JSON.stringify({ act: pending.act, edition })));
+    },
+  };
+}
+
+function owedIn(path: string): Pick<FleetFolder, 'owed' | 'setOwed'> {
+  return {
+    owed: () => (readSealed(path) as { acts: readonly Act[] } | undefined)?.acts ?? [],
+    setOwed(acts) {
+      if (acts.length === 0) writing(path, () => rmSync(path, { force: true }));
+      else replaceOwn(path, sealed(JSON.stringify({ acts })));
     },
   };
 }

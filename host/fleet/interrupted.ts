@@ -9,48 +9,30 @@
 import type { Broker } from '../broker.js';
 import { WeirError } from '../errors.js';
 import { TIMESTAMP_BYTES_MAX } from '../fleetlimits.js';
-import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../wire.js';
-import { type Act, parseEntry } from './audit.js';
-import { appendSigned, auditKey } from './auditsign.js';
+import { actText } from './audittext.js';
 import { needClock } from './clock.js';
 import { type Edition, type KeyRing, TIMESTAMP, writeEdition } from './edition.js';
 import type { FleetFolder, Pending } from './folder.js';
 import { isTaken } from './folderlock.js';
-import { readRoot } from './metadata.js';
+import { noteOrOwe, type OpenRing, payOwed } from './owed.js';
 import { openRepository, tellAppliances } from './repository.js';
 
-/** Asks for the keys, when they are needed. */
-export type OpenRing = () => Promise<KeyRing>;
-
-/** Writes what is pending in the folder, and its entry in the audit. Throws REPOSITORY_MOVED where somebody else has published. */
+/** Writes what is pending in the folder, and its entry in the audit, or answers why that is owed. Throws REPOSITORY_MOVED where somebody else has published. */
 export async function finish(
   folder: FleetFolder,
   broker: Broker,
   { edition, act }: Pending,
   ring: KeyRing,
   now: () => number,
-): Promise<void> {
+): Promise<WeirError | undefined> {
   await writeEdition(openRepository(broker), edition);
   for (const { path, bytes } of edition) folder.copy.put(path, bytes);
-  const last = await broker.value(AUDIT_STREAM, FLEET_AUDIT_SUBJECT);
-  const isNoted = last && parseEntry(Buffer.from(last.bytes).toString('utf8'))?.id === act.id;
-  if (!isNoted) await noteAct(folder, broker, act, ring, now);
+  const owed = await noteOrOwe(folder, broker, act, ring, now);
   folder.setPending(undefined);
+  return owed;
 }
 
-/** Writes down what an operator has done, behind all that was done before. */
-export async function noteAct(
-  folder: FleetFolder,
-  broker: Broker,
-  act: Act,
-  ring: KeyRing,
-  now: () => number,
-): Promise<void> {
-  const key = auditKey(readRoot(folder.known().root), ring);
-  await appendSigned(broker, key, { who: folder.operator, ...act }, now);
-}
-
-/** Completes what was interrupted and begun; tells of what was not begun. What was overtaken is left. For who is alone in the folder. */
+/** Writes what is owed to the audit, and completes what was interrupted and begun; tells of what was not begun. What was overtaken is left. For who is alone in the folder. */
 export async function completeBegun(
   folder: FleetFolder,
   broker: Broker,
@@ -58,16 +40,18 @@ export async function completeBegun(
   ring: OpenRing,
   now: () => number = Date.now,
 ): Promise<void> {
+  await payOwed(folder, broker, print, ring, now);
   const pending = folder.pending();
   if (!pending) return;
   const stage = await stageOf(broker, pending.edition);
-  if (stage === 'not begun') print(`fleet: ${notBegunText(textOf(pending.act))}`);
+  if (stage === 'not begun') print(`fleet: ${notBegunText(actText(pending.act))}`);
   if (stage !== 'begun') return;
-  print(`fleet: completing what was interrupted: ${textOf(pending.act)}`);
+  print(`fleet: completing what was interrupted: ${actText(pending.act)}`);
   await needClock(broker, now());
   try {
-    await finish(folder, broker, pending, await ring(), now);
+    const owed = await finish(folder, broker, pending, await ring(), now);
     await tellAppliances(broker);
+    if (owed) print(`fleet: ${owed.problem}`);
   } catch (error) {
     // Somebody has published just now: that it was in force is found out behind this.
     if (!(error instanceof WeirError) || error.code !== 'REPOSITORY_MOVED') throw error;
@@ -84,7 +68,7 @@ export function interruptedIn(folder: FleetFolder): Pending | undefined {
 export async function needNoneBegun(folder: FleetFolder, broker: Broker): Promise<void> {
   const other = folder.pending();
   if (!other || (await stageOf(broker, other.edition)) === 'not begun') return;
-  const problem = `expected nothing that has to be completed, found what was interrupted: ${textOf(other.act)}`;
+  const problem = `expected nothing that has to be completed, found what was interrupted: ${actText(other.act)}`;
   throw new WeirError('REPOSITORY_MOVED', `${folder.path}: ${problem}`);
 }
 
@@ -107,15 +91,8 @@ export function hasRoot(edition: Edition): boolean {
   return edition.some(({ path }) => path.endsWith('.root.json'));
 }
 
-/** `what`: a `textOf`. */
+/** `what`: an `actText`. */
 export function notBegunText(what: string): string {
   const next = 'run it again if it is wanted: what is published next from this folder takes its place';
   return `interrupted, and not published: ${what}; ${next}`;
-}
-
-/** What it was. */
-export function textOf({ action, filter, after, group, role }: Act): string {
-  const what = [filter, role].filter((one) => one !== undefined).join(' ');
-  const to = typeof after === 'string' && typeof filter === 'string' ? `(${after})` : '';
-  return [action, what, to, group === undefined ? '' : `in ${group}`].filter(Boolean).join(' ');
 }

@@ -27,7 +27,8 @@ import { needClock } from './clock.js';
 import { rolesForPath, storedPath, targetFile } from './metadata.js';
 import { needOwn } from './ownfleet.js';
 import { openRepository, tellAppliances } from './repository.js';
-import { completeBegun, finish, hasRoot, needNoneBegun, type OpenRing } from './interrupted.js';
+import { completeBegun, finish, hasRoot, needNoneBegun } from './interrupted.js';
+import { needRoom, type OpenRing } from './owed.js';
 import { needWhole } from './roles.js';
 import { loadState, type Repository, type State, UNREADABLE } from './state.js';
 
@@ -131,7 +132,10 @@ export async function publishSigned(
   await publishEdition(folder, broker, edition, act, ring, now, change.keys);
 }
 
-/** Publishes what is composed and signed already. Throws CLOCK_WRONG, FLEET_IN_USE, FLEET_UNWRITABLE or REPOSITORY_MOVED, and nothing was changed. */
+/**
+ * Publishes what is composed and signed already. Throws CLOCK_WRONG, STREAM_FULL, FLEET_IN_USE, FLEET_UNWRITABLE or REPOSITORY_MOVED, and nothing was
+ * changed; AUDIT_OWED, and it is in force.
+ */
 export async function publishEdition(
   folder: FleetFolder,
   broker: Broker,
@@ -142,13 +146,14 @@ export async function publishEdition(
   keys: readonly KeyFile[] = [],
 ): Promise<void> {
   await needClock(broker, now());
-  await alone(folder.path, async () => {
+  await needRoom(broker, folder, act);
+  const owed = await alone(folder.path, async () => {
     await needBase(openRepository(broker), edition);
     await needNoneBegun(folder, broker);
     for (const key of keys) folder.keepKey(key);
     const pending = { edition, act: { ...act, id: randomBytes(8).toString('hex') } };
     folder.setPending(pending);
-    await finish(folder, broker, pending, ring, now).catch((error: unknown) => {
+    return finish(folder, broker, pending, ring, now).catch((error: unknown) => {
       // A root is read as soon as it is there: what became of it is found out later.
       const isNothing = error instanceof WeirError && error.code === 'REPOSITORY_MOVED' && !hasRoot(edition);
       if (isNothing) folder.setPending(undefined);
@@ -156,6 +161,7 @@ export async function publishEdition(
     });
   });
   await tellAppliances(broker);
+  if (owed) throw owed;
 }
 
 /** The role that signs for a path: a delegated one whose pattern it matches, or else `targets`. */

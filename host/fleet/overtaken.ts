@@ -7,21 +7,14 @@
 import type { Broker } from '../broker.js';
 import { sha256Of } from '../digest.js';
 import { ROOT_BYTES_MAX } from '../fleetlimits.js';
-import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../wire.js';
-import { type Act, parseEntry } from './audit.js';
+import type { Act } from './audit.js';
+import { actText } from './audittext.js';
 import { type Edition, TIMESTAMP } from './edition.js';
 import { needClock } from './clock.js';
 import type { FleetFolder, Pending } from './folder.js';
 import { alone } from './folderlock.js';
-import {
-  interruptedIn,
-  noteAct,
-  notBegunText,
-  type OpenRing,
-  type Stage,
-  stageOf,
-  textOf,
-} from './interrupted.js';
+import { interruptedIn, notBegunText, type Stage, stageOf } from './interrupted.js';
+import { isNoted, noteOrOwe, type OpenRing } from './owed.js';
 import { readTimestamp } from './metadata.js';
 import { lookAtAssignment, type Operator } from './operator.js';
 
@@ -76,12 +69,12 @@ async function settle(
     const fate = pending && (await find(pending));
     if (!pending || !fate) return;
     const { act } = pending;
-    print(`fleet: ${interruptionText({ state: fate, what: textOf(act) })}`);
+    print(`fleet: ${interruptionText({ state: fate, what: actText(act) })}`);
     if (fate === 'in force' || fate === 'unknown') {
       await needClock(broker, now());
       const entry = fate === 'unknown' ? { ...act, interrupted: UNKNOWN } : act;
-      await noteAct(folder, broker, entry, await ring(), now);
-      print('fleet: it is in the audit now');
+      const owed = await noteOrOwe(folder, broker, entry, await ring(), now);
+      print(`fleet: ${owed?.problem ?? 'it is in the audit now'}`);
     }
     folder.setPending(undefined);
   });
@@ -94,7 +87,7 @@ export async function interruptionIn(operator: Operator): Promise<Interruption |
   if (!pending) return undefined;
   const stage = await stageOf(broker, pending.edition);
   const state = stage === 'overtaken' ? await fateOf(operator, pending) : stage;
-  return state && { state, what: textOf(pending.act) };
+  return state && { state, what: actText(pending.act) };
 }
 
 /** What it was, what became of it, and what to do. */
@@ -131,14 +124,6 @@ async function fateOf(operator: Operator, { edition, act }: Pending): Promise<Fa
   // Each one is a number behind the one that it replaces: what has the same number was made on the same.
   const isBeside = own && timestamp.signed.version <= readTimestamp(own.bytes).signed.version;
   return isBeside ? 'never in force' : 'unknown';
-}
-
-async function isNoted(broker: Broker, { id }: Act): Promise<boolean> {
-  let isThere = false;
-  await broker.read({ stream: AUDIT_STREAM, subject: FLEET_AUDIT_SUBJECT }, ({ body }) => {
-    isThere ||= parseEntry(Buffer.from(body).toString('utf8'))?.id === id;
-  });
-  return isThere;
 }
 
 /** What is signed now names metadata of it. */

@@ -11,7 +11,7 @@ import { readProved } from '../../host/fleet/auditread.js';
 import { auditKey, signEntry, signerOf } from '../../host/fleet/auditsign.js';
 import { proofLines } from '../../host/fleet/audittext.js';
 import { AUDIT_MARKS_MAX } from '../../host/fleetlimits.js';
-import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../../host/wire.js';
+import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll } from '../command.js';
 import { until } from '../help.js';
@@ -221,7 +221,7 @@ command('tells what is wrong, whoever did it', async ({ fleet }) => {
   const publish = (subject: string, entry: object) =>
     fleet.broker.publish({ subject, headers: {}, body: Buffer.from(JSON.stringify(entry)) });
   // Somebody on the broker in the name of an operator, without a key.
-  const last = await fleet.broker.value('WEIR_AUDIT', FLEET_AUDIT_SUBJECT);
+  const last = await fleet.broker.value(FLEET_STREAM, FLEET_AUDIT_SUBJECT);
   const { seq, digest: prev } = headOf(Buffer.from(last?.bytes ?? '').toString());
   await publish(FLEET_AUDIT_SUBJECT, { seq: seq + 1, prev, ts: Date.now(), who: 'ann', action: 'pushed' });
   // An appliance that has left one out, one that was replaced, one with rubbish, and one whose chain nobody has.
@@ -290,7 +290,7 @@ command('what a broker has lost is wrong until an operator signs that he knows i
   const connection = await connect({ servers: [fleet.server.url] });
   const manager = await connection.jetstreamManager();
   const lose = async () => {
-    await manager.streams.delete('WEIR_AUDIT');
+    for (const name of [AUDIT_STREAM, FLEET_STREAM]) await manager.streams.delete(name);
     await fleet.broker.ensureFleetStreams();
   };
   await lose();
@@ -327,11 +327,11 @@ command('what a broker has lost is wrong until an operator signs that he knows i
   const operator = await fleet.operator();
   const asked: string[] = [];
   const read: typeof operator.broker.read = (options, each) => {
-    if (options.stream === AUDIT_STREAM) asked.push(options.subject ?? 'all');
+    if ([AUDIT_STREAM, FLEET_STREAM].includes(options.stream ?? '')) asked.push(options.subject ?? 'all');
     return operator.broker.read(options, each);
   };
   await readProved({ ...operator, broker: { ...operator.broker, read } }, undefined, 0);
-  assert.equal(asked, ['all']);
+  assert.equal(asked, [FLEET_AUDIT_SUBJECT, 'weir.audit.*']);
   assert.match(
     after.out,
     /audit acknowledged reason="the disk was lost" .*expected the chain to begin with entry 1/,

@@ -20,7 +20,7 @@ import {
 } from '../../host/fleet/operator.js';
 import { openRepository } from '../../host/fleet/repository.js';
 import { createTrust, type Trust } from '../../host/fleet/trust.js';
-import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT } from '../../host/wire.js';
+import { FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../../host/wire.js';
 import { startTestBroker, type TestBroker } from '../broker.js';
 import { endAll, saidHere } from '../command.js';
 import { temporaryFolder } from '../help.js';
@@ -181,7 +181,7 @@ export const open = ({ fleet }: Pick<Fleet, 'fleet'>, broker: Broker, ring?: Key
 
 export async function audit({ broker }: Fleet): Promise<string[]> {
   const lines: string[] = [];
-  await broker.read({ stream: AUDIT_STREAM, subject: FLEET_AUDIT_SUBJECT }, ({ body }) => {
+  await broker.read({ stream: FLEET_STREAM, subject: FLEET_AUDIT_SUBJECT }, ({ body }) => {
     lines.push(Buffer.from(body).toString());
   });
   return lines;

@@ -145,7 +145,7 @@ permissions('it reads nothing of others', async ({ world }) => {
     `${direct}.weir.dead.other.f`,
     '$JS.API.DIRECT.GET.WEIR_STATUS.weir.status.other',
     '$JS.API.DIRECT.GET.WEIR_AUDIT.weir.audit.other',
-    '$JS.API.DIRECT.GET.WEIR_AUDIT.weir.fleet.audit',
+    '$JS.API.DIRECT.GET.WEIR_FLEET.weir.fleet.audit',
     '$JS.API.DIRECT.GET.KV_WEIR_REPO',
     '$JS.API.STREAM.INFO.WEIR',
     '$JS.API.STREAM.NAMES',
@@ -187,7 +187,7 @@ permissions('it makes, changes and removes nothing', async ({ world }) => {
       ['STREAM.CREATE.NEW', stream],
       ['STREAM.CREATE.MIRROR', { name: 'MIRROR', mirror: { name: 'WEIR' } }],
       ['STREAM.UPDATE.WEIR', { name: 'WEIR', subjects: ['weir.ev.>'], max_msgs: 1 }],
-      ...['WEIR', 'WEIR_STATUS', 'WEIR_AUDIT', 'KV_WEIR_REPO'].flatMap(
+      ...['WEIR', 'WEIR_STATUS', 'WEIR_AUDIT', 'WEIR_FLEET', 'KV_WEIR_REPO'].flatMap(
         (name): [string, string | object][] => [
           [`STREAM.PURGE.${name}`, {}],
           [`STREAM.DELETE.${name}`, ''],
@@ -238,14 +238,16 @@ permissions('no header of its messages touches those of others', async ({ world 
 
 permissions('an operator cannot remove from the audit what was done', async ({ world }) => {
   await unchanged(world, async () => {
-    assert.match(await asked(world.operator, '$JS.API.STREAM.PURGE.WEIR_AUDIT', {}), '"code":');
-    assert.match(await asked(world.operator, '$JS.API.STREAM.MSG.DELETE.WEIR_AUDIT', { seq: 1 }), '"code":');
-    const { config } = await world.manager.streams.info('WEIR_AUDIT');
-    for (const part of [{ deny_purge: false }, { deny_delete: false }])
-      assert.match(
-        await asked(world.operator, '$JS.API.STREAM.UPDATE.WEIR_AUDIT', { ...config, ...part }),
-        /can not cancel deny/,
-      );
+    for (const name of ['WEIR_AUDIT', 'WEIR_FLEET']) {
+      assert.match(await asked(world.operator, `$JS.API.STREAM.PURGE.${name}`, {}), '"code":');
+      assert.match(await asked(world.operator, `$JS.API.STREAM.MSG.DELETE.${name}`, { seq: 1 }), '"code":');
+      const { config } = await world.manager.streams.info(name);
+      for (const part of [{ deny_purge: false }, { deny_delete: false }])
+        assert.match(
+          await asked(world.operator, `$JS.API.STREAM.UPDATE.${name}`, { ...config, ...part }),
+          /can not cancel deny/,
+        );
+    }
   });
 });
 

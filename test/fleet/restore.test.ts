@@ -207,7 +207,8 @@ restores('a broker that is new gets all of it', async (context) => {
   assert.is(serialOf(await taken(context)), 1);
   const connection = await connect({ servers: [context.server.url] });
   const manager = await connection.jetstreamManager();
-  for (const name of ['KV_WEIR_REPO', 'WEIR_STATUS', 'WEIR_AUDIT']) await manager.streams.delete(name);
+  for (const name of ['KV_WEIR_REPO', 'WEIR_STATUS', 'WEIR_AUDIT', 'WEIR_FLEET'])
+    await manager.streams.delete(name);
   await connection.close();
   assert.is((await errorOf(context.next(2))).code, 'STREAM_SILENT');
   const { files, isAnew } = await context.restore();

@@ -17,11 +17,11 @@ streams('they are made once, and one with more room is left as it is', async () 
   const world = await startWorld();
   const configOf = async (name: string) => (await world.manager.streams.info(name)).config;
   const before = await configOf('WEIR_AUDIT');
-  assert.equal(before.subjects, ['weir.audit.*', 'weir.fleet.audit']);
-  assert.equal(
-    [before.deny_delete, before.deny_purge, before.discard, before.max_age],
-    [true, true, 'new', 0],
-  );
+  assert.equal(before.subjects, ['weir.audit.*']);
+  const operators = await configOf('WEIR_FLEET');
+  assert.equal(operators.subjects, ['weir.fleet.audit']);
+  for (const { deny_delete, deny_purge, discard, max_age } of [before, operators])
+    assert.equal([deny_delete, deny_purge, discard, max_age], [true, true, 'new', 0]);
   const { subjects, max_msgs_per_subject, allow_direct } = await configOf('KV_WEIR_REPO');
   assert.equal([subjects, max_msgs_per_subject, allow_direct], [['$KV.WEIR_REPO.>'], 1, true]);
   await world.manager.streams.update('WEIR_AUDIT', { max_bytes: 2 * before.max_bytes });
@@ -34,7 +34,7 @@ streams('they are made once, and one with more room is left as it is', async () 
     world.seedOf('operator'),
   ]);
   assert.is(again.code, 0, again.err);
-  assert.is(again.out, 'the streams are there: WEIR, KV_WEIR_REPO, WEIR_STATUS, WEIR_AUDIT\n');
+  assert.is(again.out, 'the streams are there: WEIR, KV_WEIR_REPO, WEIR_STATUS, WEIR_AUDIT, WEIR_FLEET\n');
   assert.is((await configOf('WEIR_AUDIT')).max_bytes, 2 * before.max_bytes);
   const refused = await saidHere([
     'fleet',
@@ -74,8 +74,12 @@ streams('one that lacks what a fleet rests on is refused by name', async () => {
     ],
     [{ name: 'WEIR_STATUS', subjects: ['weir.status.a'] }, /stream WEIR_STATUS: expected subjects to be/],
     [
-      { name: 'WEIR_AUDIT', subjects: ['weir.audit.*', 'weir.fleet.audit'], discard: 'new' as never },
+      { name: 'WEIR_AUDIT', subjects: ['weir.audit.*'], discard: 'new' as never },
       /stream WEIR_AUDIT: expected deny_delete to be true, found false/,
+    ],
+    [
+      { name: 'WEIR_AUDIT', subjects: ['weir.audit.*', 'weir.fleet.audit'] },
+      /stream WEIR_AUDIT: expected subjects to be \["weir.audit.\*"\], found/,
     ],
   ];
   for (const [settings, expected] of lacking) {

@@ -3,7 +3,7 @@
  */
 import { WeirError } from '../../errors.js';
 import { readAudit, readProved } from '../../fleet/auditread.js';
-import { auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
+import { actText, auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
 import { needAppliance } from '../../fleet/members.js';
 import { NAME_PATTERN } from '../../wire.js';
 import { type Command, parseCommand, timeOrAge } from '../command.js';
@@ -14,7 +14,7 @@ export const audit: Command = {
   help: `Usage: weir fleet audit [OPTIONS]
 
 Prints what operators and appliances have written in the audit, by time: who, the number of the entry, what, the version before and after, and
-why. Nothing of the stream WEIR_AUDIT can be deleted.
+why. Nothing of the streams WEIR_AUDIT (of appliances) and WEIR_FLEET (of operators) can be deleted.
 
   --appliance ID    entries of this appliance only
   --since TIME      what the broker has from this time on, or an age such as 24h
@@ -22,8 +22,10 @@ why. Nothing of the stream WEIR_AUDIT can be deleted.
                     names is there, operators' entries are signed by a key that a root of the fleet has named, and each release that
                     is assigned has its entry
 ${READER_HELP}
-Exit code: 1 when --verify has found something that no operator has acknowledged ("weir fleet acknowledge"), and when the appliance has neither a status nor an
-entry; else 0.
+A change of this folder that is in force without its entry, because the audit took nothing, is told, and in "owed" of --json.
+
+Exit code: 1 when --verify has found something that no operator has acknowledged ("weir fleet acknowledge"), or an entry is owed; and when the appliance has
+neither a status nor an entry; else 0.
 
 Example: weir fleet audit --since 24h --verify
 `,
@@ -46,11 +48,13 @@ Example: weir fleet audit --since 24h --verify
         ? await readProved(operator, appliance, sinceMs ?? 0)
         : { lines: await readAudit(operator, appliance, sinceMs), reports: undefined };
       lines.sort((one, other) => timeOfLine(one) - timeOfLine(other));
-      answer(values, { schema: 1, entries: lines.map(auditJson), ...(reports ? { chains: reports } : {}) }, [
+      const owed = operator.folder.owed().map(actText);
+      const proved = reports ? { chains: reports } : {};
+      answer(values, { schema: 1, entries: lines.map(auditJson), ...proved, owed }, [
         ...lines.map(auditText),
         ...(reports ? proofLines(reports) : []),
       ]);
-      return reports?.some(({ wrong }) => wrong > 0) ? 1 : 0;
+      return reports && (owed.length > 0 || reports.some(({ wrong }) => wrong > 0)) ? 1 : 0;
     });
   },
 };

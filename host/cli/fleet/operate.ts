@@ -8,6 +8,7 @@ import { oneLine, printable, systemCode, WeirError } from '../../errors.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { type FleetFolder, openFleetFolder } from '../../fleet/folder.js';
 import { type Operator, openOperator, readFleet } from '../../fleet/operator.js';
+import { owedLines } from '../../fleet/owed.js';
 import { interruptionIn, interruptionText, settleOvertaken } from '../../fleet/overtaken.js';
 import { LOGIN_HELP, LOGIN_OPTIONS, loginOf } from '../login.js';
 
@@ -90,6 +91,7 @@ export async function observe<T>(
     const operator = await readFleet(folder, broker, tell);
     const interruption = await interruptionIn(operator);
     if (interruption) tell(`fleet: ${interruptionText(interruption)}`);
+    for (const line of owedLines(folder)) tell(line);
     return await work(operator);
   } finally {
     await broker.close();

@@ -1,6 +1,7 @@
 /**
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
+import { actText } from '../../fleet/audittext.js';
 import { brokerClock } from '../../fleet/clock.js';
 import { needGroup } from '../../fleet/members.js';
 import { groupsOf, lookAtAssignment, onlyRead, type Operator, readFleet } from '../../fleet/operator.js';
@@ -46,7 +47,8 @@ A file of the repository that is missing or damaged is told, too, with what help
 
 With --json, "interrupted" is a change that was interrupted in this folder, or null: "what" it was, and its "state": "not begun" (nobody has seen
 it), "begun" (the next command that signs completes it), or, where somebody else has published since, "in force" (until then), "noted" (and the audit
-has it), "never in force" or "unknown". Else a line tells it.
+has it), "never in force" or "unknown". "owed" are the changes of this folder that are in force without their entry, because the audit took nothing.
+Else lines tell both.
 
 A status is signed by nobody: an appliance in somebody else's hands says what it likes under its own name.
 
@@ -74,12 +76,22 @@ Example: weir fleet status --group edge --watch
       const assignments = await assignmentsOf(operator, values.group, told, new Map());
       const damage = await damageOf(operator);
       const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), damage);
-      const interrupted = (await interruptionIn(operator)) ?? null;
-      answer(values, { schema: 1, ...overview, interrupted }, overviewLines(overview));
+      answer(values, { schema: 1, ...overview, ...(await openIn(operator)) }, overviewLines(overview));
       return isWrong(overview) ? 1 : 0;
     });
   },
 };
+
+/** What has not come to its end in an operator's folder. */
+interface Open {
+  readonly interrupted: Interruption | null;
+  readonly owed: readonly string[];
+}
+
+async function openIn(operator: Operator): Promise<Open> {
+  const interrupted = (await interruptionIn(operator)) ?? null;
+  return { interrupted, owed: operator.folder.owed().map(actText) };
+}
 
 /** Reads every file of the repository. */
 async function damageOf({ broker, folder }: Operator): Promise<DamagedFile[]> {
@@ -117,7 +129,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
   const show = createView(values);
   let assignments = new Map<string, AssignedTo>();
   let damage = await damageOf(operator);
-  let interrupted = (await interruptionIn(operator)) ?? null;
+  let open = await openIn(operator);
   let readAtMs = performance.now();
   try {
     for (;;) {
@@ -128,7 +140,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
         isNew = false;
         readAtMs = performance.now();
         operator = await readFleet(folder, broker, print);
-        interrupted = (await interruptionIn(operator)) ?? null;
+        open = await openIn(operator);
         // All of it, which may be much, only where somebody has published, or restored, something.
         if (wasNew) damage = await damageOf(operator);
         assignments = new Map();
@@ -136,7 +148,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
       const told = statuses.all();
       assignments = await assignmentsOf(operator, values.group, told, assignments);
       const overview = overviewOf(assignments, told, now(), damage);
-      show(overview, interrupted);
+      show(overview, open);
       if (isStopped || (isOver(overview) && !isNew)) return isWrong(overview) ? 1 : 0;
       await statuses.next(LOOK_MS);
     }
@@ -147,10 +159,10 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
 }
 
 /** Shows what has changed since the last time: the whole anew on a terminal, lines elsewhere. */
-function createView({ json }: FleetValues): (overview: Overview, interrupted: Interruption | null) => void {
+function createView({ json }: FleetValues): (overview: Overview, open: Open) => void {
   let before = new Map<string, string>();
   let isFirst = true;
-  return (overview, interrupted) => {
+  return (overview, open) => {
     const now = standingLines(overview);
     const changed = changedLines(before, now);
     before = now;
@@ -160,7 +172,7 @@ function createView({ json }: FleetValues): (overview: Overview, interrupted: In
     }
     if (json === true) {
       if (changed.length > 0 || isFirst)
-        process.stdout.write(`${JSON.stringify({ schema: 1, ...overview, interrupted })}\n`);
+        process.stdout.write(`${JSON.stringify({ schema: 1, ...overview, ...open })}\n`);
     } else process.stdout.write(lines(isFirst ? overviewLines(overview) : changed));
     isFirst = false;
   };

@@ -5,6 +5,7 @@ import { connectBroker } from '../../broker.js';
 import { WeirError } from '../../errors.js';
 import {
   AUDIT_STREAM,
+  FLEET_STREAM,
   REPOSITORY_BUCKET,
   REPOSITORY_STREAM,
   STATUS_STREAM,
@@ -18,8 +19,9 @@ export const streams: Command = {
   help: `Usage: weir fleet streams [OPTIONS]
 
 Makes the JetStream streams of a fleet that are missing, with one replica, and leaves those that are there as they are: ${STREAM_NAME} (events
-and dead letters), the bucket ${REPOSITORY_BUCKET} (signed files), ${STATUS_STREAM} (the last status of each appliance) and ${AUDIT_STREAM} (what was done;
-nothing of it can be deleted, and when it is full it takes no more until it is given room).
+and dead letters), the bucket ${REPOSITORY_BUCKET} (signed files), ${STATUS_STREAM} (the last status of each appliance), ${AUDIT_STREAM} and
+${FLEET_STREAM} (what appliances and what operators have done; nothing of it can be deleted, and when one is full it takes no more until it is given
+room).
 
   --server URL      the broker
 ${LOGIN_HELP}  --config FILE     servers, creds, nkey and tls as in this config of "weir run"
@@ -46,7 +48,7 @@ Example: weir fleet streams --server nats://127.0.0.1:4222 --nkey fleet/operator
     });
     try {
       await broker.ensureFleetStreams();
-      const names = [STREAM_NAME, REPOSITORY_STREAM, STATUS_STREAM, AUDIT_STREAM].join(', ');
+      const names = [STREAM_NAME, REPOSITORY_STREAM, STATUS_STREAM, AUDIT_STREAM, FLEET_STREAM].join(', ');
       process.stdout.write(`the streams are there: ${names}\n`);
       return 0;
     } finally {
