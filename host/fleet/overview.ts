@@ -2,7 +2,7 @@
  * Who runs what: what is signed for a group against what its appliances say. An appliance belongs to the group that it names.
  */
 import { FLEET_SILENT_MS } from '../fleetlimits.js';
-import { type Assigned, type Assignment, chosen, isIncluded, type Release } from './assignment.js';
+import { type Assigned, type Assignment, chosen, isDue, isIncluded, type Release } from './assignment.js';
 import type { DamagedFile } from './restore.js';
 import type { FleetWord, HostWord, Told } from './statuses.js';
 
@@ -43,6 +43,8 @@ export interface ReleaseView {
   /** Appliances may begin then; null where they may at once. */
   readonly not_before: string | null;
   readonly counts: Readonly<Record<Exclude<Standing, 'own' | 'unknown'>, number>>;
+  /** It is for the whole group by now, and no appliance runs it. */
+  readonly run_by_nobody: boolean;
 }
 
 export interface GroupView {
@@ -63,6 +65,8 @@ export interface Overview {
   readonly others: readonly string[];
   /** What appliances cannot have as it was published: they stay as they are, and are stale. */
   readonly repository: readonly DamagedFile[];
+  /** Roles that have to be signed anew, because a change of keys was interrupted. */
+  readonly unfinished: readonly string[];
 }
 
 /** `assignments`: by group, of those that are looked at. */
@@ -70,7 +74,7 @@ export function overviewOf(
   assignments: ReadonlyMap<string, AssignedTo>,
   told: ReadonlyMap<string, Told>,
   nowMs: number,
-  repository: readonly DamagedFile[] = [],
+  { repository = [], unfinished = [] }: Partial<Pick<Overview, 'repository' | 'unfinished'>> = {},
 ): Overview {
   const all = [...told.values()].sort((one, other) => (one.appliance < other.appliance ? -1 : 1));
   const groups = [...assignments].map(([group, assigned]): GroupView => {
@@ -82,13 +86,14 @@ export function overviewOf(
       return isMember ? [applianceView(one, word, word.fleet, assigned, nowMs)] : [];
     });
     const releases = Object.entries(assignment?.filters ?? {}).map(([filter, assigned]) =>
-      releaseView(filter, assigned, appliances),
+      releaseView(filter, assigned, appliances, nowMs),
     );
     return { group, serial: assignment?.serial ?? 0, problem, releases, appliances };
   });
   return {
     groups,
     repository,
+    unfinished,
     unreadable: all.flatMap(({ appliance, word }) =>
       typeof word === 'string' ? [{ appliance, problem: word }] : [],
     ),
@@ -106,14 +111,20 @@ export function groupsIn(told: ReadonlyMap<string, Told>): string[] {
 }
 
 /** Something needs a person. */
-export function isWrong({ groups, unreadable, repository }: Overview): boolean {
+export function isWrong({ groups, unreadable, repository, unfinished }: Overview): boolean {
   const appliances = groups.flatMap((group) => group.appliances);
   return (
-    unreadable.length + repository.length > 0 ||
-    groups.some(({ problem }) => problem !== null) ||
+    unreadable.length + repository.length + unfinished.length > 0 ||
+    groups.some((group) => group.problem !== null || isUnheard(group)) ||
+    groups.some(({ releases }) => releases.some((release) => release.run_by_nobody)) ||
     appliances.some(({ silent, stale }) => silent || stale !== null) ||
     appliances.some(({ filters }) => filters.some(({ standing }) => standing === 'refused'))
   );
+}
+
+/** Something is assigned, and nobody tells whether it runs: the statuses may be gone. */
+export function isUnheard({ releases, appliances }: GroupView): boolean {
+  return releases.length > 0 && appliances.length === 0;
 }
 
 /** Every release is for the whole of its group, and nobody lags. */
@@ -200,13 +211,15 @@ function releaseView(
   filter: string,
   { release, before }: Assigned,
   appliances: readonly ApplianceView[],
+  nowMs: number,
 ): ReleaseView {
   const counts = { release: 0, before: 0, none: 0, lags: 0, refused: 0, silent: 0 };
   for (const { filters } of appliances)
     for (const { filter: name, standing } of filters)
       if (name === filter && standing !== 'own' && standing !== 'unknown') counts[standing]++;
   const { version, percent, not_before = null } = release;
-  return { filter, version, percent, before: before?.version ?? null, not_before, counts };
+  const run_by_nobody = percent === 100 && isDue(release, nowMs) && counts.release === 0;
+  return { filter, version, percent, before: before?.version ?? null, not_before, counts, run_by_nobody };
 }
 
 /** Appliances of a group that are alive and in the part to which a rollout has come. */

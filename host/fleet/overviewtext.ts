@@ -4,37 +4,50 @@
 import { printable, REMEDIES } from '../errors.js';
 import { othersText } from './assignment.js';
 import { damageLines } from './restore.js';
-import type { ApplianceView, FilterView, GroupView, Overview } from './overview.js';
+import { type ApplianceView, type FilterView, type GroupView, isUnheard, type Overview } from './overview.js';
 
 const HEADINGS = ['APPLIANCE', 'AGE', 'FILTER', 'WHAT', 'RUNS', 'WHY'];
 
-export function overviewLines({ groups, unreadable, others, repository }: Overview): string[] {
+export function overviewLines({ groups, unreadable, others, repository, unfinished }: Overview): string[] {
   const lines = groups.flatMap(groupLines);
   for (const { appliance, problem } of unreadable)
     lines.push(`${appliance}: its status cannot be read: ${problem}`);
   lines.push(...damageLines(repository).map((line) => `repository: ${line}`));
+  lines.push(...unfinished.map(unfinishedText));
   if (others.length > 0) lines.push(`in no fleet: ${others.join(', ')}`);
   return lines.map(printable);
 }
 
-function groupLines({ group, serial, problem, releases, appliances }: GroupView): string[] {
+function groupLines(view: GroupView): string[] {
+  const { group, serial, problem, releases, appliances } = view;
   const assigned = serial === 0 ? `group ${group}: nothing is assigned` : `group ${group}, serial ${serial}`;
   const lines = problem === null ? [assigned] : [unreadableText(group, problem)];
-  for (const { filter, version, percent, before, not_before, counts } of releases) {
+  for (const { filter, version, percent, before, not_before, counts, run_by_nobody } of releases) {
     const from = not_before === null ? '' : ` from ${not_before} on`;
     const older = othersText(percent, before) ?? (before === null ? '' : `before it ${before}`);
     lines.push(`  ${filter}: ${version} for ${percent} %${from}${older === '' ? '' : `, ${older}`}`);
     const { release, before: beforeIt, none, lags, refused, silent } = counts;
     const asWanted = `${release} run the release, ${beforeIt} the one before, ${none} neither as wanted`;
     lines.push(`    ${asWanted}; ${lags} lag, ${refused} refused, ${silent} silent`);
+    if (run_by_nobody && appliances.length > 0)
+      lines.push('    it is for the whole group, and nobody runs it');
   }
-  if (appliances.length === 0) return [...lines, '  no appliance has told its status', ''];
+  if (appliances.length === 0) return [...lines, `  ${unheardText(view)}`, ''];
   const rows = appliances.flatMap((appliance) => {
     const found = appliance.filters.map((filter) => cellsOf(appliance, filter));
     if (found.length === 0) found.push([appliance.appliance, ageOf(appliance), '-', '-', '-', '']);
     return appliance.stale === null ? found : [...found, staleCells(appliance, appliance.stale)];
   });
   return [...lines, ...table([HEADINGS, ...rows]), ''];
+}
+
+function unheardText(view: GroupView): string {
+  const nobody = 'no appliance has told its status';
+  return isUnheard(view) ? `${nobody}, so that nobody knows whether what is assigned runs` : nobody;
+}
+
+function unfinishedText(role: string): string {
+  return `keys: ${role}: has to be signed anew, a change of keys was interrupted`;
 }
 
 function unreadableText(group: string, problem: string): string {
@@ -79,9 +92,11 @@ export function changedLines(
 }
 
 /** A line for each thing that is told, without what is always another one. */
-export function standingLines({ groups, unreadable, repository }: Overview): Map<string, string> {
+export function standingLines({ groups, unreadable, repository, unfinished }: Overview): Map<string, string> {
   const lines = new Map<string, string>();
-  for (const { group, problem, releases, appliances } of groups) {
+  for (const view of groups) {
+    const { group, problem, releases, appliances } = view;
+    if (isUnheard(view)) lines.set(`unheard ${group}`, `${group}: ${unheardText(view)}`);
     if (problem !== null) lines.set(`group ${group}`, unreadableText(group, problem));
     for (const { filter, version, percent } of releases)
       lines.set(`${group}/${filter}`, `${group}: ${filter}: ${version} for ${percent} %`);
@@ -95,6 +110,7 @@ export function standingLines({ groups, unreadable, repository }: Overview): Map
   }
   for (const { appliance, problem } of unreadable)
     lines.set(`unreadable ${appliance}`, `${appliance}: its status cannot be read: ${problem}`);
+  for (const role of unfinished) lines.set(`unfinished ${role}`, unfinishedText(role));
   for (const line of damageLines(repository)) lines.set(`repository ${line}`, `repository: ${line}`);
   return new Map([...lines].map(([key, line]) => [key, printable(line)]));
 }

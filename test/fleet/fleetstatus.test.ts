@@ -13,6 +13,7 @@ import { overviewLines } from '../../host/fleet/overviewtext.js';
 import { removeFile } from '../../host/fleet/repository.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
 import { FLEET_SILENT_MS, FLEET_STATUS_BYTES_MAX } from '../../host/fleetlimits.js';
+import { STATUS_STREAM, statusSubject } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll, weir } from '../command.js';
 import { until } from '../help.js';
@@ -137,6 +138,7 @@ hostile('each appliance stands as it says, against what is signed', () => {
       before: before.version,
       not_before: null,
       counts: { release: 1, before: 1, none: 0, lags: 1, refused: 1, silent: 1 },
+      run_by_nobody: false,
     },
   ]);
   assert.equal(view.unreadable, [{ appliance: 'broken', problem: 'schema: expected 1' }]);
@@ -175,6 +177,40 @@ hostile(
     assert.match(line as string, / for 100 % from 2099-01-31T12:00:00Z on$/);
   },
 );
+
+hostile('what is assigned, and nobody tells of or runs, is not well', () => {
+  const nowMs = Date.now();
+  const before = releaseOf('1.0.0');
+  const view = (release: ReturnType<typeof releaseOf>, ...words: (typeof before | undefined)[]) => {
+    const all = words.map((word, at) => told(`fw-${at}`, statusOf(`fw-${at}`, word), nowMs));
+    const assignment: Assignment = {
+      format: 1,
+      group: 'edge',
+      serial: 2,
+      filters: { f: { release, before } },
+    };
+    const found = overviewOf(
+      new Map([['edge', assignment]]),
+      new Map(all.map((one) => [one.appliance, one])),
+      nowMs,
+    );
+    return { isWrong: isWrong(found), text: overviewLines(found).join('\n') };
+  };
+  const nobody = /no appliance has told its status, so that nobody knows whether what is assigned runs/;
+  for (const percent of [0, 100]) {
+    const unheard = view(releaseOf('1.1.0', { percent }));
+    assert.is(unheard.isWrong, true);
+    assert.match(unheard.text, nobody);
+  }
+  const release = releaseOf('1.1.0');
+  const unrun = view(release, before, before);
+  assert.is(unrun.isWrong, true);
+  assert.match(unrun.text, /2 lag.*\n {4}it is for the whole group, and nobody runs it\n/);
+  const begun = view(release, before, release);
+  assert.equal([begun.isWrong, begun.text.includes('nobody')], [false, false]);
+  const later = view(releaseOf('1.1.0', { not_before: '2099-01-31T12:00:00Z' }), before);
+  assert.is(later.isWrong, false);
+});
 
 hostile.run();
 
@@ -225,6 +261,22 @@ command('tells who runs it, who refused and why, and what is no status', async (
   );
 });
 
+command('a group whose statuses are gone is not well', async () => {
+  const fleet = await startFleet();
+  try {
+    const release = releaseOf('1.0.0');
+    await fleet.assign('edge', { f: { release } });
+    await fleet.say('fw-1', statusOf('fw-1', release));
+    assert.is((await fleet.weirFleet('status', '--group', 'edge')).code, 0);
+    await fleet.broker.purge(STATUS_STREAM, statusSubject('fw-1'));
+    const { code, out } = await fleet.weirFleet('status', '--group', 'edge');
+    assert.is(code, 1);
+    assert.match(out, /no appliance has told its status, so that nobody knows whether what is assigned runs/);
+  } finally {
+    await fleet.stop();
+  }
+});
+
 command('a group that nobody knows is an error, not a group where all is well', async ({ fleet }) => {
   await fleet.assign('centre', { f: { release: releaseOf('1.0.0') } });
   await fleet.say('s-1', statusOf('s-1', undefined, { group: 'site' }));
@@ -266,6 +318,8 @@ command('what is missing or damaged in the repository is told, with what helps',
     const targets = paths.find((path) => path.endsWith('.targets.json')) as string;
     const write = (path: string, text: string) =>
       fleet.broker.publish({ subject: `$KV.WEIR_REPO.${path}`, headers: {}, body: Buffer.from(text) });
+    const well = statusOf('fw', release, { runs: { f: release.rollout, g: other.rollout } });
+    await fleet.say('fw', well);
     assert.equal((await fleet.weirFleet('status')).code, 0);
     await removeFile(fleet.broker, missing);
     await write(damaged, 'x');
@@ -295,9 +349,7 @@ command('what is missing or damaged in the repository is told, with what helps',
     const watching = weir(args);
     await until(() => watching.out().includes(`repository: ${missing}`), WAIT_MS, 'it is told');
     assert.is((await fleet.weirFleet('restore')).code, 0);
-    await fleet.say('fw', {
-      ...statusOf('fw', release, { runs: { f: release.rollout, g: other.rollout } }),
-    });
+    await fleet.say('fw', well);
     assert.is(await watching.exited, 0, watching.out());
     rmSync(join(fleet.folder.path, 'copy', missing));
     await removeFile(fleet.broker, missing);

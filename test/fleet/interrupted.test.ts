@@ -89,6 +89,7 @@ pushes('that is published already is told as that, and completed by whoever sign
   assert.is(await codeOf(push(cut, ring, 1)), 'Error: cut');
   const status = await saidHere(['fleet', 'status', '--server', server.url, '--fleet', fleet]);
   assert.match(status.err, 'fleet: interrupted: pushed; the next command that signs completes it\n');
+  assert.is(status.code, 1);
   // Who has read before must not forget it.
   const renewed = publish({ ...reader, state: (await cut).state }, ring, {}, { action: 'refreshed' });
   assert.match(await codeOf(renewed), /^REPOSITORY_MOVED/);

@@ -13,6 +13,7 @@ import { settleOvertaken } from '../../host/fleet/overtaken.js';
 import { openRepository } from '../../host/fleet/repository.js';
 import { renewed, withKeys } from '../../host/fleet/roles.js';
 import { brokerAvailable } from '../broker.js';
+import { saidHere } from '../command.js';
 import {
   assignment,
   audit,
@@ -81,6 +82,9 @@ keys('interrupted, and its folder lost: another operator sees what is left to si
     assert.match(listed.err, 'a rotation of keys was interrupted: targets have to be signed anew');
     assert.match(listed.out, 'targets: has to be signed anew');
   }
+  const status = await saidHere(['fleet', 'status', '--server', theirs.server.url, '--fleet', theirs.fleet]);
+  assert.is(status.code, 1);
+  assert.match(status.out, 'keys: targets: has to be signed anew, a change of keys was interrupted\n');
   const unfinished = /ROTATION_UNFINISHED: targets: .*root 2.*"weir fleet keys renew targets"/;
   await refused(theirs, unfinished, 'keys', 'add', 'snapshot', '--threshold', '1');
   await refused(theirs, /all that they have:\n.*SIGNATURES_MISSING: targets/s, 'keys', 'renew', 'targets');

@@ -56,8 +56,9 @@ A status is signed by nobody: an appliance in somebody else's hands says what it
   --watch           go on until every release is for its whole group and nobody lags, or Ctrl-C; where standard output is no terminal,
                     a line for each change
 ${READER_HELP}
-Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read,
-and when the group has neither an assignment nor an appliance; else 0.
+Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read;
+when something is assigned to a group of which no appliance tells its status, or to the whole of one in which nobody runs it (as for a moment behind a push);
+when a change of keys, or another one that was begun in this folder, is not completed; and when the group has neither an assignment nor an appliance; else 0.
 
 Example: weir fleet status --group edge --watch
 `,
@@ -74,10 +75,11 @@ Example: weir fleet status --group edge --watch
       if (values.group !== undefined) needGroup(operator, values.group, told);
       if (values.watch) return watch(values, operator);
       const assignments = await assignmentsOf(operator, values.group, told, new Map());
-      const damage = await damageOf(operator);
-      const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), damage);
-      answer(values, { schema: 1, ...overview, ...(await openIn(operator)) }, overviewLines(overview));
-      return isWrong(overview) ? 1 : 0;
+      const more = { repository: await damageOf(operator), unfinished: operator.state.halfRotated };
+      const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), more);
+      const open = await openIn(operator);
+      answer(values, { schema: 1, ...overview, ...open }, overviewLines(overview));
+      return exitCodeOf(overview, open);
     });
   },
 };
@@ -91,6 +93,11 @@ interface Open {
 async function openIn(operator: Operator): Promise<Open> {
   const interrupted = (await interruptionIn(operator)) ?? null;
   return { interrupted, owed: operator.folder.owed().map(actText) };
+}
+
+/** What is begun and not completed has no entry in the audit yet, and may be half a change of keys. */
+function exitCodeOf(overview: Overview, { interrupted }: Open): number {
+  return isWrong(overview) || interrupted?.state === 'begun' ? 1 : 0;
 }
 
 /** Reads every file of the repository. */
@@ -128,7 +135,7 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
   const statuses = await watchStatuses(broker, now);
   const show = createView(values);
   let assignments = new Map<string, AssignedTo>();
-  let damage = await damageOf(operator);
+  let repository = await damageOf(operator);
   let open = await openIn(operator);
   let readAtMs = performance.now();
   try {
@@ -142,14 +149,15 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
         operator = await readFleet(folder, broker, print);
         open = await openIn(operator);
         // All of it, which may be much, only where somebody has published, or restored, something.
-        if (wasNew) damage = await damageOf(operator);
+        if (wasNew) repository = await damageOf(operator);
         assignments = new Map();
       }
       const told = statuses.all();
       assignments = await assignmentsOf(operator, values.group, told, assignments);
-      const overview = overviewOf(assignments, told, now(), damage);
+      const more = { repository, unfinished: operator.state.halfRotated };
+      const overview = overviewOf(assignments, told, now(), more);
       show(overview, open);
-      if (isStopped || (isOver(overview) && !isNew)) return isWrong(overview) ? 1 : 0;
+      if (isStopped || (isOver(overview) && !isNew)) return exitCodeOf(overview, open);
       await statuses.next(LOOK_MS);
     }
   } finally {
