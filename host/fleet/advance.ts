@@ -4,12 +4,14 @@
  * In each step the appliances that are alive and included have to say that they run the release, and then for the time of the soak no
  * trouble: none has given it up, is stale, has left out an event because of it, or has fallen silent. At the first trouble the group goes back.
  * Who merely lags is no such sign: then it stops where it is, and goes on when it is started again. Nothing is remembered: what is
- * assigned says how far it has come.
+ * assigned says how far it has come. Where others publish meanwhile it goes on from their percent, or stops where they have assigned
+ * something else, and blames nobody.
  *
  * Statuses are not signed, so an appliance in somebody else's hands can stop a promotion, but not make one go on past others.
  */
 import { WeirError } from '../errors.js';
 import { type Assignment, isDue, type Release } from './assignment.js';
+import { meanwhile } from './meanwhile.js';
 import { failureOf, includedIn, isSilent } from './overview.js';
 import { assignedOf } from './rollout.js';
 import type { FleetWord, HostWord, Statuses } from './statuses.js';
@@ -35,15 +37,20 @@ export interface Advancing {
   readonly statuses: Statuses;
   /** What is assigned now. */
   read(): Promise<Assignment | undefined>;
-  /** Publishes the release of this rollout for so much of the group. Throws ROLLOUT_REFUSED when another one is assigned by now. */
-  promote(rollout: string, percent: number): Promise<void>;
-  /** Publishes the release before it for all, or, where there is none, the release for nobody; answers what runs then. Throws as above. */
-  giveBack(rollout: string, why: string): Promise<string>;
+  /** Others may have published since that. */
+  hasNews(): boolean;
+  /** Who has promoted it to so much of the group. */
+  promoterOf(percent: number): Promise<string>;
+  /** Publishes the release of this rollout for so much of the group; false where another one is assigned by now, or it is for as much already. */
+  promote(rollout: string, percent: number): Promise<boolean>;
+  /** Publishes the release before it for all, or, where there is none, the release for nobody; answers what runs then, nothing where another one is assigned by now. */
+  giveBack(rollout: string, why: string): Promise<string | undefined>;
 }
 
 /** How it has ended. */
 export interface Outcome {
-  readonly kind: 'done' | 'stopped' | 'returned';
+  readonly kind: 'done' | 'stopped' | 'returned' | 'overtaken';
+  /** How far it has come, before others have published something else. */
   readonly percent: number;
   /** Why it did not go on. */
   readonly why: string | null;
@@ -51,30 +58,48 @@ export interface Outcome {
 
 /** Throws ROLLOUT_REFUSED when there is nothing to promote, or nobody alive who could say that all is well; and what `fleet` throws. */
 export async function advance(fleet: Advancing, options: AdvanceOptions): Promise<Outcome> {
-  const { print } = options;
+  const { print, group, instance } = options;
   const release = await releaseOf(fleet, options);
-  const watch = createWatch(fleet.statuses, release, options);
+  const watch = createWatch(fleet, release, options);
   watch.needSomebody();
-  // What the whole group has is no rollout any more, and an appliance that says this or that does not take it away from all.
-  const isOver = release.percent === 100;
   let { percent } = release;
-  if (percent > 0 && !isOver) print(`${percent} % of ${options.group} have it already: going on from there`);
-  for (const step of [percent, ...STEPS.filter((step) => step > percent)].filter((step) => step > 0)) {
-    if (step > percent) {
-      const stale = watch.staleIn(step);
-      if (stale !== undefined) return { kind: 'stopped', percent, why: stale };
-      await fleet.promote(release.rollout, step);
-      percent = step;
+  // What others have given to the whole group is no rollout any more, and an appliance that says this or that does not take it away from all.
+  let isOver = percent === 100;
+  if (percent > 0 && !isOver) print(`${percent} % of ${group} have it already: going on from there`);
+  const others = async () => meanwhile(await fleet.read(), group, instance, { ...release, percent });
+  const isMoved = async () => {
+    try {
+      return (await others()) !== undefined;
+    } catch (error) {
+      // While the connection is away the next look asks.
+      if (fleet.statuses.isCurrent()) throw error;
+      return false;
     }
-    const found = await watch.step(step);
-    if (found?.kind === 'late' || (found && isOver)) return { kind: 'stopped', percent, why: found.why };
+  };
+  for (;;) {
+    const change = await others();
+    if (change?.kind === 'overtaken') return { kind: 'overtaken', percent, why: change.why };
+    if (change) {
+      percent = change.percent;
+      isOver = percent === 100;
+      const by = await fleet.promoterOf(percent);
+      print(`promoted to ${percent} % of ${group} meanwhile, ${by}: going on from there`);
+    }
+    const found = percent === 0 ? undefined : await watch.step(percent, isMoved);
+    if (found?.kind === 'moved') continue;
+    if (found && (found.kind === 'late' || isOver)) return { kind: 'stopped', percent, why: found.why };
     if (found) {
       print(`${found.why}: going back`);
       const to = await fleet.giveBack(release.rollout, found.why);
+      if (to === undefined) continue;
       return { kind: 'returned', percent, why: `${found.why}; ${to}` };
     }
+    const step = STEPS.find((one) => one > percent);
+    if (step === undefined) return { kind: 'done', percent, why: null };
+    const stale = watch.staleIn(step);
+    if (stale !== undefined) return { kind: 'stopped', percent, why: stale };
+    if (await fleet.promote(release.rollout, step)) percent = step;
   }
-  return { kind: 'done', percent, why: null };
 }
 
 async function releaseOf(fleet: Advancing, { group, instance, now }: AdvanceOptions): Promise<Release> {
@@ -90,7 +115,7 @@ interface Found {
   readonly why: string;
 }
 
-function createWatch(statuses: Statuses, release: Release, options: AdvanceOptions) {
+function createWatch({ statuses, hasNews }: Advancing, release: Release, options: AdvanceOptions) {
   const { group, instance, stepMs, soakMs, now, print } = options;
   /** Events that an appliance had left out when it did not run the release yet. */
   const deadBefore = new Map<string, number>();
@@ -183,22 +208,27 @@ function createWatch(statuses: Statuses, release: Release, options: AdvanceOptio
       }
       return undefined;
     },
-    /** Resolves when all is well, or with what is not. */
-    async step(percent: number): Promise<Found | undefined> {
+    /** Resolves when all is well, or with what is not, or where others have published something else of it. */
+    async step(
+      percent: number,
+      isMoved: () => Promise<boolean>,
+    ): Promise<Found | { readonly kind: 'moved' } | undefined> {
       let allSinceMs: number | undefined;
       let seenMs = now();
       for (;;) {
         if (statuses.isCurrent()) {
           seenMs = now();
           const { found, isAll } = look(percent);
-          if (found) return found;
           const isNew = [...watched].some((appliance) => !settled.has(appliance));
           if (isAll && allSinceMs === undefined)
             print(
               `${percent} %: run by all appliances of it that are alive: ${watched.size}${isNew ? '' : ', none of them new'}`,
             );
           allSinceMs = isAll ? (allSinceMs ?? now()) : undefined;
-          if (allSinceMs !== undefined && (!isNew || isSoaked(allSinceMs))) break;
+          const isWell = allSinceMs !== undefined && (!isNew || isSoaked(allSinceMs));
+          if ((found || isWell || hasNews()) && (await isMoved())) return { kind: 'moved' };
+          if (found) return found;
+          if (isWell) break;
         } else if (now() - seenMs > stepMs)
           return { kind: 'late', why: 'the connection to the broker is away' };
         await statuses.next(LOOK_MS);

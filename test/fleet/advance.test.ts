@@ -1,33 +1,16 @@
 /**
  * Automatic promotion: on while all is well, back at the first trouble, and never without somebody who can say so.
  */
-import { cpSync } from 'node:fs';
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WeirError } from '../../host/errors.js';
 import { type Advancing, advance } from '../../host/fleet/advance.js';
 import { type Assignment, isIncluded, type Release } from '../../host/fleet/assignment.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
-import { brokerAvailable } from '../broker.js';
-import { endAll, said, WAIT_MS, weir } from '../command.js';
 import { errorOf } from '../connecting.js';
-import { until } from '../help.js';
-import { attemptOf, followers, releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
+import { attemptOf, NAMES, releaseOf, spread, statusOf } from './operators.js';
 
-const NAMES = Array.from({ length: 10 }, (_, at) => `fw-${at}`);
 const START_MS = Date.parse('2026-01-31T12:00:00Z');
-
-/** A rollout that comes to nobody of these with 1 %, and to somebody with 10 and 50. */
-function spread(part: Partial<Release> = {}): Release {
-  const count = (release: Release, percent: number) =>
-    NAMES.filter((name) => isIncluded(name, { ...release, percent })).length;
-  for (;;) {
-    const release = releaseOf('1.1.0', { percent: 0, ...part });
-    const [one, ten, half] = [count(release, 1), count(release, 10), count(release, 50)];
-    if (one === 0 && ten > 0 && half > ten && half < NAMES.length) return release;
-  }
-}
 
 interface Scene {
   readonly release: Release;
@@ -35,16 +18,30 @@ interface Scene {
   /** What an appliance says at a time since the start, when so much is assigned. */
   says(name: string, release: Release, sinceMs: number): object | string | undefined;
   readonly isCurrent?: (sinceMs: number) => boolean;
+  readonly hasNews?: () => boolean;
+  /** What others have assigned since: `undefined` is no change, nothing that the filter was taken away. */
+  readonly others?: (sinceMs: number, release: Release) => Release | 'nothing' | undefined;
 }
 
 /** Promotes in a time of its own, in which each look takes a second. */
-async function play({ release, before, says, isCurrent = () => true }: Scene) {
+async function play({
+  release,
+  before,
+  says,
+  isCurrent = () => true,
+  hasNews = () => true,
+  others = () => undefined,
+}: Scene) {
   let nowMs = START_MS;
   let current: Release = release;
   const all = new Map<string, Told>();
   const steps: string[] = [];
+  const lines: string[] = [];
+  const theirs = () => others(nowMs - START_MS, current);
   const hear = () => {
     for (const name of NAMES) {
+      const other = theirs();
+      if (typeof other === 'object') current = other;
       const said = says(name, current, nowMs - START_MS);
       if (said === undefined) continue;
       const word = typeof said === 'string' ? said : readStatus(name, Buffer.from(JSON.stringify(said)));
@@ -66,12 +63,16 @@ async function play({ release, before, says, isCurrent = () => true }: Scene) {
         format: 1,
         group: 'edge',
         serial: 1,
-        filters: { f: { release: current, ...(before ? { before } : {}) } },
+        filters: theirs() === 'nothing' ? {} : { f: { release: current, ...(before ? { before } : {}) } },
       };
     },
-    async promote(_rollout, percent) {
+    hasNews,
+    promoterOf: async (percent) => `by bob, who says ${percent}`,
+    async promote(rollout, percent) {
+      if (current.rollout !== rollout || current.percent >= percent) return false;
       current = { ...current, percent };
       steps.push(`${percent} at ${(nowMs - START_MS) / 1_000} s`);
+      return true;
     },
     async giveBack(_rollout, why) {
       steps.push(`back: ${why}`);
@@ -80,9 +81,15 @@ async function play({ release, before, says, isCurrent = () => true }: Scene) {
   };
   hear();
   const times = { stepMs: 60_000, soakMs: 30_000 };
-  const options = { group: 'edge', instance: 'f', ...times, now: () => nowMs, print: () => {} };
+  const options = {
+    group: 'edge',
+    instance: 'f',
+    ...times,
+    now: () => nowMs,
+    print: (line: string) => void lines.push(line),
+  };
   const outcome = await advance(fleet, options);
-  return { outcome, steps };
+  return { outcome, steps, lines };
 }
 
 const before = releaseOf('1.0.0');
@@ -187,6 +194,53 @@ steps('who lags stops it, and nothing goes back', async () => {
   assert.equal(steps, ['1 at 0 s', '10 at 0 s']);
 });
 
+steps('another release meanwhile ends it, and nobody is blamed for running that', async () => {
+  const release = spread();
+  const other = releaseOf('1.9.0', { by: 'bob', ticket: 'T-9', at: '2026-01-31T12:00:40Z' });
+  const says = (name: string, current: Release) => obeys(name, current);
+  const at40 = (one: Release | 'nothing') => (sinceMs: number) => (sinceMs >= 40_000 ? one : undefined);
+  const { outcome, steps } = await play({ release, before, says, others: at40(other) });
+  const has = `edge has another release of f since ${other.at}: ${other.version} for 100 %, by bob, ticket T-9`;
+  assert.equal(outcome, { kind: 'overtaken', percent: 50, why: `${has}: nothing is promoted any more` });
+  assert.equal(steps, ['1 at 0 s', '10 at 0 s', '50 at 31 s']);
+  const gone = (await play({ release, before, says, others: at40('nothing') })).outcome;
+  assert.equal([gone.kind, gone.percent], ['overtaken', 50]);
+  assert.match(
+    gone.why as string,
+    /^edge has no f any more, "weir fleet audit" says why: nothing is promoted/,
+  );
+  // Nothing was announced: it is seen before an appliance is blamed.
+  const unannounced = await play({
+    release,
+    before,
+    says: (name, current, sinceMs) => obeys(name, sinceMs >= 40_000 ? other : current),
+    hasNews: () => false,
+    others: (sinceMs) => (sinceMs === 101_000 ? other : undefined),
+  });
+  assert.equal(unannounced.outcome, outcome);
+});
+
+steps(
+  'promoted by others meanwhile, it goes on from there, and takes from nobody what all have',
+  async () => {
+    const to = (percent: number, sinceMs: number) => (nowMs: number, current: Release) =>
+      nowMs >= sinceMs && current.percent < percent ? { ...current, percent } : undefined;
+    const says = (name: string, release: Release) => obeys(name, release);
+    const scene = { release: spread(), before, says };
+    const { outcome, steps, lines } = await play({ ...scene, others: to(50, 10_000) });
+    assert.is(outcome.kind, 'done');
+    assert.equal(steps, ['1 at 0 s', '10 at 0 s', '100 at 40 s']);
+    const line = 'promoted to 50 % of edge meanwhile, by bob, who says 50: going on from there';
+    assert.ok(lines.includes(line), lines.join('\n'));
+    const all = await play({
+      ...scene,
+      says: (name, release, sinceMs) => obeys(name, release, { stale: sinceMs > 20_000 ? 'expired' : null }),
+      others: to(100, 10_000),
+    });
+    assert.equal([all.outcome.kind, all.outcome.percent], ['stopped', 100]);
+  },
+);
+
 steps('an appliance that comes back has time of its own', async () => {
   const release = spread();
   const [late] = NAMES.filter((name) => isIncluded(name, { ...release, percent: 10 }));
@@ -243,114 +297,3 @@ steps('what cannot be promoted is refused, and nothing was changed', async () =>
 });
 
 steps.run();
-
-const command = suite<{ fleet: TestFleet }>('weir fleet promote --auto');
-command.before.each(async (context) => {
-  context.fleet = await startFleet();
-});
-command.after.each(async ({ fleet }) => {
-  await endAll();
-  await fleet.stop();
-});
-
-const AUTO = ['promote', 'f', '--group', 'edge', '--auto', '--soak', '0s', '--step-time', '20s'];
-
-command('ten appliances that are well: all of the group runs it', async ({ fleet }) => {
-  const release = spread();
-  await fleet.assign('edge', { f: { release, before } });
-  const fakes = await followers(fleet, NAMES, {});
-  const { code, out, err } = await fleet.weirFleet(...AUTO, '--reason', 'no faults', '--ticket', 'T-7');
-  await fakes.stop();
-  assert.equal([code, out], [0, 'f: for all of edge\n'], err);
-  assert.equal(
-    fakes.told.slice(1),
-    ['1', '10', '50', '100'].map((percent) => `${release.version} ${percent}`),
-  );
-  assert.is((await fleet.weirFleet('status')).code, 0);
-  const audit = JSON.parse((await fleet.weirFleet('audit', '--verify', '--json')).out);
-  const promotions = audit.entries.map(({ entry }: { entry: Record<string, unknown> }) => entry).slice(-4);
-  assert.equal(
-    promotions.map(({ action, percent, reason, ticket }: Record<string, unknown>) => [
-      action,
-      percent,
-      reason,
-      ticket,
-    ]),
-    [1, 10, 50, 100].map((percent) => ['promoted', percent, 'no faults', 'T-7']),
-  );
-  assert.equal(
-    audit.chains.map(({ wrong }: { wrong: number }) => wrong),
-    [0],
-  );
-});
-
-command('one of them gives it up: the group goes back, and it is told which and why', async ({ fleet }) => {
-  const release = spread();
-  await fleet.assign('edge', { f: { release, before } });
-  const [bad = ''] = NAMES.filter((name) => isIncluded(name, { ...release, percent: 10 }));
-  const fakes = await followers(fleet, NAMES, { [bad]: release.version });
-  const { code, out } = await fleet.weirFleet(...AUTO);
-  await fakes.stop();
-  assert.is(code, 1);
-  assert.is(
-    out,
-    `f: given back at 10 % of edge: ${bad}: returned: a fault\\u001b[2J; ${before.version} for all again\n`,
-  );
-  const found = (await fleet.assigned('edge'))?.filters.f;
-  assert.equal(
-    [found?.release.version, found?.release.percent, found?.release.reason, found?.before],
-    [before.version, 100, `automatic: ${bad}: returned: a fault\\u001b[2J`, undefined],
-  );
-  const audit = await fleet.weirFleet('audit', '--verify');
-  assert.is(audit.code, 0, audit.out);
-  assert.match(
-    audit.out,
-    /operator ann #\d+ rolled back f f@1\.1\.0\S+ -> f@1\.0\.0\S+ .*"automatic: fw-\d: returned: /,
-  );
-});
-
-command(
-  'killed in the middle, it goes on from there, also in the hands of another operator',
-  async ({ fleet }) => {
-    const release = spread();
-    await fleet.assign('edge', { f: { release, before } });
-    const fakes = await followers(fleet, NAMES, {});
-    const other = join(fleet.path, 'other');
-    cpSync(fleet.folder.path, other, { recursive: true });
-    const login = [
-      '--server',
-      fleet.server.url,
-      '--yes',
-      '--passphrase-file',
-      join(fleet.path, 'passphrase'),
-    ];
-    const auto = ['fleet', 'promote', 'f', '--group', 'edge', '--auto', ...login, '--fleet'];
-    const first = weir([...auto, fleet.folder.path, '--soak', '1h']);
-    await until(() => first.err().includes('10 %: run by all appliances'), WAIT_MS, 'the part of 10 %');
-    first.child.kill('SIGKILL');
-    await first.exited;
-    const { code, out, err } = await said([...auto, other, '--soak', '0s'], undefined, WAIT_MS);
-    await fakes.stop();
-    assert.equal([code, out], [0, 'f: for all of edge\n'], err);
-    assert.match(err, 'weir: 10 % of edge have it already: going on from there\n');
-    assert.equal(
-      fakes.told.slice(1),
-      ['1', '10', '50', '100'].map((percent) => `${release.version} ${percent}`),
-    );
-  },
-);
-
-command('without a release before it nobody runs it then', async ({ fleet }) => {
-  const release = spread({ percent: 10 });
-  await fleet.assign('edge', { f: { release } });
-  const [bad = ''] = NAMES.filter((name) => isIncluded(name, release));
-  const fakes = await followers(fleet, NAMES, { [bad]: release.version });
-  const { code, out } = await fleet.weirFleet(...AUTO, '--json');
-  await fakes.stop();
-  assert.is(code, 1);
-  const { outcome, percent } = JSON.parse(out);
-  assert.equal([outcome, percent], ['returned', 10]);
-  assert.is((await fleet.assigned('edge'))?.filters.f?.release.percent, 0);
-});
-
-if (brokerAvailable()) command.run();

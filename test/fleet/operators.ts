@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Broker } from '../../host/broker.js';
-import { type Assignment, chosen, type Release } from '../../host/fleet/assignment.js';
+import { type Assignment, chosen, isIncluded, type Release } from '../../host/fleet/assignment.js';
 import { appendEntry, type AuditEntry, type AuditHead, headOf } from '../../host/fleet/audit.js';
 import type { KeyRing } from '../../host/fleet/edition.js';
 import { type FleetFolder, openFleetFolder } from '../../host/fleet/folder.js';
@@ -149,6 +149,20 @@ export function releaseOf(version: string, part: Partial<Release> = {}): Release
     at: '2026-01-31T12:00:00Z',
     ...part,
   };
+}
+
+/** Names of appliances. */
+export const NAMES = Array.from({ length: 10 }, (_, at) => `fw-${at}`);
+
+/** A rollout that comes to nobody of these with 1 %, and to somebody with 10 and 50. */
+export function spread(part: Partial<Release> = {}): Release {
+  const count = (release: Release, percent: number) =>
+    NAMES.filter((name) => isIncluded(name, { ...release, percent })).length;
+  for (;;) {
+    const release = releaseOf('1.1.0', { percent: 0, ...part });
+    const [one, ten, half] = [count(release, 1), count(release, 10), count(release, 50)];
+    if (one === 0 && ten > 0 && half > ten && half < NAMES.length) return release;
+  }
 }
 
 /** A status as a host of a fleet says it, with filter `f` of this release. */

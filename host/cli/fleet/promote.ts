@@ -38,7 +38,8 @@ already, nothing is changed.
 With --auto step by step: 1, 10, 50 and 100 %, from where it is now on. In each step all appliances of the part that are alive have to say that they run the
 release, and then, for the time of the soak, that all is well. At the first trouble (an appliance refused the release, gave it up or was taken out of it, leaves out
 events since, is stale, falls silent, or tells what is no status) the whole group goes back to the release before, or where there is none nobody runs it.
-Where an appliance only lags behind it stops, and changes nothing; run it again to go on.
+Where an appliance only lags behind it stops, and changes nothing; run it again to go on. Where somebody else has promoted it further meanwhile it goes
+on from there; where the group has another release by then it stops, and changes nothing.
 
   --percent P       how much of the group, up to 100
   --auto            step by step, with a look at the appliances between

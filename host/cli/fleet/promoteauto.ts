@@ -7,12 +7,14 @@ import type { Assignment, Release } from '../../fleet/assignment.js';
 import { brokerClock } from '../../fleet/clock.js';
 import type { KeyRing } from '../../fleet/edition.js';
 import { readKnown } from '../../fleet/members.js';
+import { promoterOf } from '../../fleet/meanwhile.js';
 import { type Operator, publish, readAssignment, readFleet } from '../../fleet/operator.js';
 import { REASON_CHARACTERS_MAX } from '../../fleetlimits.js';
-import { assignedOf, type Motive, promoted, rolledBack, withdrawn } from '../../fleet/rollout.js';
+import { assignedOf, type Motive, ofFilter, promoted, rolledBack, withdrawn } from '../../fleet/rollout.js';
 import { watchStatuses } from '../../fleet/statuses.js';
 import { changeOf } from './assign.js';
 import { motiveOf } from './motive.js';
+import { watchNews } from './news.js';
 import { answer, type FleetValues, isSure, keyRing, operate, print } from './operate.js';
 
 /** Another operator, or the daily job that renews the timestamp, may publish at the same time. */
@@ -35,20 +37,32 @@ export async function promoteAuto(
     if (!(await isSure(values, question))) return 1;
     const ring = await keyRing(values, operator.folder);
     const now = await brokerClock(operator.broker);
+    const news = watchNews(operator.broker);
     const statuses = await watchStatuses(operator.broker, now);
     try {
-      const fleet = { statuses, ...publishing(operator, ring, values, group, name) };
+      const fleet: Advancing = {
+        statuses,
+        hasNews: news.isDue,
+        async read() {
+          news.reading();
+          return readKnown(await readFleet(operator.folder, operator.broker, print, operator.now), group);
+        },
+        promoterOf: (percent) => promoterOf(operator.broker, group, name, percent),
+        ...publishing(operator, ring, values, group, name),
+      };
       const outcome = await advance(fleet, { group, instance: name, ...times, now, print });
       const { kind, percent, why } = outcome;
       const lines = {
         done: `${name}: for all of ${group}`,
         stopped: `${name}: stopped at ${percent} % of ${group}: ${why}`,
         returned: `${name}: given back at ${percent} % of ${group}: ${why}`,
+        overtaken: `${name}: ${why}`,
       };
       answer(values, { group, filter: name, outcome: kind, percent, why }, [lines[kind]]);
       return kind === 'done' ? 0 : 1;
     } finally {
       statuses.close();
+      news.close();
     }
   });
 }
@@ -59,23 +73,21 @@ function publishing(
   values: AutoValues,
   group: string,
   name: string,
-): Omit<Advancing, 'statuses'> {
+): Pick<Advancing, 'promote' | 'giveBack'> {
   const motive = (reason: string) => motiveOf(folder, reason, values.ticket);
 
-  /** Publishes a change of what is assigned, if that is still the release that was begun with. */
+  /** Publishes a change of what is assigned, if that is still the release that was begun with, and `make` makes one of it. */
   async function change(
     rollout: string,
     why: Motive,
-    make: (before: Assignment) => readonly [action: string, next: Assignment],
-  ): Promise<Release> {
+    make: (before: Assignment) => readonly [action: string, next: Assignment] | undefined,
+  ): Promise<Release | undefined> {
     for (let attempt = 1; ; attempt++) {
       const operator = await readFleet(folder, broker, print, now);
       const before = await readAssignment(operator, group);
-      if (!before || assignedOf(before, group, name).release.rollout !== rollout) {
-        const problem = `filter ${name}: expected the release that this began with, found another one by now`;
-        throw new WeirError('ROLLOUT_REFUSED', problem);
-      }
-      const [action, next] = make(before);
+      const made = ofFilter(before, name)?.release.rollout === rollout && before && make(before);
+      if (!made) return undefined;
+      const [action, next] = made;
       try {
         const { change, act } = await changeOf(operator, name, before, next, action, why);
         await publish(operator, ring, change, act);
@@ -88,23 +100,25 @@ function publishing(
   }
 
   return {
-    read: async () => readKnown(await readFleet(folder, broker, print, now), group),
     async promote(rollout, percent) {
       const why = motive(values.reason ?? 'promoted step by step');
-      const { version } = await change(rollout, why, (before) => [
-        'promoted',
-        promoted(before, group, name, percent),
-      ]);
-      print(`${name}: ${version} for ${percent} % of ${group}`);
+      const release = await change(rollout, why, (before) =>
+        assignedOf(before, group, name).release.percent < percent
+          ? ['promoted', promoted(before, group, name, percent)]
+          : undefined,
+      );
+      if (release) print(`${name}: ${release.version} for ${percent} % of ${group}`);
+      return release !== undefined;
     },
     async giveBack(rollout, trouble) {
       const why = motive(printable(`automatic: ${trouble}`).slice(0, REASON_CHARACTERS_MAX));
-      const { version, percent } = await change(rollout, why, (before) =>
+      const release = await change(rollout, why, (before) =>
         before.filters[name]?.before === undefined
           ? ['withdrawn', withdrawn(before, group, name)]
           : ['rolled back', rolledBack(before, group, name, why)],
       );
-      return percent === 0 ? 'for nobody now' : `${version} for all again`;
+      if (!release) return undefined;
+      return release.percent === 0 ? 'for nobody now' : `${release.version} for all again`;
     },
   };
 }

@@ -17,15 +17,12 @@ import { type Interruption, interruptionIn } from '../../fleet/overtaken.js';
 import { changedLines, overviewLines, standingLines } from '../../fleet/overviewtext.js';
 import { type DamagedFile, damagedFiles, findDamage } from '../../fleet/restore.js';
 import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js';
-import { ANNOUNCE_GAP_MS } from '../../fleetlimits.js';
-import { ANNOUNCE_SUBJECT } from '../../wire.js';
 import { type Command, parseCommand } from '../command.js';
+import { watchNews } from './news.js';
 import { answer, type FleetValues, observe, READER_HELP, READER_OPTIONS, print } from './operate.js';
 
 /** How often ages are shown anew, and an appliance that has become silent is seen. */
 const LOOK_MS = 1_000;
-/** How often the repository is read without an announcement, which may be lost. */
-const READ_MS = 10_000;
 
 export const status: Command = {
   summary: 'tell who runs what, who lags, and who refused why',
@@ -122,11 +119,8 @@ async function assignmentsOf(
 async function watch(values: FleetValues & { group?: string }, first: Operator): Promise<number> {
   const { broker, folder } = first;
   let operator = first;
-  let isNew = false;
   let isStopped = false;
-  const subscription = broker.subscribe(ANNOUNCE_SUBJECT, () => {
-    isNew = true;
-  });
+  const news = watchNews(broker);
   const stop = () => {
     isStopped = true;
   };
@@ -137,15 +131,11 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
   let assignments = new Map<string, AssignedTo>();
   let repository = await damageOf(operator);
   let open = await openIn(operator);
-  let readAtMs = performance.now();
   try {
     for (;;) {
-      // Anybody who may announce may do so often.
-      const dueMs = readAtMs + (isNew ? ANNOUNCE_GAP_MS : READ_MS);
-      if (statuses.isCurrent() && performance.now() > dueMs) {
-        const wasNew = isNew;
-        isNew = false;
-        readAtMs = performance.now();
+      if (statuses.isCurrent() && news.isDue()) {
+        const wasNew = news.isNew();
+        news.reading();
         operator = await readFleet(folder, broker, print);
         open = await openIn(operator);
         // All of it, which may be much, only where somebody has published, or restored, something.
@@ -157,12 +147,12 @@ async function watch(values: FleetValues & { group?: string }, first: Operator):
       const more = { repository, unfinished: operator.state.halfRotated };
       const overview = overviewOf(assignments, told, now(), more);
       show(overview, open);
-      if (isStopped || (isOver(overview) && !isNew)) return exitCodeOf(overview, open);
+      if (isStopped || (isOver(overview) && !news.isNew())) return exitCodeOf(overview, open);
       await statuses.next(LOOK_MS);
     }
   } finally {
     statuses.close();
-    subscription.unsubscribe();
+    news.close();
   }
 }
 
