@@ -103,21 +103,25 @@ export function signRole(
   return { signed: signersOf(delegator, role, metadata).length, threshold: known.threshold };
 }
 
-/** Throws SIGNATURES_MISSING where fewer keys have signed than have to. */
-export function needSigned(
+/** The same of what is signed where it is published, and by nobody elsewhere. Throws KEYS_MISSING where fewer keys have signed than have to. */
+function signHere(
+  root: Metadata<Root>,
   role: string,
-  count: { readonly signed: number; readonly threshold: number },
+  metadata: Metadata<Root | Targets | Snapshot | Timestamp>,
+  ring: KeyRing,
 ): void {
-  if (count.signed >= count.threshold) return;
+  const { signed, threshold } = signRole(root, role, metadata, ring);
+  if (signed >= threshold) return;
+  const ids = neededRole(root, role).ids.map((id) => id.slice(0, 12));
   throw new WeirError(
-    'SIGNATURES_MISSING',
-    `${role}: expected ${count.threshold} signatures, found ${count.signed}`,
+    'KEYS_MISSING',
+    `${role}: expected ${threshold} signatures of ${ids.join(', ')}, found ${signed}`,
   );
 }
 
 /**
  * What is written so that a change is published, in its order: a new root goes first. An empty change renews the timestamp only, and the
- * snapshot with it where `renews` says so. Throws SIGNATURES_MISSING where `ring` lacks keys of these two.
+ * snapshot with it where `renews` says so. Throws KEYS_MISSING where `ring` lacks keys of these two.
  */
 export async function composeEdition(
   repository: Repository,
@@ -148,13 +152,13 @@ export async function composeEdition(
   if (targets.length > 0 || renews || change.root) {
     const version = await freeNumber(repository, 'snapshot', state.snapshot.signed.version + 1);
     const snapshot = nextSnapshot(state.snapshot.signed, meta, version, nowMs);
-    needSigned('snapshot', signRole(root, 'snapshot', snapshot, ring));
+    signHere(root, 'snapshot', snapshot, ring);
     const bytes = bytesOf(snapshot);
     files.push({ path: `metadata/${version}.snapshot.json`, bytes, revision: 0 });
     snapshotMeta = metaFile(version, bytes);
   }
   const timestamp = nextTimestamp(state.timestamp.signed, snapshotMeta, nowMs);
-  needSigned('timestamp', signRole(root, 'timestamp', timestamp, ring));
+  signHere(root, 'timestamp', timestamp, ring);
   files.push({ path: TIMESTAMP, bytes: bytesOf(timestamp), revision: state.timestampRevision });
   return files;
 }
@@ -165,7 +169,7 @@ export function firstEdition(root: Metadata<Root>, ring: KeyRing, nowMs: number)
   const snapshot = (bytes: Uint8Array) =>
     nextSnapshot(undefined, { targets: { version: 1, bytes } }, 1, nowMs);
   const signed = (role: string, metadata: Parameters<typeof signRole>[2]) => {
-    needSigned(role, signRole(root, role, metadata, ring));
+    signHere(root, role, metadata, ring);
     return bytesOf(metadata);
   };
   const targetsBytes = signed('targets', targets);

@@ -29,7 +29,7 @@ import { needOwn } from './ownfleet.js';
 import { openRepository, tellAppliances } from './repository.js';
 import { completeBegun, finish, hasRoot, needNoneBegun } from './interrupted.js';
 import { needRoom, type OpenRing } from './owed.js';
-import { needWhole } from './roles.js';
+import { keysOfNoRole, needWhole } from './roles.js';
 import { loadState, type Repository, type State, UNREADABLE } from './state.js';
 
 /** An operator at work. */
@@ -112,7 +112,7 @@ function damaged(error: unknown): unknown {
   return new WeirError('REPOSITORY_DAMAGED', error.problem, { cause: error });
 }
 
-/** Signs a change with the keys that are here, and publishes it. Throws SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
+/** Signs a change with the keys that are here, and publishes it. Throws SIGNATURES_MISSING, KEYS_MISSING or REPOSITORY_MOVED, and nothing was changed. */
 export async function publish(operator: Operator, ring: KeyRing, change: Change, act: Act): Promise<void> {
   signChange(operator.state, change, ring);
   await publishSigned(operator, ring, change, act);
@@ -128,7 +128,13 @@ export async function publishSigned(
   const { folder, broker, repository, state, now } = operator;
   needAllSigned(state, change);
   const renews = change.renews === true || state.halfRotated.includes('snapshot');
-  const edition = await composeEdition(repository, state, ring, now(), { ...change, renews });
+  const composed = composeEdition(repository, state, ring, now(), { ...change, renews });
+  const edition = await composed.catch((error: unknown) => {
+    const here = keysOfNoRole(state, folder.keys()).map(({ id, name }) => `${name} (${id.slice(0, 12)})`);
+    if (!(error instanceof WeirError) || error.code !== 'KEYS_MISSING' || here.length === 0) throw error;
+    const problem = `${error.problem}; keys of this folder that count for no role now: ${here.join(', ')}`;
+    throw new WeirError('KEYS_MISSING', problem);
+  });
   await publishEdition(folder, broker, edition, act, ring, now, change.keys);
 }
 

@@ -50,7 +50,7 @@ async function rootsOf({ repository, state }: Operator): Promise<Metadata<Root>[
   return roots;
 }
 
-/** Publishes a proposal that enough keys have signed. Throws SIGNATURES_MISSING, or PROPOSAL_OUTDATED where its base is not the latest. */
+/** Publishes a proposal that enough keys have signed. Throws SIGNATURES_MISSING, KEYS_MISSING, or PROPOSAL_OUTDATED where its base is not the latest. */
 export async function publishProposal(operator: Operator, ring: KeyRing, proposal: Proposal): Promise<void> {
   const { act, base, change } = proposal;
   needLatest(operator.state, proposal);

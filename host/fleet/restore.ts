@@ -100,7 +100,7 @@ export function damageLines(files: readonly DamagedFile[]): string[] {
   return [...lines, ...more, helps];
 }
 
-/** Writes it as it should be; answers how many files. Throws SIGNATURES_MISSING where keys are needed that are not here, and REPOSITORY_MOVED. */
+/** Writes it as it should be; answers how many files. Throws KEYS_MISSING where keys are needed that are not here, and REPOSITORY_MOVED. */
 export async function repair(
   folder: FleetFolder,
   broker: Broker,

@@ -8,6 +8,7 @@ import { WeirError } from '../errors.js';
 import { DELEGATIONS_MAX, METADATA_KEYS_MAX } from '../fleetlimits.js';
 import { NAME_PATTERN } from '../wire.js';
 import { type Change, draftTargets, type NewTargets } from './edition.js';
+import { type KeyFile, keyIdOf } from './keys.js';
 import {
   type Delegation,
   delegationsIn,
@@ -42,6 +43,16 @@ export function roleOf(state: Pick<State, 'root' | 'targets'>, role: string): Ro
   if (found) return found;
   const names = [...TOP_LEVEL, ...delegationsIn(targets.signed).map(({ name }) => name)];
   throw refused(`expected a role (${names.join(', ')}), found ${role}`);
+}
+
+/** Keys of no role: nobody has given them one, or it has other keys by now. */
+export function keysOfNoRole(
+  state: Pick<State, 'root' | 'targets'>,
+  files: readonly KeyFile[],
+): { readonly id: string; readonly name: string }[] {
+  const roles = [...TOP_LEVEL, ...delegationsIn(topOf(state).signed).map(({ name }) => name)];
+  const used = new Set(roles.flatMap((role) => roleOf(state, role).ids));
+  return files.map(({ name, public: raw }) => ({ id: keyIdOf(raw), name })).filter(({ id }) => !used.has(id));
 }
 
 /** Gives a role other keys, or another threshold. Throws KEYS_REFUSED. */

@@ -253,4 +253,32 @@ keys('each role is rotated, and what is pushed then is taken by an appliance tha
   assert.match(await codeOf(evil), /^SIGNATURES_MISSING: targets: expected 1 signatures, found 0/);
 });
 
+keys(
+  'whose key of the timestamp somebody else has rotated is told which counts, and from where',
+  async (context) => {
+    const { fleet, broker, path } = context;
+    const theirs = { ...context, fleet: join(path, 'theirs') };
+    cpSync(fleet, theirs.fleet, { recursive: true });
+    const [was = ''] = roleOf((await open(context, broker)).state, 'timestamp').ids;
+    await done(theirs, 'keys', 'rotate', 'timestamp');
+    const [is = ''] = roleOf((await open(theirs, broker)).state, 'timestamp').ids;
+    const { code, err } = await weirFleet(context, 'refresh');
+    assert.is(code, 1);
+    const [mine, counts] = [was, is].map((id) => id.slice(0, 12));
+    assert.match(
+      err,
+      `KEYS_MISSING: timestamp: expected 1 signatures of ${counts}, found 0; keys of this folder that count for no role now: `,
+    );
+    assert.match(err, new RegExp(`timestamp\\S* \\(${mine}\\)`));
+    assert.match(err, 'copy its file from "keys" there into that of this folder');
+    assert.not.match(err, '--propose');
+    const file = openFleetFolder(theirs.fleet)
+      .keys()
+      .find(({ public: raw }) => keyIdOf(raw) === is);
+    const name = `${file?.name}.json`;
+    cpSync(join(theirs.fleet, 'keys', name), join(fleet, 'keys', name));
+    await done(context, 'refresh');
+  },
+);
+
 if (brokerAvailable()) keys.run();

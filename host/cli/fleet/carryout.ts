@@ -27,7 +27,7 @@ export interface Done {
   readonly lines: readonly string[];
 }
 
-/** Publishes or proposes a change, and says so. Throws CLOCK_WRONG, SIGNATURES_MISSING or REPOSITORY_MOVED, and nothing was changed. */
+/** Publishes or proposes a change, and says so. Throws CLOCK_WRONG, SIGNATURES_MISSING, KEYS_MISSING or REPOSITORY_MOVED, and nothing was changed. */
 export async function carryOut(
   values: FleetValues & { readonly propose?: string | undefined },
   operator: Operator,

@@ -8,7 +8,7 @@ import { oneLine, WeirError } from '../../errors.js';
 import { type FleetFolder, type Keys, keysIn } from '../../fleet/folder.js';
 import { type KeyFile, keyIdOf, publicFileOf } from '../../fleet/keys.js';
 import { TOP_LEVEL } from '../../fleet/metadata.js';
-import { roleOf } from '../../fleet/roles.js';
+import { keysOfNoRole, roleOf } from '../../fleet/roles.js';
 import { delegatedRoles, type State } from '../../fleet/state.js';
 import { shortId } from '../../fleet/words.js';
 import { type Command, parseCommand } from '../command.js';
@@ -34,8 +34,7 @@ ${READER_HELP}`,
     const { values } = parseCommand(args, { options: READER_OPTIONS });
     return observe(values, async ({ state, folder }) => {
       const roles = rolesOf(state, folder);
-      const used = new Set(roles.flatMap(({ keys }) => keys.map(({ id }) => id)));
-      const unused = keysHere(folder).filter(({ id }) => !used.has(id));
+      const unused = keysOfNoRole(state, folder.keys());
       answer(values, { roles, unused, unfinished: state.halfRotated }, [
         ...roles.flatMap(roleLines),
         ...unused.map(({ id, name }) => `in no role: ${shortId(id)} ${name}`),
