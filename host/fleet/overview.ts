@@ -59,6 +59,8 @@ export interface GroupView {
 
 export interface Overview {
   readonly groups: readonly GroupView[];
+  /** Groups whose last filter was taken away, and of which no appliance is: nothing is to be asked of them. */
+  readonly empty: readonly string[];
   /** Appliances whose status says nothing, in whichever group they are, and what is wrong with it. */
   readonly unreadable: readonly { readonly appliance: string; readonly problem: string }[];
   /** Hosts in no fleet. */
@@ -77,7 +79,7 @@ export function overviewOf(
   { repository = [], unfinished = [] }: Partial<Pick<Overview, 'repository' | 'unfinished'>> = {},
 ): Overview {
   const all = [...told.values()].sort((one, other) => (one.appliance < other.appliance ? -1 : 1));
-  const groups = [...assignments].map(([group, assigned]): GroupView => {
+  const views = [...assignments].map(([group, assigned]): GroupView => {
     const assignment = typeof assigned === 'string' ? undefined : assigned;
     const problem = typeof assigned === 'string' ? assigned : null;
     const appliances = all.flatMap((one) => {
@@ -90,8 +92,11 @@ export function overviewOf(
     );
     return { group, serial: assignment?.serial ?? 0, problem, releases, appliances };
   });
+  const isEmpty = ({ serial, releases, appliances }: GroupView) =>
+    serial > 0 && releases.length + appliances.length === 0;
   return {
-    groups,
+    groups: views.filter((view) => !isEmpty(view)),
+    empty: views.filter(isEmpty).map(({ group }) => group),
     repository,
     unfinished,
     unreadable: all.flatMap(({ appliance, word }) =>

@@ -8,12 +8,20 @@ import { type ApplianceView, type FilterView, type GroupView, isUnheard, type Ov
 
 const HEADINGS = ['APPLIANCE', 'AGE', 'FILTER', 'WHAT', 'RUNS', 'WHY'];
 
-export function overviewLines({ groups, unreadable, others, repository, unfinished }: Overview): string[] {
+export function overviewLines({
+  groups,
+  unreadable,
+  others,
+  repository,
+  unfinished,
+  empty,
+}: Overview): string[] {
   const lines = groups.flatMap(groupLines);
   for (const { appliance, problem } of unreadable)
     lines.push(`${appliance}: its status cannot be read: ${problem}`);
   lines.push(...damageLines(repository).map((line) => `repository: ${line}`));
   lines.push(...unfinished.map(unfinishedText));
+  if (empty.length > 0) lines.push(`without filters and appliances: ${empty.join(', ')}`);
   if (others.length > 0) lines.push(`in no fleet: ${others.join(', ')}`);
   return lines.map(printable);
 }

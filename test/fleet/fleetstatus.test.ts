@@ -287,6 +287,29 @@ command('a group that nobody knows is an error, not a group where all is well', 
   }
 });
 
+command('a group without filters and appliances is named, and nothing is asked of it', async () => {
+  const fleet = await startFleet();
+  try {
+    const release = releaseOf('1.0.0');
+    await fleet.assign('edge', { f: { release } });
+    await fleet.assign('egde', { f: { release } });
+    await fleet.say('fw-1', statusOf('fw-1', release));
+    assert.is((await fleet.weirFleet('status')).code, 1);
+    const taken = await fleet.weirFleet('remove', 'f', '--group', 'egde', '--reason', 'mistyped');
+    assert.is(taken.code, 0, taken.err);
+    const { code, out } = await fleet.weirFleet('status');
+    assert.is(code, 0, out);
+    assert.not.match(out, 'group egde');
+    assert.match(out, '\nwithout filters and appliances: egde\n');
+    const json = JSON.parse((await fleet.weirFleet('status', '--json')).out);
+    assert.equal([json.groups.length, json.empty], [1, ['egde']]);
+    await fleet.say('fw-2', statusOf('fw-2', undefined, { group: 'egde' }));
+    assert.match((await fleet.weirFleet('status')).out, 'group egde, serial 2\n');
+  } finally {
+    await fleet.stop();
+  }
+});
+
 command('--watch tells each change, and ends when all have it', async ({ fleet }) => {
   const release = releaseOf('1.1.0', { percent: 0 });
   const before = releaseOf('1.0.0');

@@ -40,7 +40,8 @@ belongs to the group that it names. For each of its filters:
   own       a filter of its own config
   unknown   what is assigned to its group cannot be read
 
-A file of the repository that is missing or damaged is told, too, with what helps.
+A file of the repository that is missing or damaged is told, too, with what helps. Groups whose last filter was taken away, and of which no appliance
+is, are only named ("empty" with --json).
 
 With --json, "interrupted" is a change that was interrupted in this folder, or null: "what" it was, and its "state": "not begun" (nobody has seen
 it), "begun" (the next command that signs completes it), or, where somebody else has published since, "in force" (until then), "noted" (and the audit
