@@ -76,8 +76,10 @@ export function proofLines(reports: readonly ChainReport[]): string[] {
 }
 
 /** What an act was, in few words. */
-export function actText({ action, filter, after, group, role }: Act): string {
+export function actText({ action, filter, after, group, role, percent }: Act): string {
   const what = [filter, role].filter((one) => one !== undefined).join(' ');
   const to = typeof after === 'string' && typeof filter === 'string' ? `(${after})` : '';
-  return [action, what, to, group === undefined ? '' : `in ${group}`].filter(Boolean).join(' ');
+  // What takes a filter away is for nobody.
+  const where = to !== '' && typeof percent === 'number' ? `for ${percent} % of ${group}` : `in ${group}`;
+  return [action, what, to, group === undefined ? '' : where].filter(Boolean).join(' ');
 }

@@ -121,6 +121,16 @@ const pushedEntries = async (context: Context) =>
     .flatMap((line) => parseEntry(line) ?? [])
     .filter(({ action }) => action === 'pushed');
 
+pushes('of a promotion is told with its percent', async (context) => {
+  const { fleet, broker, ring } = context;
+  const cut = await open(context, cutAfter(broker, BEFORE_ENTRY), ring);
+  const targets = await draftChange(cut, new Map([[PATH, assignment(1)]]));
+  const act = { action: 'promoted', group: 'edge', filter: 'f', after: 'f@1.6.0+c0ffee123456', percent: 50 };
+  assert.is(await codeOf(publish(cut, ring, { targets }, act)), 'Error: cut');
+  const what = 'promoted f (f@1.6.0+c0ffee123456) for 50 % of edge';
+  assert.match(await told(context, fleet), `weir: fleet: interrupted: ${what}; the next command`);
+});
+
 pushes('that was in force when somebody else published has its entry in the audit', async (context) => {
   const { fleet, broker, ring } = context;
   const other = theirs(context);

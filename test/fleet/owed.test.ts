@@ -96,7 +96,7 @@ owed('a release is taken back all the same, and its entry is told until it is wr
   await fleet.broker.flush();
   const back = await rollback(context);
   assert.is(back.code, 1);
-  const what = 'rolled back f \\(f@1\\.0\\.0\\S+\\) in edge';
+  const what = 'rolled back f \\(f@1\\.0\\.0\\S+\\) for 100 % of edge';
   const told = `AUDIT_OWED: ${what}: the change IS in force; its entry of the audit is owed: it is written by the next command when there is room: `;
   assert.match(back.err, new RegExp(told));
   assert.match(await versionOf(context), /^f@1\.0\.0/);
