@@ -33,7 +33,7 @@ export const promote: Command = {
        weir fleet promote NAME --group GROUP --auto [OPTIONS]
 
 Lets a larger part of the group run the release that was pushed last. Those that run it already are among it. Where the group has that part
-already, nothing is changed.
+already, nothing is changed ("changed" with --json).
 
 With --auto step by step: 1, 10, 50 and 100 %, from where it is now on. In each step all appliances of the part that are alive have to say that they run the
 release, and then, for the time of the soak, that all is well. At the first trouble (an appliance refused the release, gave it up or was taken out of it, leaves out
@@ -132,6 +132,7 @@ async function change(
     const motive = motiveOf(operator.folder, values.reason ?? action, values.ticket);
     const before = await readKnown(operator, group);
     const next = make(before, motive);
+    const changed = next !== before;
     const { release, before: rest } = ofFilter(next, name) ?? {};
     const value = {
       group,
@@ -139,10 +140,11 @@ async function change(
       filter: name,
       release: release ?? null,
       before: rest?.version ?? null,
+      changed,
     };
     const others = release && othersText(release.percent, rest?.version);
     const of = others === undefined ? group : `${group}; ${others}`;
-    if (next === before) {
+    if (!changed) {
       answer(values, value, [
         `${name}: ${release?.percent} % of ${group} have it already, nothing was changed`,
       ]);

@@ -1,5 +1,5 @@
 /**
- * `weir fleet promote --auto` with a broker: what it publishes, gives back and leaves to others, and where it goes on.
+ * `weir fleet promote` with a broker: what it says of a part that has it already; with `--auto` what it publishes, gives back and leaves to others, and where it goes on.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { followers, NAMES, releaseOf, spread, startFleet, type TestFleet } from 
 
 const before = releaseOf('1.0.0');
 
-const command = suite<{ fleet: TestFleet }>('weir fleet promote --auto');
+const command = suite<{ fleet: TestFleet }>('weir fleet promote');
 command.before.each(async (context) => {
   context.fleet = await startFleet();
 });
@@ -23,6 +23,22 @@ command.after.each(async ({ fleet }) => {
 });
 
 const AUTO = ['promote', 'f', '--group', 'edge', '--auto', '--soak', '0s', '--step-time', '20s'];
+
+command(
+  'where the part has it already, JSON says as the text does that nothing was changed',
+  async ({ fleet }) => {
+    await fleet.assign('edge', { f: { release: spread(), before } });
+    const promote = async (...more: string[]) => {
+      const said = await fleet.weirFleet('promote', 'f', '--group', 'edge', '--percent', '50', ...more);
+      assert.is(said.code, 0, said.err);
+      return said.out;
+    };
+    const [first, second] = [JSON.parse(await promote('--json')), JSON.parse(await promote('--json'))];
+    assert.equal([first.changed, second.changed], [true, false]);
+    assert.is(second.serial, first.serial);
+    assert.is(await promote(), 'f: 50 % of edge have it already, nothing was changed\n');
+  },
+);
 
 command('ten appliances that are well: all of the group runs it', async ({ fleet }) => {
   const release = spread();
