@@ -31,6 +31,9 @@ export interface Figures {
   readonly bytesOut: number;
   /** Instructions for an event, as the meter counts them. */
   readonly eventFuel: number;
+  /** What the dearest event, or part of a closing window, takes, and may take. */
+  readonly turnFuel: number;
+  readonly turnFuelMax: number;
   /** Filtering and packing an event, on the machine that ran this. */
   readonly eventNs: number;
 }
@@ -202,6 +205,8 @@ function measured(filter: InstalledFilter, samples: readonly Sample[]): Figures 
           1,
           sum(({ events }) => events),
         ),
+      turnFuel: Math.max(...parts.map(({ turnFuel }) => turnFuel)),
+      turnFuelMax: filter.manifest.fuel,
       eventNs:
         sum(({ fastestMs }) => fastestMs * 1e6) /
         Math.max(
@@ -235,6 +240,10 @@ function measuredSample(filter: InstalledFilter, { bytes, settings }: Sample) {
     bytesIn: bytes.length,
     bytesOut: once.bytes().length,
     fuel: once.fuelUsed(),
+    turnFuel: driveFilter(filter, { ...settings, batchBytes: 1 })
+      .feed(bytes)
+      .end()
+      .dearestTurn(),
     fastestMs,
     measuredEvents,
   };

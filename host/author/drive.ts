@@ -49,6 +49,8 @@ export interface DrivenFilter {
   ledger(): Ledger;
   /** Instructions so far, as the meter counts them: the same number on every machine. */
   fuelUsed(): number;
+  /** What the dearest turn used of it; where `batchBytes` is 1, of an event or of a part of what was due. */
+  dearestTurn(): number;
   /** Size of the filter's memory now. */
   memoryBytes(): number;
 }
@@ -112,6 +114,7 @@ export function driveFilter(installed: InstalledFilter, options: DriveOptions = 
     },
     ledger: () => filter.ledger(),
     fuelUsed: filter.fuelUsed,
+    dearestTurn: filter.dearestTurn,
     memoryBytes: () => filter.input.buffer.byteLength,
   };
   return driven;

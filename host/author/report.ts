@@ -42,12 +42,12 @@ export function ratioText(bytesIn: number, bytesOut: number): string {
 
 function figuresText({ figures }: FilterReport, memoryBytes: number): string {
   if (!figures?.events) return memoryText(memoryBytes);
-  const { events, records, bytesIn, bytesOut, eventFuel, eventNs } = figures;
+  const { events, records, bytesIn, bytesOut, eventFuel, turnFuel, turnFuelMax, eventNs } = figures;
   const parts = [
     `${counted(events, 'event')} to ${counted(records, 'record')}`,
     `${grouped(bytesIn)} to ${grouped(bytesOut)} bytes (${ratioText(bytesIn, bytesOut)})`,
     memoryText(memoryBytes),
-    `${grouped(Math.round(eventFuel))} fuel an event, ${grouped(Math.round(eventNs))} ns on this machine`,
+    `${grouped(Math.round(eventFuel))} fuel an event, ${grouped(turnFuel)} of ${grouped(turnFuelMax)} in the dearest turn; ${grouped(Math.round(eventNs))} ns an event on this machine`,
   ];
   return parts.join('; ');
 }

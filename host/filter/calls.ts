@@ -33,6 +33,8 @@ export interface Calls {
   make(bytes: number, sink: RecordSink, call: (from: number) => number): Parts;
   /** Of all parts since the start, also of calls that failed. */
   fuelUsed(): number;
+  /** Of the part that used the most. */
+  dearestTurn(): number;
   /** Remembers what was used. */
   save(): void;
   /** Goes back to that. */
@@ -70,6 +72,7 @@ export function createCalls(options: CallsOptions): Calls {
   const { name } = manifest;
   let fuelUsed = 0;
   let fuelSaved = 0;
+  let dearest = 0;
   /** The call that is made has events: one, more, or none. */
   let events: Events = 'none';
   const fault = (what: string) => new FilterFault(name, 'rules', what);
@@ -128,8 +131,10 @@ export function createCalls(options: CallsOptions): Calls {
       try {
         isDone = makePart(part, bytes - from, () => call(from));
       } finally {
-        fuelUsed += fuelMax - part.fuel;
-        fuelLeft -= fuelMax - part.fuel;
+        const used = fuelMax - part.fuel;
+        fuelUsed += used;
+        fuelLeft -= used;
+        dearest = Math.max(dearest, used);
         callMs += usedMs();
         throwIfSlow(callMs);
       }
@@ -158,6 +163,7 @@ export function createCalls(options: CallsOptions): Calls {
       yield* output.handOver(words[MAP.emitted / 4] as number, sink);
     },
     fuelUsed: () => fuelUsed,
+    dearestTurn: () => dearest,
     save() {
       fuelSaved = fuelUsed;
     },

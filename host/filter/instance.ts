@@ -47,6 +47,8 @@ export interface FilterInstance extends Stateful {
   ledger(): Ledger;
   /** Instructions, as the meter counts them, of all batches and ticks since the start. */
   fuelUsed(): number;
+  /** What the dearest turn used of it: an event, a batch, or a part of what was due. */
+  dearestTurn(): number;
   /** Two counters of the ledger, without making it. */
   eventsIn(): number;
   aggregated(): number;
@@ -135,6 +137,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     eventsIn: counters.eventsIn,
     aggregated: counters.aggregated,
     fuelUsed: calls.fuelUsed,
+    dearestTurn: calls.dearestTurn,
     // Bound, not a closure: that would hold on to the memory of this one.
     startAgain: startFilter.bind(undefined, options),
     snapshotBytes: inputAt,

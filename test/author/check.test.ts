@@ -331,7 +331,16 @@ author('the report of a test run is XML that holds any text', () => {
     ],
     notes: ['a note'],
     memoryBytes: 65_536,
-    figures: { events: 1_000, records: 1, bytesIn: 5_000, bytesOut: 50, eventFuel: 45, eventNs: 123.4 },
+    figures: {
+      events: 1_000,
+      records: 1,
+      bytesIn: 5_000,
+      bytesOut: 50,
+      eventFuel: 45,
+      turnFuel: 678,
+      turnFuelMax: 12_000_000,
+      eventNs: 123.4,
+    },
   };
   assert.is(
     junitXml([report]),
@@ -342,14 +351,14 @@ author('the report of a test run is XML that holds any text', () => {
     <testcase classname="a" name="bad &quot;&lt;&amp;&gt;&quot;" time="1.500">
       <failure message="- \ufffd\ufffd[31m\ufffd">- \ufffd\ufffd[31m\ufffd\n+ ]]&gt; \u{1f511}</failure>
     </testcase>
-    <system-out>1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 45 fuel an event, 123 ns on this machine</system-out>
+    <system-out>1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 45 fuel an event, 678 of 12,000,000 in the dearest turn; 123 ns an event on this machine</system-out>
   </testsuite>
 </testsuites>
 `,
   );
   assert.is(
     reportText(report).split('\n').slice(-3).join('\n'),
-    '  note a note\n  1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 45 fuel an event, 123 ns on this machine\n',
+    '  note a note\n  1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 45 fuel an event, 678 of 12,000,000 in the dearest turn; 123 ns an event on this machine\n',
   );
   assert.is(sumText([report]), '1 filter, 2 checks, 1 failed\n');
 });
