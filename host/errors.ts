@@ -41,7 +41,7 @@ export const REMEDIES = {
   STREAM_REFUSED:
     'let an operator create the JetStream stream, or grant this user $JS.API.STREAM.CREATE.WEIR',
   STREAM_FULL:
-    'raise its max_bytes ("nats stream edit"), of WEIR_AUDIT and WEIR_FLEET too, of which nothing may go; "weir fleet refresh" takes out of a repository what nothing names any more',
+    'raise its max_bytes ("nats stream edit"); nothing may go of WEIR_AUDIT and WEIR_FLEET, and out of a repository "weir fleet refresh" takes what nothing has named for a day',
   AUDIT_OWED: 'raise the max_bytes of WEIR_FLEET ("nats stream edit"), then run "weir fleet refresh"',
   FLEET_STREAM: 'correct it with the tools of NATS, or remove it and let this command make it anew',
   STREAM_MISSING: 'name another one with --stream; "weir run" makes WEIR where there is none',

@@ -64,6 +64,8 @@ export const AUDIT_BYTES_MAX = 256 * MiB;
 /** The same of its operators: some 100,000 entries. A release goes on only where there is room for some more, of what takes it back. */
 export const FLEET_AUDIT_BYTES_MAX = 64 * MiB;
 export const AUDIT_SPARE_BYTES = 64 * KiB;
+/** The same of the repository: what takes a release back, or renews a role, is some files of metadata and an assignment. */
+export const REPOSITORY_SPARE_BYTES = 256 * KiB;
 /** Entries that are owed from one folder; with more nothing is published from there. */
 export const AUDIT_OWED_MAX = 1_000;
 /** A reason, a ticket or a version in an assignment, and so in the audit. */

@@ -152,7 +152,7 @@ export async function publishEdition(
   keys: readonly KeyFile[] = [],
 ): Promise<void> {
   await needClock(broker, now());
-  await needRoom(broker, folder, act);
+  await needRoom(broker, folder, act, edition);
   const owed = await alone(folder.path, async () => {
     await needBase(openRepository(broker), edition);
     await needNoneBegun(folder, broker);

@@ -6,13 +6,13 @@
  */
 import type { Broker } from '../broker.js';
 import { oneLine, WeirError } from '../errors.js';
-import { AUDIT_OWED_MAX, AUDIT_SPARE_BYTES } from '../fleetlimits.js';
-import { FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../wire.js';
+import { AUDIT_OWED_MAX, AUDIT_SPARE_BYTES, REPOSITORY_SPARE_BYTES } from '../fleetlimits.js';
+import { FLEET_AUDIT_SUBJECT, FLEET_STREAM, REPOSITORY_STREAM } from '../wire.js';
 import { type Act, parseEntry } from './audit.js';
 import { appendSigned, auditKey } from './auditsign.js';
 import { actText } from './audittext.js';
 import { needClock } from './clock.js';
-import type { KeyRing } from './edition.js';
+import type { Edition, KeyRing } from './edition.js';
 import type { FleetFolder } from './folder.js';
 import { readRoot } from './metadata.js';
 
@@ -22,11 +22,12 @@ export type OpenRing = () => Promise<KeyRing>;
 /** What gives a release to more appliances. All else takes back, renews or repairs, and waits for no audit. */
 const ADVANCING = ['pushed', 'promoted'];
 
-/** Throws STREAM_FULL where too much is owed, or a release would go on without room for its entry, and for those of what takes it back. */
+/** Throws STREAM_FULL where too much is owed, or a release would go on without room for itself, its entry, and for what takes it back. */
 export async function needRoom(
   broker: Pick<Broker, 'room'>,
   folder: Pick<FleetFolder, 'path' | 'owed'>,
   { action }: Act,
+  edition: Edition,
 ): Promise<void> {
   const { length } = folder.owed();
   if (length >= AUDIT_OWED_MAX) {
@@ -34,10 +35,26 @@ export async function needRoom(
     throw new WeirError('STREAM_FULL', `${folder.path}: ${problem}; nothing was changed`);
   }
   if (!ADVANCING.includes(action)) return;
-  const room = await broker.room(FLEET_STREAM);
-  if (room >= AUDIT_SPARE_BYTES) return;
-  const problem = `expected room for ${AUDIT_SPARE_BYTES} bytes of audit, found ${Math.max(0, room)}; nothing was changed`;
-  throw new WeirError('STREAM_FULL', `stream ${FLEET_STREAM}: ${problem}`);
+  const published = edition.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  await needRoomIn(broker, FLEET_STREAM, AUDIT_SPARE_BYTES, 'of audit');
+  await needRoomIn(
+    broker,
+    REPOSITORY_STREAM,
+    published + REPOSITORY_SPARE_BYTES,
+    'of this and of what takes it back',
+  );
+}
+
+async function needRoomIn(
+  broker: Pick<Broker, 'room'>,
+  stream: string,
+  bytes: number,
+  what: string,
+): Promise<void> {
+  const room = await broker.room(stream);
+  if (room >= bytes) return;
+  const problem = `expected room for ${bytes} bytes ${what}, found ${Math.max(0, room)}; nothing was changed`;
+  throw new WeirError('STREAM_FULL', `stream ${stream}: ${problem}`);
 }
 
 /** Writes down what an operator has done, behind all that was done before; where it is refused, it is owed, and the error for that is the answer. */

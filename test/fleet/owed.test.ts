@@ -16,6 +16,7 @@ import {
   auditSubject,
   FLEET_AUDIT_SUBJECT,
   FLEET_STREAM,
+  REPOSITORY_STREAM,
 } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll, saidHere } from '../command.js';
@@ -86,6 +87,22 @@ owed('without room a release does not go on, and nothing was changed', async (co
   assert.equal(await filePaths(fleet.broker), before);
   assert.is((await fleet.assigned('edge'))?.filters.f?.release.percent, 10);
   assert.equal([announced, fleet.folder.pending(), fleet.folder.owed()], [[], undefined, []]);
+});
+
+owed('what fills the repository does not go on, so that there is room to take it back', async (context) => {
+  const { fleet, manager } = context;
+  const { bytes } = (await manager.streams.info(REPOSITORY_STREAM)).state;
+  const giveRepository = (more: number) =>
+    manager.streams.update(REPOSITORY_STREAM, { max_bytes: bytes + more });
+  await giveRepository(200_000);
+  const full =
+    /STREAM_FULL: stream KV_WEIR_REPO: expected room for \d+ bytes of this and of what takes it back, found 200000; nothing was changed/;
+  const refused = await promote(context);
+  assert.is(refused.code, 1);
+  assert.match(refused.err, full);
+  assert.is(fleet.folder.pending(), undefined);
+  await giveRepository(300_000);
+  for (const done of [await promote(context), await rollback(context)]) assert.is(done.code, 0, done.err);
 });
 
 owed('a release is taken back all the same, and its entry is told until it is written', async (context) => {

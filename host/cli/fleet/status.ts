@@ -56,7 +56,8 @@ A status is signed by nobody: an appliance in somebody else's hands says what it
 ${READER_HELP}
 Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read;
 when something is assigned to a group of which no appliance tells its status, or to the whole of one in which nobody runs it (as for a moment behind a push);
-when a change of keys, or another one that was begun in this folder, is not completed; and when the group has neither an assignment nor an appliance; else 0.
+when a change of keys, or another one that was begun in this folder and may be in force,
+is not completed; and when the group has neither an assignment nor an appliance; else 0.
 
 Example: weir fleet status --group edge --watch
 `,
