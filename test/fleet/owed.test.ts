@@ -17,6 +17,7 @@ import {
   FLEET_AUDIT_SUBJECT,
   FLEET_STREAM,
   REPOSITORY_STREAM,
+  STATUS_STREAM,
 } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll, saidHere } from '../command.js';
@@ -88,6 +89,22 @@ owed('without room a release does not go on, and nothing was changed', async (co
   assert.is((await fleet.assigned('edge'))?.filters.f?.release.percent, 10);
   assert.equal([announced, fleet.folder.pending(), fleet.folder.owed()], [[], undefined, []]);
 });
+
+owed(
+  'streams that are full are named, since what is missing in them looks like something else',
+  async (context) => {
+    const { fleet } = context;
+    const full = 'WEIR_STATUS is full: what appliances or operators have said since may be missing here';
+    assert.not.match((await fleet.weirFleet('status')).out, 'is full');
+    await fill(context, STATUS_STREAM);
+    const status = await fleet.weirFleet('status');
+    assert.is(status.code, 1);
+    assert.match(status.out, `stream ${full}`);
+    assert.equal(JSON.parse((await fleet.weirFleet('status', '--json')).out).full, [STATUS_STREAM]);
+    await fill(context, AUDIT_STREAM);
+    assert.match((await fleet.weirFleet('audit', '--verify')).out, 'stream WEIR_AUDIT is full');
+  },
+);
 
 owed('what fills the repository does not go on, so that there is room to take it back', async (context) => {
   const { fleet, manager } = context;

@@ -1,11 +1,12 @@
 /**
  * `weir fleet audit`: what operators and appliances have done, and the proof that nothing of it is missing.
  */
+import { fullLines, fullStreams } from '../../fleet/fullstreams.js';
 import { WeirError } from '../../errors.js';
 import { readAudit, readProved } from '../../fleet/auditread.js';
 import { actText, auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
 import { needAppliance } from '../../fleet/members.js';
-import { NAME_PATTERN } from '../../wire.js';
+import { AUDIT_STREAM, FLEET_STREAM, NAME_PATTERN } from '../../wire.js';
 import { type Command, parseCommand, timeOrAge } from '../command.js';
 import { answer, observe, READER_HELP, READER_OPTIONS } from './operate.js';
 
@@ -49,9 +50,11 @@ Example: weir fleet audit --since 24h --verify
         : { lines: await readAudit(operator, appliance, sinceMs), reports: undefined };
       lines.sort((one, other) => timeOfLine(one) - timeOfLine(other));
       const owed = operator.folder.owed().map(actText);
-      const proved = reports ? { chains: reports } : {};
+      const full = reports ? await fullStreams(operator.broker, [AUDIT_STREAM, FLEET_STREAM]) : [];
+      const proved = reports ? { chains: reports, full } : {};
       answer(values, { schema: 1, entries: lines.map(auditJson), ...proved, owed }, [
         ...lines.map(auditText),
+        ...fullLines(full),
         ...(reports ? proofLines(reports) : []),
       ]);
       return reports && (owed.length > 0 || reports.some(({ wrong }) => wrong > 0)) ? 1 : 0;

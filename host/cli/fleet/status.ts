@@ -1,6 +1,8 @@
 /**
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
+import { fullLines, fullStreams } from '../../fleet/fullstreams.js';
+import { AUDIT_STREAM, FLEET_STREAM, REPOSITORY_STREAM, STATUS_STREAM } from '../../wire.js';
 import { actText } from '../../fleet/audittext.js';
 import { brokerClock } from '../../fleet/clock.js';
 import { needGroup } from '../../fleet/members.js';
@@ -57,7 +59,7 @@ ${READER_HELP}
 Exit code: 1 when an appliance refused something, is stale or silent, or its status, what is assigned or a file of the repository cannot be read;
 when something is assigned to a group of which no appliance tells its status, or to the whole of one in which nobody runs it (as for a moment behind a push);
 when a change of keys, or another one that was begun in this folder and may be in force,
-is not completed; and when the group has neither an assignment nor an appliance; else 0.
+is not completed; when a stream of the fleet is full; and when the group has neither an assignment nor an appliance; else 0.
 
 Example: weir fleet status --group edge --watch
 `,
@@ -77,7 +79,10 @@ Example: weir fleet status --group edge --watch
       const more = { repository: await damageOf(operator), unfinished: operator.state.halfRotated };
       const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), more);
       const open = await openIn(operator);
-      answer(values, { schema: 1, ...overview, ...open }, overviewLines(overview));
+      answer(values, { schema: 1, ...overview, ...open }, [
+        ...overviewLines(overview),
+        ...fullLines(open.full),
+      ]);
       return exitCodeOf(overview, open);
     });
   },
@@ -87,16 +92,24 @@ Example: weir fleet status --group edge --watch
 interface Open {
   readonly interrupted: Interruption | null;
   readonly owed: readonly string[];
+  /** Streams that take no more. */
+  readonly full: readonly string[];
 }
 
 async function openIn(operator: Operator): Promise<Open> {
   const interrupted = (await interruptionIn(operator)) ?? null;
-  return { interrupted, owed: operator.folder.owed().map(actText) };
+  const full = await fullStreams(operator.broker, [
+    STATUS_STREAM,
+    AUDIT_STREAM,
+    FLEET_STREAM,
+    REPOSITORY_STREAM,
+  ]);
+  return { interrupted, owed: operator.folder.owed().map(actText), full };
 }
 
 /** What is begun and not completed has no entry in the audit yet, and may be half a change of keys. */
-function exitCodeOf(overview: Overview, { interrupted }: Open): number {
-  return isWrong(overview) || interrupted?.state === 'begun' ? 1 : 0;
+function exitCodeOf(overview: Overview, { interrupted, full }: Open): number {
+  return isWrong(overview) || interrupted?.state === 'begun' || full.length > 0 ? 1 : 0;
 }
 
 /** Reads every file of the repository. */
@@ -167,13 +180,14 @@ function createView({ json }: FleetValues): (overview: Overview, open: Open) => 
     const changed = changedLines(before, now);
     before = now;
     if (process.stdout.isTTY && json !== true) {
-      process.stdout.write(`${CLEAR}${lines(overviewLines(overview))}`);
+      process.stdout.write(`${CLEAR}${lines([...overviewLines(overview), ...fullLines(open.full)])}`);
       return;
     }
     if (json === true) {
       if (changed.length > 0 || isFirst)
         process.stdout.write(`${JSON.stringify({ schema: 1, ...overview, ...open })}\n`);
-    } else process.stdout.write(lines(isFirst ? overviewLines(overview) : changed));
+    } else
+      process.stdout.write(lines(isFirst ? [...overviewLines(overview), ...fullLines(open.full)] : changed));
     isFirst = false;
   };
 }
