@@ -68,7 +68,7 @@ export const REMEDIES = {
   SIGNATURES_MISSING:
     'publish where all keys are, or write it to a file with --propose, and let the others sign that with "weir fleet sign"',
   KEYS_MISSING:
-    'run this in a folder that has such a key, or copy its file from "keys" there into that of this folder, where both have one passphrase ("weir fleet audit" tells who has rotated which keys); or make a key here ("weir fleet keys create") and let "weir fleet keys add" there give it the role',
+    'run this in a folder that has such a key, or copy its file from "keys" there into that of this folder, where both have one passphrase ("weir fleet keys list" there tells which it is: where a key was changed its name ends in a number; "weir fleet audit" tells who has rotated which keys); or make a key here ("weir fleet keys create") and let "weir fleet keys add" there give it the role',
   PROPOSAL_INVALID: 'nothing of it was signed or published; let it be made anew',
   PROPOSAL_OUTDATED:
     'it is published already, or somebody else has published since; look with "weir fleet audit", and propose it anew if need be',

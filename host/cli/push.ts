@@ -16,7 +16,7 @@ import {
   type Operator,
   readAssignment,
 } from '../fleet/operator.js';
-import { lossIn, type Motive, newRollout, ofFilter, pushed } from '../fleet/rollout.js';
+import { fromText, lossIn, type Motive, newRollout, ofFilter, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
 import { startFilter } from '../filter/instance.js';
 import { instanceZones } from '../timezone.js';
@@ -67,7 +67,8 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
       const instances = names.map((name) => instanceOf(asked, name));
       for (const line of instances.flatMap((instance) => lossIn(before, next, instance))) print(line);
       const others = instances.map((instance) => othersOf(next, instance));
-      const question = `Push ${versions} to ${percent} % of ${group}${instead}${others.join('')}?`;
+      const from = fromText(releases[0]);
+      const question = `Push ${versions} to ${percent} % of ${group}${from}${instead}${others.join('')}?`;
       if (!(await isSure(values, question))) return 1;
       const files = new Map(bundles.map(({ label, bytes }) => [bundlePath(label), bytes]));
       const targets = await draftChange(operator, await filesOf(operator, next, files));
@@ -89,7 +90,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
           before: instances.map((one) => beforeIn(next, one)),
         },
         lines: releases.map(
-          ({ version }, at) => `pushed ${version} to ${percent} % of ${group}${others[at]}`,
+          ({ version }, at) => `pushed ${version} to ${percent} % of ${group}${from}${others[at]}`,
         ),
       });
       return 0;

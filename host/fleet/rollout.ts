@@ -42,6 +42,11 @@ function wayBack({ release, before }: Assigned, next: Release): Release | undefi
   return isOther ? release : (before ?? release);
 }
 
+/** Behind a release that begins later: from when on it is for anybody. */
+export function fromText(release: Pick<Release, 'not_before'> | undefined): string {
+  return release?.not_before === undefined ? '' : ` from ${release.not_before} on`;
+}
+
 /** A line where a part of the group runs what goes, and the rest of that part gets nothing for it. */
 export function lossIn(before: Assignment | undefined, next: Assignment, instance: string): string[] {
   const [was, is] = [before, next].map((assignment) => ofFilter(assignment, instance));

@@ -136,6 +136,10 @@ command('a push to 1 % leaves the others what is for all, whatever statuses say'
   const again = await fleet.weirFleet('rollback', 'f', '--group', 'edge', '--reason', 'r');
   assert.match(again.out, `f: ${old.version} for 100 % of edge\n`);
 
+  // What begins later says so.
+  const later = await push('--not-before', '2100-01-01T00:00:00Z');
+  assert.match(later.out, / to 100 % of edge from 2100-01-01T00:00:00Z on\b/);
+
   // A genuine status, said again by somebody else with nothing that runs; and one of a failure.
   await fleet.assign('edge', { f: { release: running } });
   await fleet.say('fw', { ...statusOf('fw', undefined), filters: {} });

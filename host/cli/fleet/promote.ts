@@ -6,7 +6,7 @@ import { type Assignment, othersText, type Release } from '../../fleet/assignmen
 import { audienceOf } from '../../fleet/audience.js';
 import { readKnown } from '../../fleet/members.js';
 import type { Operator } from '../../fleet/operator.js';
-import { type Motive, ofFilter, promoted, removed, rolledBack } from '../../fleet/rollout.js';
+import { fromText, type Motive, ofFilter, promoted, removed, rolledBack } from '../../fleet/rollout.js';
 import { readStatuses } from '../../fleet/statuses.js';
 import { type Command, duration, parseCommand, wholeNumber } from '../command.js';
 import { changeOf } from './assign.js';
@@ -143,7 +143,7 @@ async function change(
       changed,
     };
     const others = release && othersText(release.percent, rest?.version);
-    const of = others === undefined ? group : `${group}; ${others}`;
+    const of = `${group}${fromText(release)}${others === undefined ? '' : `; ${others}`}`;
     if (!changed) {
       answer(values, value, [
         `${name}: ${release?.percent} % of ${group} have it already, nothing was changed`,
