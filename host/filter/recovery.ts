@@ -239,23 +239,19 @@ function* replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): Ge
 /** No other call follows the one that was to close all windows: what is open is told as partial, or the filter goes. */
 function* tellOpen(slot: Recovering, nowMs: number, error: unknown): Generator<void> {
   yield;
-  if ((yield* attempt(slot, { kind: 'flush', nowMs })) === undefined) return;
-  yield* rewind(slot);
-  loseOpen(slot);
-  slot.takeOut(error);
+  if (!(yield* flush(slot, nowMs))) slot.takeOut(error);
 }
 
-/** What the filter has counted goes with it, and no record will tell of it. */
-function loseOpen({ filter, sum, tell }: Recovering): void {
-  const events = openEvents(filter(), sum.ledger().aggregated);
-  if (events > 0) tell({ kind: 'untold', events });
-}
-
-/** Lets the filter tell its open windows before it goes, if it can. */
-function* flush(slot: Recovering, nowMs: number): Generator<void> {
-  if ((yield* attempt(slot, { kind: 'flush', nowMs })) === undefined) return;
+/**
+ * Lets the filter tell its open windows before it goes; answers whether it could. Where not, it is as it was saved last, and what it has
+ * counted goes with it: no record will tell of that.
+ */
+function* flush(slot: Recovering, nowMs: number): Generator<void, boolean, void> {
+  if ((yield* attempt(slot, { kind: 'flush', nowMs })) === undefined) return true;
   slot.filter().restore();
-  loseOpen(slot);
+  const events = openEvents(slot.filter(), slot.sum.ledger().aggregated);
+  if (events > 0) slot.tell({ kind: 'untold', events });
+  return false;
 }
 
 function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {
