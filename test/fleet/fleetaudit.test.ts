@@ -13,9 +13,8 @@ import { proofLines } from '../../host/fleet/audittext.js';
 import { AUDIT_MARKS_MAX } from '../../host/fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll } from '../command.js';
 import { until } from '../help.js';
-import { releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
+import { fleetSuite, releaseOf, statusOf } from './operators.js';
 import { testKey } from './world.js';
 
 const WAIT_MS = 20_000;
@@ -162,14 +161,7 @@ proofs('what an operator has acknowledged is no finding, and nothing else is cov
 
 proofs.run();
 
-const command = suite<{ fleet: TestFleet }>('weir fleet audit');
-command.before.each(async (context) => {
-  context.fleet = await startFleet();
-});
-command.after.each(async ({ fleet }) => {
-  await endAll();
-  await fleet.stop();
-});
+const command = fleetSuite('weir fleet audit');
 
 command('prints what operators and appliances have done, and proves that it is whole', async ({ fleet }) => {
   const release = releaseOf('1.0.0');

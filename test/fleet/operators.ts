@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Broker } from '../../host/broker.js';
 import { type Assignment, chosen, isIncluded, type Release } from '../../host/fleet/assignment.js';
@@ -23,7 +24,7 @@ import { newRollout } from '../../host/fleet/rollout.js';
 import { loadState } from '../../host/fleet/state.js';
 import { ANNOUNCE_SUBJECT, auditSubject, statusSubject } from '../../host/wire.js';
 import { startTestBroker, type TestBroker } from '../broker.js';
-import { type Said, saidHere } from '../command.js';
+import { endAll, type Said, saidHere } from '../command.js';
 import { open } from '../connecting.js';
 import { type TemporaryFolder, temporaryFolder } from '../help.js';
 
@@ -55,6 +56,19 @@ export interface TestFleet {
   /** An appliance writes in its audit. */
   note(appliance: string, act: object): Promise<AuditHead>;
   stop(): Promise<void>;
+}
+
+/** Tests each of which has a fleet of its own. */
+export function fleetSuite<More extends object = object>(title: string): Test<More & { fleet: TestFleet }> {
+  const tests = suite<More & { fleet: TestFleet }>(title);
+  tests.before.each(async (context) => {
+    context.fleet = await startFleet();
+  });
+  tests.after.each(async ({ fleet }) => {
+    await endAll();
+    await fleet.stop();
+  });
+  return tests;
 }
 
 export async function startFleet(): Promise<TestFleet> {

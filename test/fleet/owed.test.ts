@@ -4,7 +4,6 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AuditEntry } from '../../host/fleet/audit.js';
 import { openFleetFolder } from '../../host/fleet/folder.js';
@@ -20,9 +19,9 @@ import {
   STATUS_STREAM,
 } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll, saidHere } from '../command.js';
+import { saidHere } from '../command.js';
 import { codeOf } from './fleets.js';
-import { releaseOf, startFleet, type TestFleet } from './operators.js';
+import { fleetSuite, releaseOf, type TestFleet } from './operators.js';
 
 interface Context {
   fleet: TestFleet;
@@ -30,19 +29,14 @@ interface Context {
   manager: JetStreamManager;
 }
 
-const owed = suite<Context>('an audit that takes nothing');
+const owed = fleetSuite<Context>('an audit that takes nothing');
 owed.before.each(async (context) => {
-  context.fleet = await startFleet();
   context.connection = await connect({ servers: [context.fleet.server.url] });
   context.manager = await context.connection.jetstreamManager();
   const [before, release] = [releaseOf('1.0.0'), releaseOf('2.0.0', { percent: 10 })];
   await context.fleet.assign('edge', { f: { release, before } });
 });
-owed.after.each(async ({ fleet, connection }) => {
-  await endAll();
-  await connection.close();
-  await fleet.stop();
-});
+owed.after.each(({ connection }) => connection.close());
 
 async function fill({ manager }: Context, stream: string): Promise<void> {
   // Of an empty one no message fits; with less than it holds the broker would throw out what is there.

@@ -3,24 +3,16 @@
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isIncluded } from '../../host/fleet/assignment.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll, said, WAIT_MS, weir } from '../command.js';
+import { said, WAIT_MS, weir } from '../command.js';
 import { until } from '../help.js';
-import { followers, NAMES, releaseOf, spread, startFleet, type TestFleet } from './operators.js';
+import { fleetSuite, followers, NAMES, releaseOf, spread } from './operators.js';
 
 const before = releaseOf('1.0.0');
 
-const command = suite<{ fleet: TestFleet }>('weir fleet promote');
-command.before.each(async (context) => {
-  context.fleet = await startFleet();
-});
-command.after.each(async ({ fleet }) => {
-  await endAll();
-  await fleet.stop();
-});
+const command = fleetSuite('weir fleet promote');
 
 const AUTO = ['promote', 'f', '--group', 'edge', '--auto', '--soak', '0s', '--step-time', '20s'];
 

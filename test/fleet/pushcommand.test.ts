@@ -8,8 +8,8 @@ import type { Release } from '../../host/fleet/assignment.js';
 import { audienceOf } from '../../host/fleet/audience.js';
 import { readStatus, type Told } from '../../host/fleet/statuses.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll, saidHere } from '../command.js';
-import { attemptOf, releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
+import { saidHere } from '../command.js';
+import { attemptOf, fleetSuite, releaseOf, statusOf } from './operators.js';
 
 const told = (...statuses: readonly ReturnType<typeof statusOf>[]) =>
   new Map(
@@ -71,18 +71,7 @@ audience('what has failed is told where some say so, and none that it runs; sile
     assert.is(failure(two, ...statuses), undefined);
 });
 
-interface Context {
-  fleet: TestFleet;
-}
-
-const command = suite<Context>('weir push');
-command.before.each(async (context) => {
-  context.fleet = await startFleet();
-});
-command.after.each(async ({ fleet }) => {
-  await endAll();
-  await fleet.stop();
-});
+const command = fleetSuite('weir push');
 
 command(
   'says what is mistyped, and what was before, which is the way back whatever appliances say',

@@ -3,33 +3,22 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assignmentPath } from '../../host/fleet/assignment.js';
 import { pathsOf } from '../../host/fleet/copy.js';
 import { draftChange, publish } from '../../host/fleet/operator.js';
 import { removeFile } from '../../host/fleet/repository.js';
 import { brokerAvailable } from '../broker.js';
-import { endAll } from '../command.js';
 import type { Loose } from './fleets.js';
-import { releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
-
-interface Context {
-  fleet: TestFleet;
-}
+import { fleetSuite, releaseOf, statusOf, type TestFleet } from './operators.js';
 
 const release = releaseOf('1.0.0');
 
-const unreadable = suite<Context>('an assignment that cannot be read');
+const unreadable = fleetSuite('an assignment that cannot be read');
 unreadable.before.each(async (context) => {
-  context.fleet = await startFleet();
   for (const group of ['core', 'edge'])
     for (let change = 0; change < 3; change++) await context.fleet.assign(group, { f: { release } });
   await context.fleet.say('fw', statusOf('fw', release));
-});
-unreadable.after.each(async ({ fleet }) => {
-  await endAll();
-  await fleet.stop();
 });
 
 /** Another weir signs what this one cannot read. */
