@@ -4,7 +4,7 @@
 import { WeirError } from '../errors.js';
 import { checkFilter, hasFailed } from '../author/check.js';
 import { authoredFilters, projectIn } from '../author/project.js';
-import { type Assignment, othersText, type Release } from '../fleet/assignment.js';
+import type { Assignment, Release } from '../fleet/assignment.js';
 import { audienceOf } from '../fleet/audience.js';
 import { type Bundle, bundleHash, bundlePath, unpackBundle } from '../fleet/bundle.js';
 import { bundleFilter } from '../fleet/gather.js';
@@ -16,7 +16,7 @@ import {
   type Operator,
   readAssignment,
 } from '../fleet/operator.js';
-import { fromText, lossIn, type Motive, newRollout, ofFilter, pushed } from '../fleet/rollout.js';
+import { fromText, lossIn, type Motive, newRollout, ofFilter, othersOf, pushed } from '../fleet/rollout.js';
 import { selfTest } from '../fleet/selftest.js';
 import { startFilter } from '../filter/instance.js';
 import { instanceZones } from '../timezone.js';
@@ -87,7 +87,7 @@ Example: weir push ssh-auth --group edge --from auth --reason "logins of the edg
           serial: next.serial,
           percent,
           releases,
-          before: instances.map((one) => beforeIn(next, one)),
+          before: instances.map((one) => ofFilter(next, one)?.before?.version ?? null),
         },
         lines: releases.map(
           ({ version }, at) => `pushed ${version} to ${percent} % of ${group}${from}${others[at]}`,
@@ -169,17 +169,6 @@ function composed(
   }
   const serial = (before?.serial ?? 0) + 1;
   return { next: { ...(assignment as Assignment), serial }, releases };
-}
-
-function beforeIn(next: Assignment, instance: string): string | null {
-  return ofFilter(next, instance)?.before?.version ?? null;
-}
-
-/** What whoever is not of the part runs, to be said behind whom a push is for. */
-function othersOf(next: Assignment, instance: string): string {
-  const { percent = 100 } = ofFilter(next, instance)?.release ?? {};
-  const others = othersText(percent, beforeIn(next, instance));
-  return others === undefined ? '' : `; ${others}`;
 }
 
 /** Versions of filters before a change, for the audit; null where there is none at all. */

@@ -11,9 +11,9 @@
 import type { Cursor, ReadPlace } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
+import type { Parts } from './calls.js';
 import { createEarlier, type Earlier, flushOrRestore } from './earlier.js';
 import { createFaultBudget, type FaultBudget, type Faults } from './fault.js';
-import type { Parts } from './calls.js';
 import type { FilterInstance } from './instance.js';
 import { type Call, createJournal, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';

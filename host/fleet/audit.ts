@@ -20,11 +20,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Value } from '../bucket.js';
+import type { Broker } from '../broker.js';
 import { sha256Of } from '../digest.js';
 import { naming, replaceFile, takesNothing } from '../durable.js';
 import { Misplaced } from '../jetstream.js';
 import { AUDIT_FILE_BYTES_MAX } from '../fleetlimits.js';
-import { auditStream, type Message } from '../wire.js';
+import { auditStream, FLEET_AUDIT_SUBJECT, FLEET_STREAM, type Message } from '../wire.js';
 
 /** What is written down of an act: who, what, why, and what was before and after. */
 export interface Act {
@@ -189,6 +190,20 @@ const ATTEMPTS_MAX = 8;
 
 function publish(broker: AuditBroker, subject: string, line: string, follows: number) {
   return broker.publish({ subject, headers: {}, body: Buffer.from(line) }, follows);
+}
+
+/** Where operators' entries are. */
+export const OPERATORS_AUDIT = { stream: FLEET_STREAM, subject: FLEET_AUDIT_SUBJECT };
+
+/** Calls `each` for all entries of operators, in their order; no signature is looked at. */
+export async function eachOfOperators(
+  broker: Pick<Broker, 'read'>,
+  each: (entry: AuditEntry) => void,
+): Promise<void> {
+  await broker.read(OPERATORS_AUDIT, ({ body }) => {
+    const entry = parseEntry(Buffer.from(body).toString('utf8'));
+    if (entry) each(entry);
+  });
 }
 
 /** One line of a chain; nothing when it is none. */

@@ -3,10 +3,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Broker } from '../broker.js';
-import { AUDIT_STREAM, AUDIT_WILDCARD, auditSubject, FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../wire.js';
+import { AUDIT_STREAM, AUDIT_WILDCARD, auditSubject, FLEET_AUDIT_SUBJECT } from '../wire.js';
 import { acknowledgedIn } from './acknowledge.js';
 import type { Assignment } from './assignment.js';
-import type { AuditHead } from './audit.js';
+import { type AuditHead, OPERATORS_AUDIT } from './audit.js';
 import { type ChainReport, createProof, type Evidence } from './auditproof.js';
 import type { AuditLine } from './audittext.js';
 import type { Metadata, Root } from './metadata.js';
@@ -27,12 +27,11 @@ export async function readAudit(
   const since = sinceMs === undefined ? {} : { sinceMs };
   if (appliance !== undefined)
     return readLines(broker, { stream: AUDIT_STREAM, subject: auditSubject(appliance), ...since });
-  const operators = await readLines(broker, { ...OPERATORS, ...since });
+  const operators = await readLines(broker, { ...OPERATORS_AUDIT, ...since });
   return [...operators, ...(await readLines(broker, { ...APPLIANCES, ...since }))];
 }
 
 const APPLIANCES = { stream: AUDIT_STREAM, subject: AUDIT_WILDCARD };
-const OPERATORS = { stream: FLEET_STREAM, subject: FLEET_AUDIT_SUBJECT };
 
 async function readLines(
   broker: Broker,
@@ -58,7 +57,7 @@ export async function readProved(
     const operators =
       appliance === undefined
         ? lines.filter(({ subject }) => subject === FLEET_AUDIT_SUBJECT)
-        : await readLines(operator.broker, OPERATORS);
+        : await readLines(operator.broker, OPERATORS_AUDIT);
     const known = acknowledgedIn(
       operators.map(({ line }) => line),
       roots,

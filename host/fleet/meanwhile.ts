@@ -3,9 +3,8 @@
  * An appliance that does what is assigned by then is at no fault, so this is asked before anybody is blamed.
  */
 import type { Broker } from '../broker.js';
-import { FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../wire.js';
 import type { Assignment, Release } from './assignment.js';
-import { type AuditEntry, parseEntry } from './audit.js';
+import { type AuditEntry, eachOfOperators } from './audit.js';
 import { ofFilter } from './rollout.js';
 
 export type Meanwhile =
@@ -43,9 +42,8 @@ export async function promoterOf(
   percent: number,
 ): Promise<string> {
   let last: AuditEntry | undefined;
-  await broker.read({ stream: FLEET_STREAM, subject: FLEET_AUDIT_SUBJECT }, ({ body }) => {
-    const entry = parseEntry(Buffer.from(body).toString('utf8'));
-    if (entry?.group === group && entry.filter === instance && entry.percent === percent) last = entry;
+  await eachOfOperators(broker, (entry) => {
+    if (entry.group === group && entry.filter === instance && entry.percent === percent) last = entry;
   });
   return byText(last ?? {});
 }

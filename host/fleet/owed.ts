@@ -8,7 +8,7 @@ import type { Broker } from '../broker.js';
 import { oneLine, WeirError } from '../errors.js';
 import { AUDIT_OWED_MAX, AUDIT_SPARE_BYTES, REPOSITORY_SPARE_BYTES } from '../fleetlimits.js';
 import { FLEET_AUDIT_SUBJECT, FLEET_STREAM, REPOSITORY_STREAM } from '../wire.js';
-import { type Act, parseEntry } from './audit.js';
+import { type Act, eachOfOperators, parseEntry } from './audit.js';
 import { appendSigned, auditKey } from './auditsign.js';
 import { actText } from './audittext.js';
 import { needClock } from './clock.js';
@@ -68,7 +68,8 @@ export async function noteOrOwe(
   try {
     // Only the last one may be what a command that was interrupted has written.
     const last = await broker.value(FLEET_STREAM, FLEET_AUDIT_SUBJECT);
-    if (idOf(last?.bytes) !== act.id) await note(folder, broker, act, ring, now);
+    const entry = last && parseEntry(Buffer.from(last.bytes).toString('utf8'));
+    if (entry?.id !== act.id) await note(folder, broker, act, ring, now);
     return undefined;
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
@@ -111,8 +112,8 @@ export function owedLines(folder: Pick<FleetFolder, 'owed'>): string[] {
 /** Whether the audit has an act, by its id. */
 export async function isNoted(broker: Pick<Broker, 'read'>, { id }: Act): Promise<boolean> {
   let isThere = false;
-  await broker.read({ stream: FLEET_STREAM, subject: FLEET_AUDIT_SUBJECT }, ({ body }) => {
-    isThere ||= idOf(body) === id;
+  await eachOfOperators(broker, (entry) => {
+    isThere ||= entry.id === id;
   });
   return isThere;
 }
@@ -126,8 +127,4 @@ async function note(
 ): Promise<void> {
   const key = auditKey(readRoot(folder.known().root), ring);
   await appendSigned(broker, key, { who: folder.operator, ...act }, now);
-}
-
-function idOf(bytes: Uint8Array | undefined): unknown {
-  return bytes && parseEntry(Buffer.from(bytes).toString('utf8'))?.id;
 }

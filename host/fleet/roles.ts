@@ -45,14 +45,21 @@ export function roleOf(state: Pick<State, 'root' | 'targets'>, role: string): Ro
   throw refused(`expected a role (${names.join(', ')}), found ${role}`);
 }
 
+export interface NamedKey {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Keys by their ids, with the names of their files. */
+export function namedKeys(files: readonly KeyFile[]): NamedKey[] {
+  return files.map(({ name, public: raw }) => ({ id: keyIdOf(raw), name }));
+}
+
 /** Keys of no role: nobody has given them one, or it has other keys by now. */
-export function keysOfNoRole(
-  state: Pick<State, 'root' | 'targets'>,
-  files: readonly KeyFile[],
-): { readonly id: string; readonly name: string }[] {
+export function keysOfNoRole(state: Pick<State, 'root' | 'targets'>, files: readonly KeyFile[]): NamedKey[] {
   const roles = [...TOP_LEVEL, ...delegationsIn(topOf(state).signed).map(({ name }) => name)];
   const used = new Set(roles.flatMap((role) => roleOf(state, role).ids));
-  return files.map(({ name, public: raw }) => ({ id: keyIdOf(raw), name })).filter(({ id }) => !used.has(id));
+  return namedKeys(files).filter(({ id }) => !used.has(id));
 }
 
 /** Gives a role other keys, or another threshold. Throws KEYS_REFUSED. */

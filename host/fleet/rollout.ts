@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { WeirError } from '../errors.js';
-import { type Assigned, type Assignment, isDue, type Release } from './assignment.js';
+import { type Assigned, type Assignment, isDue, othersText, type Release } from './assignment.js';
 import { timeOf } from './checks.js';
 
 /** Who changes it why. */
@@ -45,6 +45,13 @@ function wayBack({ release, before }: Assigned, next: Release): Release | undefi
 /** Behind a release that begins later: from when on it is for anybody. */
 export function fromText(release: Pick<Release, 'not_before'> | undefined): string {
   return release?.not_before === undefined ? '' : ` from ${release.not_before} on`;
+}
+
+/** Behind whom a release is for: what the others run. */
+export function othersOf(assignment: Assignment, instance: string): string {
+  const { release, before } = ofFilter(assignment, instance) ?? {};
+  const others = release && othersText(release.percent, before?.version);
+  return others === undefined ? '' : `; ${others}`;
 }
 
 /** A line where a part of the group runs what goes, and the rest of that part gets nothing for it. */

@@ -1,9 +1,9 @@
 /**
  * What was verified, for people: a table of streams, the books of each filter, what is explained, what is not, and the verdict.
  */
-import { ANY_SOURCE } from '../ledger.js';
 import { counted, grouped } from '../author/report.js';
 import { printable } from '../errors.js';
+import { ANY_SOURCE } from '../ledger.js';
 import { sumOf } from './books.js';
 import type { Explained, LedgerReport, Report, StreamReport } from './report.js';
 

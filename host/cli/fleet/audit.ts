@@ -1,10 +1,10 @@
 /**
  * `weir fleet audit`: what operators and appliances have done, and the proof that nothing of it is missing.
  */
-import { fullLines, fullStreams } from '../../fleet/fullstreams.js';
 import { WeirError } from '../../errors.js';
 import { readAudit, readProved } from '../../fleet/auditread.js';
 import { actText, auditJson, auditText, proofLines, timeOfLine } from '../../fleet/audittext.js';
+import { fullLines, fullStreams } from '../../fleet/fullstreams.js';
 import { needAppliance } from '../../fleet/members.js';
 import { AUDIT_STREAM, FLEET_STREAM, NAME_PATTERN } from '../../wire.js';
 import { type Command, parseCommand, timeOrAge } from '../command.js';

@@ -8,7 +8,7 @@ import { oneLine, WeirError } from '../../errors.js';
 import { type FleetFolder, type Keys, keysIn } from '../../fleet/folder.js';
 import { type KeyFile, keyIdOf, publicFileOf } from '../../fleet/keys.js';
 import { TOP_LEVEL } from '../../fleet/metadata.js';
-import { keysOfNoRole, roleOf } from '../../fleet/roles.js';
+import { keysOfNoRole, namedKeys, roleOf } from '../../fleet/roles.js';
 import { delegatedRoles, type State } from '../../fleet/state.js';
 import { shortId } from '../../fleet/words.js';
 import { type Command, parseCommand } from '../command.js';
@@ -56,7 +56,7 @@ interface Role {
 }
 
 function rolesOf(state: State, folder: FleetFolder): Role[] {
-  const names = new Map(keysHere(folder).map(({ id, name }) => [id, name]));
+  const names = new Map(namedKeys(folder.keys()).map(({ id, name }) => [id, name]));
   const { root, snapshot, timestamp, targets } = state;
   const top = targets.get('targets');
   const delegated = top ? delegatedRoles(top.signed) : [];
@@ -80,10 +80,6 @@ function roleLines({ role, threshold, keys, version, expires, paths }: Role): st
     `${role}: ${threshold} of ${keys.length} keys${what}; version ${version}, expires ${expires}`,
     ...keys.map(({ id, name }) => `  ${shortId(id)} ${name ?? '(not here)'}`),
   ];
-}
-
-function keysHere(folder: Keys): { readonly id: string; readonly name: string }[] {
-  return folder.keys().map(({ name, public: raw }) => ({ id: keyIdOf(raw), name }));
 }
 
 export const create: Command = {

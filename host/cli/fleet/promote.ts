@@ -2,11 +2,19 @@
  * `weir fleet promote`, `rollback` and `remove`: how far a release has come.
  */
 import { WeirError } from '../../errors.js';
-import { type Assignment, othersText, type Release } from '../../fleet/assignment.js';
+import type { Assignment, Release } from '../../fleet/assignment.js';
 import { audienceOf } from '../../fleet/audience.js';
 import { readKnown } from '../../fleet/members.js';
 import type { Operator } from '../../fleet/operator.js';
-import { fromText, type Motive, ofFilter, promoted, removed, rolledBack } from '../../fleet/rollout.js';
+import {
+  fromText,
+  type Motive,
+  ofFilter,
+  othersOf,
+  promoted,
+  removed,
+  rolledBack,
+} from '../../fleet/rollout.js';
 import { readStatuses } from '../../fleet/statuses.js';
 import { type Command, duration, parseCommand, wholeNumber } from '../command.js';
 import { changeOf } from './assign.js';
@@ -142,8 +150,7 @@ async function change(
       before: rest?.version ?? null,
       changed,
     };
-    const others = release && othersText(release.percent, rest?.version);
-    const of = `${group}${fromText(release)}${others === undefined ? '' : `; ${others}`}`;
+    const others = othersOf(next, name);
     if (!changed) {
       answer(values, value, [
         `${name}: ${release?.percent} % of ${group} have it already, nothing was changed`,
@@ -151,10 +158,10 @@ async function change(
       return 0;
     }
     if (action === 'rolled back') await tellFailure(operator, group, name, ofFilter(before, name)?.before);
-    const question = `${name} of ${group}: change to ${to}${others === undefined ? '' : `; ${others}`}?`;
+    const question = `${name} of ${group}: change to ${to}${others}?`;
     if (!(await isSure(values, question))) return 1;
     const line = release
-      ? `${name}: ${release.version} for ${release.percent} % of ${of}`
+      ? `${name}: ${release.version} for ${release.percent} % of ${group}${fromText(release)}${others}`
       : `${name}: taken away from ${group}`;
     const { change: made, act } = await changeOf(operator, name, before, next, action, motive);
     await carryOut(values, operator, made, act, { value, lines: [line] });

@@ -1,10 +1,9 @@
 /**
  * `weir fleet status`: who runs what, who lags, who refused and why.
  */
-import { fullLines, fullStreams } from '../../fleet/fullstreams.js';
-import { AUDIT_STREAM, FLEET_STREAM, REPOSITORY_STREAM, STATUS_STREAM } from '../../wire.js';
 import { actText } from '../../fleet/audittext.js';
 import { brokerClock } from '../../fleet/clock.js';
+import { fullLines, fullStreams } from '../../fleet/fullstreams.js';
 import { needGroup } from '../../fleet/members.js';
 import { groupsOf, lookAtAssignment, onlyRead, type Operator, readFleet } from '../../fleet/operator.js';
 import {
@@ -19,6 +18,7 @@ import { type Interruption, interruptionIn } from '../../fleet/overtaken.js';
 import { changedLines, overviewLines, standingLines } from '../../fleet/overviewtext.js';
 import { type DamagedFile, damagedFiles, findDamage } from '../../fleet/restore.js';
 import { readStatuses, type Told, watchStatuses } from '../../fleet/statuses.js';
+import { AUDIT_STREAM, FLEET_STREAM, REPOSITORY_STREAM, STATUS_STREAM } from '../../wire.js';
 import { type Command, parseCommand } from '../command.js';
 import { watchNews } from './news.js';
 import { answer, type FleetValues, observe, READER_HELP, READER_OPTIONS, print } from './operate.js';
@@ -79,10 +79,7 @@ Example: weir fleet status --group edge --watch
       const more = { repository: await damageOf(operator), unfinished: operator.state.halfRotated };
       const overview = overviewOf(assignments, told, (await brokerClock(operator.broker))(), more);
       const open = await openIn(operator);
-      answer(values, { schema: 1, ...overview, ...open }, [
-        ...overviewLines(overview),
-        ...fullLines(open.full),
-      ]);
+      answer(values, { schema: 1, ...overview, ...open }, linesOf(overview, open));
       return exitCodeOf(overview, open);
     });
   },
@@ -105,6 +102,10 @@ async function openIn(operator: Operator): Promise<Open> {
     REPOSITORY_STREAM,
   ]);
   return { interrupted, owed: operator.folder.owed().map(actText), full };
+}
+
+function linesOf(overview: Overview, { full }: Open): string[] {
+  return [...overviewLines(overview), ...fullLines(full)];
 }
 
 /** What is begun and not completed has no entry in the audit yet, and may be half a change of keys. */
@@ -180,14 +181,13 @@ function createView({ json }: FleetValues): (overview: Overview, open: Open) => 
     const changed = changedLines(before, now);
     before = now;
     if (process.stdout.isTTY && json !== true) {
-      process.stdout.write(`${CLEAR}${lines([...overviewLines(overview), ...fullLines(open.full)])}`);
+      process.stdout.write(`${CLEAR}${lines(linesOf(overview, open))}`);
       return;
     }
     if (json === true) {
       if (changed.length > 0 || isFirst)
         process.stdout.write(`${JSON.stringify({ schema: 1, ...overview, ...open })}\n`);
-    } else
-      process.stdout.write(lines(isFirst ? [...overviewLines(overview), ...fullLines(open.full)] : changed));
+    } else process.stdout.write(lines(isFirst ? linesOf(overview, open) : changed));
     isFirst = false;
   };
 }
