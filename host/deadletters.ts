@@ -15,10 +15,12 @@ import { CONTENT_NDJSON, DEAD_STREAM, deadSubject, HEADER } from './wire.js';
 export interface DeadLetter {
   readonly nowMs: number;
   readonly error: unknown;
-  /** Absent for a tick, which has no event. */
+  /** Absent for a tick, or something that was due, which is no event. */
   readonly source: string | undefined;
   /** The event with its LF. */
   readonly line: Uint8Array;
+  /** Events that had gone into something that was due, of which no record tells now. */
+  readonly lost?: number;
   readonly manifest: Manifest;
   /** `name@version+hash` of the module. */
   readonly filter: string;
@@ -80,12 +82,13 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
   };
 }
 
-function bodyOf({ nowMs, error, source, line, manifest }: DeadLetter) {
+function bodyOf({ nowMs, error, source, line, lost, manifest }: DeadLetter) {
   const event = line.subarray(0, Math.max(line.length - 1, 0));
   return {
     ts: nowMs,
     kind: error instanceof FilterFault ? error.kind : 'rules',
     reason: error instanceof WeirError ? error.problem : oneLine(error),
+    ...(lost === undefined ? {} : { lost }),
     ...(source === undefined ? {} : { source, bytes: event.length, ...told(event, manifest.deadLetter) }),
   };
 }

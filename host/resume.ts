@@ -175,13 +175,14 @@ function doRowAgain(filter: Running, row: Row): boolean {
 
 /** The call of a row; nothing when its source is not there any more. */
 function callOf({ cursors }: Running, row: BatchRow): BatchCall | undefined {
-  const { source, place, bytes, moved, isTruncated, nowMs } = row;
+  const { source, place, bytes, moved, isTruncated, nowMs, stops } = row;
   const cursor = cursors.get(source);
   if (!cursor) return undefined;
   const end = place.offset + moved;
   const readAgain = (from: number, target: Uint8Array) =>
     cursor.readAt({ ...place, offset: place.offset + from }, target);
-  return { kind: 'batch', cursor, readAgain, place, end, from: 0, bytes, isTruncated, nowMs };
+  const how = { isTruncated, nowMs, ...(stops ? { stops } : {}) };
+  return { kind: 'batch', cursor, readAgain, place, end, from: 0, bytes, ...how };
 }
 
 function moveBehind({ cursors }: Running, { source, place, moved, isTruncated }: BatchRow | DeadRow): void {

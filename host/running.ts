@@ -32,9 +32,9 @@ export interface EngineFilter {
 
 /** What happens to a filter besides its work; people are told. */
 export type FilterEvent =
-  /** It was at fault at one event, or in a tick: that is left out. */
+  /** It was at fault at one event, in a tick, or at one thing that was due: that is left out. */
   | { readonly kind: 'fault'; readonly error: unknown; readonly letter: DeadLetter }
-  | Exclude<SlotEvent, { kind: 'dead' | 'lost' | 'untold' | 'unread' }>;
+  | Exclude<SlotEvent, { kind: 'dead' | 'spared' | 'lost' | 'untold' | 'unread' }>;
 
 export interface RunningOptions {
   readonly appliance: string;
@@ -107,7 +107,7 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   const nameOf = (cursor: Cursor) => [...cursors].find(([, found]) => found === cursor)?.[0] ?? '';
   let recordsBefore = 0;
   const made = (call: Call, fuel: number) => {
-    const isSilent = call.kind === 'tick' && pack.totals.records === recordsBefore;
+    const isSilent = call.kind === 'tick' && !call.stops && pack.totals.records === recordsBefore;
     recordsBefore = pack.totals.records;
     outbox.note(isSilent ? { kind: 'tick', nowMs: call.nowMs } : rowOf(call, fuel, nameOf));
   };
@@ -152,6 +152,10 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
       case 'dead':
         tellDead(event);
         return;
+      case 'spared':
+        lose(event.events);
+        bury({ ...event, source: undefined, line: new Uint8Array(), lost: event.events });
+        return;
       case 'returned':
         become(event.to);
         break;
@@ -174,14 +178,18 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
 
   function tellDead({ call, error, line }: Extract<SlotEvent, { kind: 'dead' }>): void {
     const source = call.kind === 'batch' ? nameOf(call.cursor) : undefined;
-    const { manifest, label } = slot.filter();
-    const letter = { nowMs: call.nowMs, error, source, line, manifest, filter: label };
     if (call.kind === 'batch') {
       tally.leaveOut(call.cursor);
       outbox.note({ ...(rowOf(call, 0, nameOf) as BatchRow), kind: 'dead' });
     }
+    bury({ nowMs: call.nowMs, error, source, line });
+  }
+
+  function bury(found: Omit<DeadLetter, 'manifest' | 'filter'>): void {
+    const { manifest, label } = slot.filter();
+    const letter = { ...found, manifest, filter: label };
     deadLetters.bury(letter);
-    onFilterEvent(instance, { kind: 'fault', error, letter });
+    onFilterEvent(instance, { kind: 'fault', error: letter.error, letter });
   }
 
   const counts = { eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
@@ -209,7 +217,9 @@ function sumOf(shed: Readonly<Record<string, number>>, leftOut: ReadonlyMap<stri
 
 /** What is to be known of a call to make it again. */
 function rowOf(call: Call, fuel: number, nameOf: (cursor: Cursor) => string): Row {
-  if (call.kind !== 'batch') return { kind: call.kind, nowMs: call.nowMs, fuel };
+  const stops = call.stops?.map(({ turn, due, leavesOut }) => ({ turn, due, leavesOut }));
+  const how = { fuel, ...(stops ? { stops } : {}) };
+  if (call.kind !== 'batch') return { kind: call.kind, nowMs: call.nowMs, ...how };
   const { cursor, place, from, bytes, isTruncated, nowMs } = call;
   const offset = place.offset + from;
   return {
@@ -220,7 +230,7 @@ function rowOf(call: Call, fuel: number, nameOf: (cursor: Cursor) => string): Ro
     moved: placeBehind(call).offset - offset,
     isTruncated,
     nowMs,
-    fuel,
+    ...how,
   };
 }
 

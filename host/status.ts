@@ -5,6 +5,7 @@
  */
 import type { Config } from './config.js';
 import type { Courier, EpochChange } from './courier.js';
+import type { DeadLetter } from './deadletters.js';
 import type { Engine, FilterEvent } from './engine.js';
 import { oneLine } from './errors.js';
 import type { Faults } from './filter/fault.js';
@@ -115,7 +116,7 @@ export function createStatus(options: StatusOptions): Status {
   };
 }
 
-function filterStatus({ slot, tally }: Running, last: Happened | undefined) {
+function filterStatus({ slot, tally, deadLetters }: Running, last: Happened | undefined) {
   const state = slot.isOut()
     ? 'out'
     : slot.isRecovering()
@@ -129,6 +130,7 @@ function filterStatus({ slot, tally }: Running, last: Happened | undefined) {
     state,
     ...slot.ledger(),
     ...Object.fromEntries(byName),
+    dead_letters: deadLetters.seq(),
     fuel: slot.filter().fuelUsed(),
     ...(last ? { last } : {}),
   };
@@ -203,8 +205,7 @@ export function createSeldom(tell: (instance: string, text: string) => void) {
 export function filterEventText(event: FilterEvent): string {
   switch (event.kind) {
     case 'fault': {
-      const where = event.letter.source === undefined ? 'a tick' : `an event of ${event.letter.source}`;
-      return `at fault at ${where}, which is left out: ${oneLine(event.error)}`;
+      return `at fault at ${whereOf(event.letter)}: ${oneLine(event.error)}`;
     }
     case 'returned':
       return `${event.from.label} was at fault, ${event.to.label} runs again: ${oneLine(event.error)}`;
@@ -213,6 +214,14 @@ export function filterEventText(event: FilterEvent): string {
     case 'out':
       return `taken out${whyOut(event.faults)}: ${oneLine(event.error)}`;
   }
+}
+
+function whereOf({ source, lost }: DeadLetter): string {
+  if (lost !== undefined) {
+    const events = `${lost} event${lost === 1 ? '' : 's'}`;
+    return `a row of a window, or an audit event, which is left out, and with it ${events}`;
+  }
+  return source === undefined ? 'a tick, which is left out' : `an event of ${source}, which is left out`;
 }
 
 /** The library leaves out a record that is larger than half of the output region, so that a call can always end. */

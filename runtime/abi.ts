@@ -45,6 +45,10 @@ export const FLAG_TRUNCATED: i32 = 1;
 export const FLAG_CLOSING: i32 = 1;
 /** With FLAG_CLOSING: the filter goes on afterwards, and each record says `partial: true`. */
 export const FLAG_PARTIAL: i32 = 2;
+/** The last of the things that are due which the turn may begin is not told. */
+export const FLAG_LEAVE_OUT: i32 = 4;
+/** Above the flags: how many things that are due the turn may begin, 0 for any number. */
+export const TURN_DUE_SHIFT: i32 = 8;
 
 // Answers of `weir_batch` and `weir_tick`.
 export const DONE: i32 = 0;
@@ -58,14 +62,14 @@ export const REGISTRY_ENTRIES_MAX: u32 = 64;
  * made them: a kind whose layout, or whose hash, changes gets a new number.
  */
 export const KIND_STREAM: u32 = 1;
-export const KIND_TABLE: u32 = 2;
 export const KIND_TOP: u32 = 4;
 export const KIND_DISTINCT: u32 = 5;
 export const KIND_QUANTILES: u32 = 6;
 export const KIND_FIRST_SEEN: u32 = 7;
 export const KIND_EVENTS: u32 = 8;
-/** 3 was a window without counts. */
 export const KIND_WINDOW: u32 = 9;
+/** 2 was a table, and 3 a window, that did not count events. */
+export const KIND_TABLE: u32 = 10;
 
 /**
  * Events that are counted, and of which no record tells yet, as the host reads them when a filter goes that cannot tell them: of windows

@@ -29,10 +29,11 @@ import { AuditState, bytesOf, isCut, readRecord, recordsOf, serialOf, timeOf } f
 import { EOE, EXECVE, isWholeEvent, PATH, PROCTITLE, prepareTypes, typeNumber } from './audittypes';
 import { Hash } from './bytes';
 import { whenDue } from './due';
-import { beginDueOutput, markTruncated } from './emit';
+import { endDueOutput, hasRoomForDue, markTruncated } from './emit';
 import { aggregated, settleNothing } from './ledger';
 import { literal, Text } from './text';
 import { NO_TIME } from './time';
+import { beginDue } from './turn';
 import { Value } from './value';
 
 /** Collections of one filter. */
@@ -167,15 +168,20 @@ export class AuditEvents {
     const state = this.state;
     state.expire(max(state.lastTime, clock));
     for (let event = state.oldestComplete(); event; event = state.oldestComplete()) {
-      if (!beginDueOutput(bytesOf(event))) return false;
-      this.read(event);
-      const handler = unchecked(handlers[this.number]);
-      if (handler) handler(this);
+      if (!hasRoomForDue(bytesOf(event))) return false;
+      if (beginDue(recordsOf(event))) this.tell(event);
+      endDueOutput();
       state.release(event);
       resetScratch();
       settleNothing();
     }
     return true;
+  }
+
+  private tell(event: usize): void {
+    this.read(event);
+    const handler = unchecked(handlers[this.number]);
+    if (handler) handler(this);
   }
 
   /** Reads the records of an event into the fields. */

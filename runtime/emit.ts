@@ -25,6 +25,7 @@ import { allocate, register } from './arena';
 import { copyBytes } from './bytes';
 import { literal, Text } from './text';
 import { orReceived } from './time';
+import { endDue, mayBegin } from './turn';
 import { copyAscii, cutAt, validBytes, writeValid } from './utf8';
 
 /** Longest text value in a record. */
@@ -222,11 +223,17 @@ export function beginEventOutput(bytes: usize): bool {
   return true;
 }
 
-/** Begins something that is due, of so many bytes of state, or answers false: the host, or others, have a turn first. */
-export function beginDueOutput(bytes: usize): bool {
-  if ((lookedAt && lookedAt + bytes > TURN_BYTES_MAX) || !beginOutput()) return false;
+/** There is room in this turn for something that is due, of so many bytes of state; else the host, or others, have a turn first. */
+export function hasRoomForDue(bytes: usize): bool {
+  if (!mayBegin() || (lookedAt && lookedAt + bytes > TURN_BYTES_MAX) || !beginOutput()) return false;
   lookedAt += bytes;
   return true;
+}
+
+/** Behind it, told or not. */
+export function endDueOutput(): void {
+  needClosed();
+  endDue();
 }
 
 function beginOutput(): bool {

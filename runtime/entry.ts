@@ -7,6 +7,8 @@ import { becomeStatic } from './arena';
 import { refuseUnread } from './config';
 import { prepareSearch, runBatch, runTick } from './lines';
 
+export { due as weir_due, leftOut as weir_left_out } from './turn';
+
 export function weir_abi(): i32 {
   return ABI_VERSION;
 }

@@ -28,6 +28,7 @@ import { beginEventOutput, markTruncated, needClosed, resetOutput } from './emit
 import { settleEvent } from './ledger';
 import { Text } from './text';
 import { setReceivedAt } from './time';
+import { beginTurn } from './turn';
 
 export type EventHandler = (line: Text) => void;
 /** Answers a place in the first line in [from, end) that is wanted, or `end`, and counts the lines before it. */
@@ -60,6 +61,7 @@ export function prepareSearch(): void {
 
 export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);
+  beginTurn(flags);
   resetOutput(false);
   const start = regionStart(INPUT_AT) + offset;
   const end = start + bytes;
@@ -75,6 +77,7 @@ export function runBatch(offset: i32, bytes: i32, nowMs: i64, flags: i32): i32 {
 
 export function runTick(nowMs: i64, flags: i32): i32 {
   setReceivedAt(nowMs);
+  beginTurn(flags);
   resetOutput((flags & FLAG_PARTIAL) !== 0);
   store<u32>(MAP + CONSUMED_AT, 0);
   const isDone = settleDue(flags & FLAG_CLOSING ? i64.MAX_VALUE : nowMs);

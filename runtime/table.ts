@@ -10,7 +10,7 @@
  *
  *     header: rows, where an interrupted emission goes on, latest overflow row + 1, 0 (u32 each)
  *     index: one u32 a slot, row number + 1
- *     row: window i64 | key bytes u32 | hash u32 | counters, u64 each | key
+ *     row: window i64 | key bytes u32 | hash u32 | events u64 | counters, u64 each | key
  */
 import { count, KIND_TABLE, OVERFLOWED } from './abi';
 import { allocate, allocateState } from './arena';
@@ -26,7 +26,8 @@ const OVERFLOW_ROWS: u32 = 20;
 const OVERFLOW: u32 = 0xffffffff;
 const HASH: u64 = 0x9e3779b97f4a7c15;
 const HEADER_BYTES: usize = 16;
-const COUNTERS_AT: usize = 16;
+const EVENTS_AT: usize = 16;
+const COUNTERS_AT: usize = 24;
 /** A part of a key: tag (u8), length (u16), bytes. */
 const PART_BYTES: usize = 3;
 
@@ -114,11 +115,16 @@ export class Table {
   /** The row of the key, made when it is new, or the window's overflow row. */
   row(): usize {
     aggregated();
-    this.isNew = false;
     const found = this.find();
-    if (found) return found;
-    this.isNew = this.freeSlot >= 0 && this.size() < this.capacity;
-    if (this.isNew) return this.append();
+    const row = found ? found : this.newRow();
+    this.isNew = !found && !this.isOverflow(row);
+    store<u64>(row, this.eventsOf(row) + 1, EVENTS_AT);
+    return row;
+  }
+
+  /** A row for a key that has none, or the window's overflow row. */
+  private newRow(): usize {
+    if (this.freeSlot >= 0 && this.size() < this.capacity) return this.append();
     count(OVERFLOWED, 1);
     return this.overflowRow();
   }
@@ -156,6 +162,11 @@ export class Table {
   counterAt(row: usize, counter: u32): usize {
     if (counter >= this.counters || row < this.rows) outside();
     return row + COUNTERS_AT + ((<usize>counter) << 3);
+  }
+
+  /** How often an event has asked for the row: what is lost when no record tells of it. */
+  eventsOf(row: usize): u64 {
+    return load<u64>(row, EVENTS_AT);
   }
 
   windowOf(row: usize): i64 {

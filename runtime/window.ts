@@ -21,9 +21,10 @@
  */
 import { count, KIND_WINDOW, LATE, WINDOW_OPEN_AT } from './abi';
 import { allocateState } from './arena';
-import { beginDueOutput } from './emit';
+import { endDueOutput, hasRoomForDue } from './emit';
 import { Table } from './table';
 import { orReceived } from './time';
+import { beginDue } from './turn';
 
 export type Close = (row: usize) => void;
 
@@ -201,8 +202,9 @@ function closeTable(closing: Closing, clock: i64): bool {
     const row = table.rowAt(number);
     if (table.windowOf(row) < openFrom) {
       table.setResumeAt(number);
-      if (!beginDueOutput(table.rowBytes)) return false;
-      each(row);
+      if (!hasRoomForDue(table.rowBytes)) return false;
+      if (beginDue(table.eventsOf(row))) each(row);
+      endDueOutput();
     }
   }
   table.setResumeAt(table.size());

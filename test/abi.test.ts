@@ -7,14 +7,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   ABI_VERSION,
+  DUE_EXPORT,
   EXPORTS,
   FLAG_CLOSING,
+  FLAG_LEAVE_OUT,
   FLAG_PARTIAL,
   FLAG_TRUNCATED,
   FRAME_BYTES,
   LEDGER,
   MAP,
+  LEFT_OUT_EXPORT,
   REGISTRY_ENTRY_BYTES,
+  TURN_DUE_SHIFT,
 } from '../host/filter/abi.js';
 import { installedFilters, loadFilter } from '../host/filter/library.js';
 
@@ -34,6 +38,9 @@ function guestConstants(): Map<string, number> {
   }
   return known;
 }
+
+/** What a host may read besides. */
+const GLOBALS = [DUE_EXPORT, LEFT_OUT_EXPORT];
 
 const NAMES = {
   config: 'CONFIG_AT',
@@ -60,7 +67,7 @@ test('the filter and the host have the same map', () => {
   for (const [at, name] of LEDGER.entries()) {
     assert.is(constants.get(name.toUpperCase()), MAP.ledger + 8 * at, name);
   }
-  const flags = { FLAG_TRUNCATED, FLAG_CLOSING, FLAG_PARTIAL };
+  const flags = { FLAG_TRUNCATED, FLAG_CLOSING, FLAG_PARTIAL, FLAG_LEAVE_OUT, TURN_DUE_SHIFT };
   for (const [name, flag] of Object.entries(flags)) assert.is(constants.get(name), flag, name);
 });
 
@@ -74,6 +81,7 @@ test('the text names every field of the map at its offset, and every export', ()
     assert.equal(row?.[1]?.match(/i32|i64/g) ?? [], takes, name);
     assert.equal(row?.[2]?.split(', ') ?? [], gives, name);
   }
+  for (const name of GLOBALS) assert.match(text, new RegExp(`\\| \`${name}\` \\| \`i(32|64)\`, mutable \\|`));
   assert.match(text, new RegExp(LEDGER.map((name) => `\`${name}\``).join(',\\s+')));
 });
 
@@ -86,7 +94,7 @@ test('the text names every kind of collection', () => {
   );
 });
 
-test('every shipped module imports only memory and abort, and exports the ABI as functions', () => {
+test('every shipped module imports only memory and abort, and exports the functions and globals of the ABI', () => {
   const names = installedFilters();
   assert.ok(names.length >= 3, `expected the shipped filters, found ${names}`);
   for (const name of names) {
@@ -96,8 +104,11 @@ test('every shipped module imports only memory and abort, and exports the ABI as
     );
     assert.equal(imports.sort(), ['function env.abort', 'memory env.memory'], name);
     const exported = WebAssembly.Module.exports(module);
-    assert.equal(exported.map((found) => found.name).sort(), Object.keys(EXPORTS).sort(), name);
-    assert.ok(exported.every((found) => found.kind === 'function'));
+    const named = (kind: string) =>
+      exported.filter((found) => found.kind === kind).map((found) => found.name);
+    assert.equal(named('function').sort(), Object.keys(EXPORTS).sort(), name);
+    assert.equal(named('global').sort(), GLOBALS, name);
+    assert.is(exported.length, Object.keys(EXPORTS).length + GLOBALS.length, name);
   }
 });
 

@@ -71,7 +71,8 @@ commands(
   'windows that cannot be told when all input has ended are lost, which ends in 1',
   async (context) => {
     const { folder, broker, appliance } = context;
-    const lines = Array.from({ length: 300 }, (_, at) => `t=${Date.now()} n=${at} k=x\n`);
+    // More rows than are left out one by one.
+    const lines = Array.from({ length: 300 }, (_, at) => `t=${Date.now()} n=${at} k=x-${at}\n`);
     writeFileSync(join(folder, 'a.log'), lines.join(''));
     writeConfig(context, { is: 'mute' });
     const ran = await said(['run', '--filter-dir', 'filters', '--until-eof'], folder);

@@ -127,4 +127,49 @@ faults(
   },
 );
 
+faults(
+  'killed at any step, rows that are at fault are left out alone, and told as lost once',
+  async (context) => {
+    const keys = ['key-0', 'trap', 'key-1', 'abort', 'key-2'];
+    const line = (minute: number, key: string) => `t=${NOON + minute * 60_000} n=1 k=${key}\n`;
+    // Every minute closes the one before; the first row that is at fault has 2 events, the other one 4.
+    const minutes = [0, 2, 4].flatMap((minute) => keys.map((key, at) => line(minute, key).repeat(at + 1)));
+    writeFileSync(context.log, minutes.join('') + line(6, 'key-3').repeat(50));
+    const filter = { filter: 'stumbling', config: { rows: 1 } };
+    let isOver = false;
+    let steps = 0;
+    for (; !isOver; steps++) {
+      const { path } = await temporaryFolder();
+      const own = { ...context, filter, broker: memoryBroker(), data: join(path, 'data') };
+      const first = await live(own);
+      for (let turn = 0; turn <= steps; turn++) isOver = !first.engine.turn(NOON);
+      // Where there is something to tell, what was done is written with it.
+      first.engine.cut();
+      await first.published();
+      await first.kill();
+      const second = await live(own);
+      second.read();
+      await second.stop();
+      assert.equal([first.notices, second.notices], [[], []], `${steps} steps`);
+      assert.equal(
+        own.broker.records('sums').map(({ k, count }) => [k, count]),
+        [0, 2, 4].flatMap(() => [
+          ['key-0', 1],
+          ['key-1', 3],
+          ['key-2', 5],
+        ]),
+        `${steps} steps`,
+      );
+      const { explained, unexplained } = own.broker.verify();
+      assert.equal(
+        [explained.map(({ what, count }) => [what, count]), unexplained],
+        [[['lost', 3 * (2 + 4)]], 0],
+        `${steps} steps`,
+      );
+      rmSync(path, { recursive: true });
+    }
+    assert.ok(steps > 20, `${steps} steps`);
+  },
+);
+
 faults.run();

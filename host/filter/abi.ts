@@ -37,6 +37,10 @@ export const FLAG_TRUNCATED = 1;
 export const FLAG_CLOSING = 1;
 /** With FLAG_CLOSING: the filter goes on afterwards, and each record says `partial: true`. */
 export const FLAG_PARTIAL = 2;
+/** The last of the things that are due which the turn may begin is not told. */
+export const FLAG_LEAVE_OUT = 4;
+/** Above the flags: how many things that are due the turn may begin, 0 for any number. */
+export const TURN_DUE_SHIFT = 8;
 export const DONE = 0;
 export const AGAIN = 1;
 
@@ -61,6 +65,10 @@ export const EXPORTS = {
   weir_batch: { takes: ['i32', 'i32', 'i64', 'i32'], gives: ['i32'] },
   weir_tick: { takes: ['i64', 'i32'], gives: ['i32'] },
 } as const;
+
+/** Exported by the library as globals, for the host to read: which of the things that are due was told, and events in what was left out. */
+export const DUE_EXPORT = 'weir_due';
+export const LEFT_OUT_EXPORT = 'weir_left_out';
 
 /** The type of `env.abort`: a message, its file, line and column. */
 export const ABORT = { takes: ['i32', 'i32', 'i32', 'i32'], gives: [] } as const;

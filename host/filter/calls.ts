@@ -14,10 +14,10 @@ import {
   FUEL_PER_RECORD,
   TURNS_MAX,
 } from '../limits.js';
-import { AGAIN, DONE, MAP } from './abi.js';
+import { AGAIN, DONE, FLAG_LEAVE_OUT, MAP, TURN_DUE_SHIFT } from './abi.js';
 import { batchFuel } from './batchsize.js';
 import type { Counters } from './counters.js';
-import { FilterFault } from './fault.js';
+import { type DuePlace, FilterFault } from './fault.js';
 import type { Manifest } from './manifest.js';
 import type { Output, RecordSink } from './output.js';
 import { startTimer } from './timer.js';
@@ -28,9 +28,24 @@ import { startTimer } from './timer.js';
  */
 export type Parts = Generator<void, void, void>;
 
+/** What finds room above the flags. */
+const DUE_MAX = 2 ** (31 - TURN_DUE_SHIFT) - 1;
+
+/** A turn of a call that ends behind its first `due` things that are due; with `leavesOut` the last of them is not told. */
+export interface Stop extends DuePlace {
+  readonly leavesOut: boolean;
+  /** Why; not kept on a disk. */
+  readonly error?: unknown;
+}
+
 export interface Calls {
-  /** Makes a call over the first `bytes` bytes of the input; `call` makes one part, from a place in them on. */
-  make(bytes: number, sink: RecordSink, call: (from: number) => number): Parts;
+  /**
+   * Makes a call over the first `bytes` bytes of the input, with one part for each turn; `call` makes one, from a place in them on, with
+   * flags that say where it stops.
+   */
+  make(bytes: number, sink: RecordSink, call: MakePart, stops?: readonly Stop[]): Parts;
+  /** Events that had gone into what the last call left out, one number for each of its stops that leaves something out. */
+  leftOut(): readonly number[];
   /** Of all parts since the start, also of calls that failed. */
   fuelUsed(): number;
   /** Of the part that used the most. */
@@ -52,7 +67,12 @@ export interface CallsOptions {
   readonly callMsMax: number;
   /** What the meter counts down. */
   readonly fuel: () => { value: bigint };
+  /** What the filter says, which is hostile: the number of the thing that is told, or 0, and the events in what it left out. */
+  readonly due: () => number;
+  readonly leftOut: () => number;
 }
+
+export type MakePart = (from: number, flags: number) => number;
 
 /** How many events a call has. */
 type Events = 'none' | 'one' | 'more';
@@ -75,6 +95,7 @@ export function createCalls(options: CallsOptions): Calls {
   let dearest = 0;
   /** The call that is made has events: one, more, or none. */
   let events: Events = 'none';
+  let leftOut: number[] = [];
   const fault = (what: string) => new FilterFault(name, 'rules', what);
 
   function outOfFuel({ fuelMax, isLast }: Part, cause?: unknown): FilterFault {
@@ -118,18 +139,25 @@ export function createCalls(options: CallsOptions): Calls {
   }
 
   /** All parts but the last one; its output is still in the region. */
-  function* untilDone(bytes: number, call: (from: number) => number): Parts {
+  function* untilDone(bytes: number, call: MakePart, stops: readonly Stop[]): Parts {
     events = bytes === 0 ? 'none' : input.indexOf(LF) === bytes - 1 ? 'one' : 'more';
     const most = fuelFor(manifest, events, bytes);
     let [fuelLeft, callMs, from] = [most.call, 0, 0];
+    leftOut = [];
     for (let turn = 1; turn <= TURNS_MAX; turn++) {
       const fuelMax = Math.min(fuelLeft, from < bytes ? most.part : manifest.fuel);
       const part: Part = { fuelMax, fuel: fuelMax, isLast: fuelMax === fuelLeft && most.call === FUEL_MAX };
       fuel().value = BigInt(fuelMax);
+      const stop = stops.find((found) => found.turn === turn);
       const usedMs = startTimer();
       let isDone: boolean;
       try {
-        isDone = makePart(part, bytes - from, () => call(from));
+        isDone = makePart(part, bytes - from, () => call(from, flagsOf(stop)));
+        if (stop?.leavesOut) leftOut.push(options.leftOut());
+      } catch (error) {
+        const due = options.due();
+        if (error instanceof FilterFault && due > 0 && due <= DUE_MAX) error.at = { turn, due };
+        throw error;
       } finally {
         const used = fuelMax - part.fuel;
         fuelUsed += used;
@@ -152,9 +180,10 @@ export function createCalls(options: CallsOptions): Calls {
   }
 
   return {
-    *make(bytes, sink, call) {
+    leftOut: () => leftOut,
+    *make(bytes, sink, call, stops = []) {
       try {
-        yield* untilDone(bytes, call);
+        yield* untilDone(bytes, call, stops);
         if (!counters.take(bytes)) throw fault('its counters do not add up');
       } catch (error) {
         output.forget();
@@ -171,6 +200,10 @@ export function createCalls(options: CallsOptions): Calls {
       fuelUsed = fuelSaved;
     },
   };
+}
+
+function flagsOf(stop: Stop | undefined): number {
+  return stop === undefined ? 0 : (stop.due << TURN_DUE_SHIFT) | (stop.leavesOut ? FLAG_LEAVE_OUT : 0);
 }
 
 /** Makes all parts of a call, one behind the other, and answers what comes of it. */

@@ -15,8 +15,9 @@ import { setFlagsFromString } from 'node:v8';
 import { WeirError } from '../errors.js';
 
 const ENTRY_FILE = 'weir-entry.ts';
-const ENTRY_SOURCE =
-  "export { weir_abi, weir_heap_base, weir_batch, weir_tick } from 'weir/runtime/entry';\n";
+const ENTRY_SOURCE = `
+  export { weir_abi, weir_heap_base, weir_batch, weir_tick, weir_due, weir_left_out } from 'weir/runtime/entry';
+`;
 const LANGUAGE_RUNTIME = 'rt/index-stub';
 const LANGUAGE_RUNTIME_SOURCE = "import 'weir/runtime/heap';\n";
 const PACKAGE_IN_NODE_MODULES = 'node_modules/weir/';

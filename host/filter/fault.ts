@@ -11,8 +11,16 @@ import { FAULT_BATCHES } from '../limits.js';
  */
 export type FaultKind = 'fuel' | 'stack' | 'trap' | 'abort' | 'rules' | 'time';
 
+/** One thing that is due, a row of a window or an audit event: the turn of the call that tells it, and its number there, from 1. */
+export interface DuePlace {
+  readonly turn: number;
+  readonly due: number;
+}
+
 export class FilterFault extends WeirError {
   readonly kind: FaultKind;
+  /** What was told when it happened, where that was something that was due; who makes the call says so. */
+  at: DuePlace | undefined;
 
   constructor(filter: string, kind: FaultKind, what: string, cause?: unknown) {
     super('FILTER_FAULT', `filter ${filter}: ${what}`, cause === undefined ? {} : { cause });

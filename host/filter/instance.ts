@@ -9,10 +9,18 @@
  */
 import { WeirError } from '../errors.js';
 import { CALL_MS_MAX, PAGE_BYTES } from '../limits.js';
-import { FLAG_CLOSING, FLAG_PARTIAL, FLAG_TRUNCATED, type Ledger, MAP } from './abi.js';
+import {
+  DUE_EXPORT,
+  FLAG_CLOSING,
+  FLAG_PARTIAL,
+  FLAG_TRUNCATED,
+  LEFT_OUT_EXPORT,
+  type Ledger,
+  MAP,
+} from './abi.js';
 import { admit } from './admit.js';
 import { type BootOptions, boot, placesOf } from './boot.js';
-import { createCalls, type Parts } from './calls.js';
+import { createCalls, type MakePart, type Parts, type Stop } from './calls.js';
 import { createCounters } from './counters.js';
 import { versionLabel } from './library.js';
 import type { Manifest } from './manifest.js';
@@ -36,13 +44,15 @@ export interface FilterInstance extends Stateful {
   /** The input region; a batch begins at its first byte. */
   readonly input: Buffer;
   /** Runs the filter over the first `bytes` bytes of `input`: whole lines, the last one ended by LF. */
-  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink): Parts;
+  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink, stops?: readonly Stop[]): Parts;
   /** Closes the windows that are over at `nowMs`. */
-  tick(nowMs: number, sink: RecordSink): Parts;
+  tick(nowMs: number, sink: RecordSink, stops?: readonly Stop[]): Parts;
   /** Closes all windows: no more events will come. */
-  closeWindows(nowMs: number, sink: RecordSink): Parts;
+  closeWindows(nowMs: number, sink: RecordSink, stops?: readonly Stop[]): Parts;
   /** Tells all that is open, each record with `partial: true`; the filter goes on afterwards. */
-  flush(nowMs: number, sink: RecordSink): Parts;
+  flush(nowMs: number, sink: RecordSink, stops?: readonly Stop[]): Parts;
+  /** Events that had gone into what the last call left out, one number for each of its stops that leaves something out. */
+  leftOut(): readonly number[];
   /** Counters since the start, of all calls that came to an end. */
   ledger(): Ledger;
   /** Instructions, as the meter counts them, of all batches and ticks since the start. */
@@ -103,7 +113,13 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   const calls = createCalls({
     ...{ manifest, input, words, output, counters, callMsMax },
     fuel: () => exports.weir_fuel,
+    due: () => told(exports, DUE_EXPORT),
+    leftOut: () => told(exports, LEFT_OUT_EXPORT),
   });
+
+  function ticking(nowMs: number, kind: number): MakePart {
+    return (_from, flags) => exports.weir_tick(BigInt(nowMs), kind | flags);
+  }
 
   /** As it was when it had started. */
   function restart(): void {
@@ -118,21 +134,17 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     input,
     collections: registry.collections,
     state: Buffer.from(memory.buffer, stateAt, manifest.memory.state),
-    run(bytes, nowMs, isTruncated, sink) {
+    run(bytes, nowMs, isTruncated, sink, stops) {
       const now = BigInt(nowMs);
-      const flags = isTruncated ? FLAG_TRUNCATED : 0;
+      const kind = isTruncated ? FLAG_TRUNCATED : 0;
       behind.fill(0, bytes, bytes + SEARCHED_BEHIND_BYTES);
-      return calls.make(bytes, sink, (from) => exports.weir_batch(from, bytes - from, now, flags));
+      const part: MakePart = (from, flags) => exports.weir_batch(from, bytes - from, now, kind | flags);
+      return calls.make(bytes, sink, part, stops);
     },
-    tick(nowMs, sink) {
-      return calls.make(0, sink, () => exports.weir_tick(BigInt(nowMs), 0));
-    },
-    closeWindows(nowMs, sink) {
-      return calls.make(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING));
-    },
-    flush(nowMs, sink) {
-      return calls.make(0, sink, () => exports.weir_tick(BigInt(nowMs), FLAG_CLOSING | FLAG_PARTIAL));
-    },
+    tick: (nowMs, sink, stops) => calls.make(0, sink, ticking(nowMs, 0), stops),
+    closeWindows: (nowMs, sink, stops) => calls.make(0, sink, ticking(nowMs, FLAG_CLOSING), stops),
+    flush: (nowMs, sink, stops) => calls.make(0, sink, ticking(nowMs, FLAG_CLOSING | FLAG_PARTIAL), stops),
+    leftOut: calls.leftOut,
     ledger: counters.ledger,
     eventsIn: counters.eventsIn,
     aggregated: counters.aggregated,
@@ -175,6 +187,19 @@ export function startFilter(options: InstanceOptions): FilterInstance {
       return true;
     },
   };
+}
+
+/** A count that the module says in a global, if it has one of the name; it is hostile. */
+function told(exports: WebAssembly.Exports, name: string): number {
+  const global = exports[name];
+  if (!(global instanceof WebAssembly.Global)) return 0;
+  try {
+    const value = Number(global.value);
+    return Number.isSafeInteger(value) && value > 0 ? value : 0;
+  } catch {
+    // Vectors have no value here.
+    return 0;
+  }
 }
 
 /** The streams that the filter registered must be those of its manifest, in the same order. */

@@ -6,14 +6,19 @@
  */
 import { SNAPSHOT_CALLS_MAX, SNAPSHOT_RATIO } from '../limits.js';
 import type { Cursor, ReadAgain, ReadPlace } from '../source/source.js';
-import type { Parts } from './calls.js';
+import type { Parts, Stop } from './calls.js';
 import type { FilterInstance } from './instance.js';
 import type { RecordSink } from './output.js';
 
 /** One batch, or one tick, as it was or is to be made. */
 export type Call = BatchCall | TickCall;
 
-export interface BatchCall {
+/** Where turns of a call stop that would not by themselves, because something that is due is at fault; for one version only. */
+interface Stopped {
+  readonly stops?: readonly Stop[];
+}
+
+export interface BatchCall extends Stopped {
   readonly kind: 'batch';
   /** Where its events came from. */
   readonly cursor: Cursor;
@@ -54,7 +59,7 @@ export function batchCall(
   };
 }
 
-export interface TickCall {
+export interface TickCall extends Stopped {
   readonly kind: 'tick' | 'close' | 'flush';
   readonly nowMs: number;
 }
@@ -155,8 +160,11 @@ export function hold(call: Call): Held {
   };
 }
 
-/** A call in parts that fit a filter whose input region is smaller than that of the one it was for; a longer line is cut. */
-export function* fitting({ input }: FilterInstance, call: Call): Generator<Call> {
+/**
+ * A call in parts that fit another version than the one it was for, whose input region may be smaller; a longer line is cut. What
+ * was at fault in the one is not left out in the other.
+ */
+export function* fitting({ input }: FilterInstance, { stops: _, ...call }: Call): Generator<Call> {
   if (call.kind !== 'batch' || call.bytes <= input.length) return yield call;
   const { readAgain, from, bytes } = call;
   const isThere = (at: number, count: number) => readAgain(from + at, input.subarray(0, count));
@@ -178,10 +186,11 @@ export function* fitting({ input }: FilterInstance, call: Call): Generator<Call>
 
 /** Makes a call, part by part; the events of a batch stand in the input region. Throws FilterFault. */
 export function make(filter: FilterInstance, call: Call, sink: RecordSink): Parts {
-  if (call.kind === 'batch') return filter.run(call.bytes, call.nowMs, call.isTruncated, sink);
-  if (call.kind === 'tick') return filter.tick(call.nowMs, sink);
-  if (call.kind === 'flush') return filter.flush(call.nowMs, sink);
-  return filter.closeWindows(call.nowMs, sink);
+  const { nowMs, stops } = call;
+  if (call.kind === 'batch') return filter.run(call.bytes, nowMs, call.isTruncated, sink, stops);
+  if (call.kind === 'tick') return filter.tick(nowMs, sink, stops);
+  if (call.kind === 'flush') return filter.flush(nowMs, sink, stops);
+  return filter.closeWindows(nowMs, sink, stops);
 }
 
 /**

@@ -28,6 +28,7 @@ import {
 } from './journal.js';
 import type { Kept } from './probation.js';
 import type { Recovering } from './slot.js';
+import { leavesOutMore, sparedBy, sparing } from './sparing.js';
 import { openEvents, planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
@@ -62,6 +63,7 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         const before = slot.filter().eventsIn();
         const found = yield* attempt(slot, part);
         if (found === undefined) {
+          tellSpared(slot, part);
           eventsLeft -= slot.filter().eventsIn() - before;
           done = part;
           continue;
@@ -80,6 +82,10 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
         // The other version may take less at a time.
         const left = [...parts, part].flatMap((one) => [...fitting(slot.filter(), one)].reverse());
         parts.splice(0, parts.length, ...left);
+        continue;
+      }
+      if ('without' in verdict) {
+        parts.push(verdict.without);
         continue;
       }
       if (verdict.isLeftOut) done = part;
@@ -151,11 +157,20 @@ function* rewind(slot: Recovering): Generator<void> {
   slot.save();
 }
 
-/** What becomes of a call that is at fault alone: another version makes it, or it is left out, or the filter goes. */
-type Verdict = 'again' | { readonly isLeftOut: boolean; readonly isOut: boolean };
+/**
+ * What becomes of a call that is at fault alone: another version makes it, or it is made without what was due and at fault, or it is left
+ * out, or the filter goes.
+ */
+type Verdict =
+  | 'again'
+  | { readonly without: Call }
+  | { readonly isLeftOut: boolean; readonly isOut: boolean };
 
-/** One event is at fault. */
+/** One event is at fault, or one thing that is due. */
 function* condemn(slot: Recovering, call: Call, error: unknown): Generator<void, Verdict> {
+  const without = sparing(call, error);
+  // Nothing is known to be at fault yet.
+  if (without && !leavesOutMore(without)) return { without };
   const isOver = slot.budget().countFault() || isSlow(error);
   const kept = slot.kept();
   if (kept) {
@@ -163,12 +178,21 @@ function* condemn(slot: Recovering, call: Call, error: unknown): Generator<void,
     return 'again';
   }
   if (isOver && (yield* replaceByPrevious(slot, error, call.nowMs))) return 'again';
+  if (without && !isOver) return { without };
   // A call that is slow is not cut, and may be of many events.
-  const isOneEvent = call.kind === 'batch' && halves(slot.filter(), call) === undefined;
+  const isOneEvent = !without && call.kind === 'batch' && halves(slot.filter(), call) === undefined;
   const isLeftOut = isOneEvent || !isOver;
   if (isLeftOut) tellDead(slot, call, error);
   if (isOver) yield* flush(slot, call.nowMs);
   return { isLeftOut, isOut: isOver };
+}
+
+/** The call went well without what was at fault in it. */
+function tellSpared({ filter, sum, tell }: Recovering, call: Call): void {
+  // What the filter says is hostile.
+  const most = sum.eventsIn();
+  for (const { error, events } of sparedBy(call, filter().leftOut()))
+    tell({ kind: 'spared', error, nowMs: call.nowMs, events: Math.min(events, most) });
 }
 
 function tellDead(slot: Recovering, call: Call, error: unknown): void {
@@ -210,6 +234,12 @@ function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator
     } catch (error) {
       to.restore();
       isOver ||= isSlow(error);
+      const without: Call | undefined = isOver ? undefined : sparing(part, error);
+      if (without) {
+        isOver = leavesOutMore(without) && budget.countFault();
+        parts.push(without);
+        continue;
+      }
     }
     // Not what it has left in its input region.
     fill(to, part);
@@ -247,8 +277,16 @@ function* tellOpen(slot: Recovering, nowMs: number, error: unknown): Generator<v
  * counted goes with it: no record will tell of that.
  */
 function* flush(slot: Recovering, nowMs: number): Generator<void, boolean, void> {
-  if ((yield* attempt(slot, { kind: 'flush', nowMs })) === undefined) return true;
-  slot.filter().restore();
+  slot.save();
+  for (let call: Call | undefined = { kind: 'flush', nowMs }; call; ) {
+    const error = yield* attempt(slot, call);
+    if (error === undefined) {
+      tellSpared(slot, call);
+      return true;
+    }
+    slot.filter().restore();
+    call = sparing(call, error);
+  }
   const events = openEvents(slot.filter(), slot.sum.ledger().aggregated);
   if (events > 0) slot.tell({ kind: 'untold', events });
   return false;

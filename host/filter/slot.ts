@@ -27,6 +27,8 @@ import { createWork } from './work.js';
 export type SlotEvent =
   /** One event, or a tick, was at fault and is left out; `line` is what it was, with its LF. */
   | { readonly kind: 'dead'; readonly error: unknown; readonly call: Call; readonly line: Uint8Array }
+  /** One thing that was due was at fault: it is left out, and so many events had gone into it. */
+  | { readonly kind: 'spared'; readonly error: unknown; readonly nowMs: number; readonly events: number }
   /** The version before takes over again. */
   | {
       readonly kind: 'returned';

@@ -14,7 +14,7 @@ import { type Assignment, isDue, type Release } from './assignment.js';
 import { meanwhile } from './meanwhile.js';
 import { failureOf, includedIn, isSilent } from './overview.js';
 import { assignedOf } from './rollout.js';
-import type { FleetWord, HostWord, Statuses } from './statuses.js';
+import type { FilterWord, FleetWord, HostWord, Statuses } from './statuses.js';
 
 /** Parts of the group, in percent. */
 export const STEPS: readonly number[] = [1, 10, 50, 100];
@@ -115,24 +115,26 @@ interface Found {
   readonly why: string;
 }
 
+type LeftOut = Pick<FilterWord, 'dead' | 'letters'>;
+
 function createWatch({ statuses, hasNews }: Advancing, release: Release, options: AdvanceOptions) {
   const { group, instance, stepMs, soakMs, now, print } = options;
-  /** Events that an appliance had left out when it did not run the release yet. */
-  const deadBefore = new Map<string, number>();
+  /** What an appliance had left out when it did not run the release yet. */
+  const leftOutBefore = new Map<string, LeftOut>();
   /** Those that the steps so far have come to, and those for which they have ended well. */
   const watched = new Set<string>();
   const settled = new Set<string>();
   const lagsSinceMs = new Map<string, number>();
 
   const runs = ({ runs }: FleetWord) => runs.get(instance) === release.rollout;
-  const deadOf = ({ filters }: HostWord) => filters.get(instance)?.dead ?? 0;
+  const leftOutOf = ({ filters }: HostWord): LeftOut => filters.get(instance) ?? { dead: 0, letters: 0 };
   const wordOf = (appliance: string) => statuses.all().get(appliance)?.word;
 
   /** What was before the release is not its fault. */
   function remember(): void {
     for (const { appliance, word } of statuses.all().values()) {
       if (typeof word === 'string' || word.fleet?.group !== group) continue;
-      if (!runs(word.fleet) || !deadBefore.has(appliance)) deadBefore.set(appliance, deadOf(word));
+      if (!runs(word.fleet) || !leftOutBefore.has(appliance)) leftOutBefore.set(appliance, leftOutOf(word));
     }
   }
 
@@ -150,10 +152,7 @@ function createWatch({ statuses, hasNews }: Advancing, release: Release, options
     const failure = failureOf(instance, release, word.filters, word.fleet);
     if (failure !== undefined) return failure;
     if (word.fleet.stale !== undefined) return `stale: ${word.fleet.stale}`;
-    const more = deadOf(word) - (deadBefore.get(appliance) ?? 0);
-    return runs(word.fleet) && more > 0
-      ? `${more} events left out since it runs the release, as dead letters tell`
-      : undefined;
+    return runs(word.fleet) ? moreLeftOut(leftOutOf(word), leftOutBefore.get(appliance)) : undefined;
   }
 
   /** Who of those that are watched does not run it yet. */
@@ -237,4 +236,13 @@ function createWatch({ statuses, hasNews }: Advancing, release: Release, options
       return undefined;
     },
   };
+}
+
+/** What a release has left out, as a sentence; nothing where that is nothing. */
+function moreLeftOut(now: LeftOut, before: LeftOut = { dead: 0, letters: 0 }): string | undefined {
+  const events = now.dead - before.dead;
+  if (events > 0) return `${events} events left out since it runs the release, as dead letters tell`;
+  // Of ticks and of what is due, which are no events.
+  const letters = now.letters - before.letters;
+  return letters > 0 ? `${letters} faults since it runs the release, as dead letters tell` : undefined;
 }

@@ -19,6 +19,8 @@ export interface FilterWord {
   readonly state: string;
   /** Events at which it was at fault, since its data folder was made. */
   readonly dead: number;
+  /** Number of its last dead letter: for an event, a tick or something that was due. 0 from hosts that do not tell it. */
+  readonly letters: number;
 }
 
 export interface AttemptWord {
@@ -155,6 +157,7 @@ export function readStatus(appliance: string, body: Uint8Array): HostWord {
       running: textIn(filter.running, `${where}.running`),
       state: textIn(filter.state, `${where}.state`),
       dead: countIn(filter.dead, `${where}.dead`),
+      letters: filter.dead_letters === undefined ? 0 : countIn(filter.dead_letters, `${where}.dead_letters`),
     })),
     fleet: status.fleet === undefined ? undefined : fleetIn(objectIn(status.fleet, 'fleet')),
   };

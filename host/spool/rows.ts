@@ -4,6 +4,7 @@
  * came of it; what came of nothing that was published need not be known.
  */
 import type { Ledger } from '../filter/abi.js';
+import type { Stop } from '../filter/calls.js';
 import type { Position, ReadPlace } from '../source/source.js';
 import type { WireRecord } from '../wire.js';
 import type { Entry } from './entry.js';
@@ -23,6 +24,8 @@ export interface BatchRow {
   readonly isTruncated: boolean;
   readonly nowMs: number;
   readonly fuel: number;
+  /** As in the call. */
+  readonly stops?: readonly Stop[];
 }
 
 export interface TickRow {
@@ -30,6 +33,7 @@ export interface TickRow {
   readonly nowMs: number;
   /** Absent where it stands for several of which none but the last told anything. */
   readonly fuel?: number;
+  readonly stops?: readonly Stop[];
 }
 
 /** An event that was left out. */

@@ -20,6 +20,7 @@ const INSIDE = [
   'Field.setScalar(start: usize, end: usize): bool',
   'Patterns.newlines: u32',
   'Patterns.next(from: usize, end: usize): usize',
+  'Table.eventsOf(row: usize): u64',
   'Table.rowBytes: usize',
 ];
 /** Readers hand these out. */

@@ -123,4 +123,41 @@ back('one that can tell nothing at the end is at fault once, and goes', () => {
   assert.equal(told.kinds(), ['fault', 'out']);
 });
 
+back('one that says that it was telling something due, each time, gains nothing by it', () => {
+  for (const due of [
+    '(mut i32) (i32.const 1)',
+    'i32 (i32.const 7)',
+    'i64 (i64.const -1)',
+    'f64 (f64.const nan)',
+    'v128 (v128.const i64x2 1 1)',
+  ]) {
+    const more = `(global (export "weir_due") ${due}) (global (export "weir_left_out") i64 (i64.const -5))`;
+    const told = engineOf(
+      load(assemble({ more, batch: batch(`${STUMBLES} (i32.const 0)`), tick: ticks(0) })),
+    );
+    told.run('b\n');
+    told.run('x\nb\n');
+    assert.equal(told.kinds(), ['fault'], due);
+    const [ledger] = told.end();
+    assert.equal([ledger?.dead, ledger?.lost], [{ s: 1 }, {}], due);
+  }
+});
+
+back(
+  'what it says of events in something that it left out is believed up to the number of its events',
+  () => {
+    // At fault at something due, until it is told to leave out the first thing of the turn.
+    const more = `(global (export "weir_due") i32 (i32.const 1))
+    (global (export "weir_left_out") i64 (i64.const 0x7fffffff))`;
+    const counts = `(i64.store (i32.const ${LEDGER}) (i64.const 2)) (i64.store (i32.const ${LEDGER + 24}) (i64.const 2))`;
+    const spared = batch(`(i32.store (i32.const ${CONSUMED}) (local.get $bytes))
+    (if (i32.ne (local.get $flags) (i32.const 0x104)) (then unreachable)) ${counts} (i32.const 0)`);
+    const told = engineOf(load(assemble({ more, batch: spared })));
+    told.run('a\nb\n');
+    assert.equal(told.kinds(), ['fault', 'fault']);
+    const [ledger] = told.end();
+    assert.equal([ledger?.in, ledger?.lost, ledger?.dead], [2, { s: 2 + 2 }, {}]);
+  },
+);
+
 back.run();

@@ -141,6 +141,11 @@ const troubles: readonly [string, (name: string, release: Release) => object | s
       (name, release) => obeys(name, release, {}, { dead: 12 }),
       /7 events left out since it runs the release/,
     ],
+    [
+      'at fault at a row of a window',
+      (name, release) => obeys(name, release, {}, { dead: 5, dead_letters: 8 }),
+      /8 faults since it runs the release, as dead letters tell$/,
+    ],
     ['unreadable', () => 'schema: expected 1', /its status cannot be read: schema: expected 1$/],
     ['silent', () => undefined, /silent for 31 s$/],
   ];

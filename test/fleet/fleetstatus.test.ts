@@ -64,6 +64,10 @@ hostile('what is no status is refused with what is wrong', () => {
     of({ filters: { f: { running: 'f', state: 'runs', dead: -1 } } }),
     'filters.f.dead: expected a whole number',
   );
+  assert.is(
+    of({ filters: { f: { running: 'f', state: 'runs', dead: 0, dead_letters: '1' } } }),
+    'filters.f.dead_letters: expected a whole number',
+  );
   const many = Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`f${at}`, {}]));
   assert.is(of({ filters: many }), 'filters: expected up to 64 filters');
   assert.is(of({ fleet: null }), 'fleet: expected an object');

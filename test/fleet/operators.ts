@@ -191,7 +191,9 @@ export function statusOf(
     ts: Date.now(),
     appliance,
     uptime_ms: 1_000,
-    filters: running ? { f: { running: running.version, state: 'runs', dead: 0, ...filter } } : {},
+    filters: running
+      ? { f: { running: running.version, state: 'runs', dead: 0, dead_letters: 0, ...filter } }
+      : {},
     fleet: {
       group: 'edge',
       serial: 1,

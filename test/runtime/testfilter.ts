@@ -11,6 +11,8 @@ import { type RunOptions, type RunResult, runFilter } from '../filter.js';
 import { modulesFolder, temporaryFolder } from '../help.js';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+/** What else a module depends on. */
+const HOW = ['asconfig.json', 'package-lock.json', 'host/filter/compile.ts'];
 
 export interface TestFilter {
   /** Where it has been built. */
@@ -43,7 +45,7 @@ export async function compiledModule(source: string, tell?: (text: string) => vo
   const digest = createHash('sha256');
   const runtime = readdirSync(join(ROOT, 'runtime')).filter((file) => file.endsWith('.ts'));
   const parts = [join(source, 'filter.ts'), ...runtime.sort().map((file) => join(ROOT, 'runtime', file))];
-  for (const path of [...parts, join(ROOT, 'asconfig.json'), join(ROOT, 'package-lock.json')])
+  for (const path of [...parts, ...HOW.map((file) => join(ROOT, file))])
     digest.update(readFileSync(path)).update('\0');
   const folder = modulesFolder();
   await mkdir(folder, { recursive: true });

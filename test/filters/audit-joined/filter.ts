@@ -1,13 +1,14 @@
-// For tests: one record for each joined audit event.
+// For tests: one record for each joined audit event, but for one that traps.
 import { Audit, AuditEvents, Stream, Text } from 'weir/runtime';
 import { config, events, key, literal, malformed } from 'weir/runtime';
 
-const settings = config().only(['capacity', 'bytes', 'timeout']);
+const settings = config().only(['capacity', 'bytes', 'timeout', 'trap']);
 const number = (name: string): u32 => <u32>settings.get(name).text().takeNumber(9);
 
 const fields = new Stream('fields');
 const audit = new Audit();
 const joined = new AuditEvents('open', number('capacity'), number('bytes'), number('timeout'));
+const trapsAt = settings.get('trap').int(-1, -1, 1_000);
 const exe = joined.field(literal('exe'));
 const cwd = joined.field(literal('cwd'));
 const pid = joined.fieldOf('SYSCALL', literal('pid'));
@@ -36,6 +37,7 @@ events((line: Text): void => {
 });
 
 joined.each((event: AuditEvents): void => {
+  if (event.serial === trapsAt) unreachable();
   const given = event.arguments;
   fields.open(event.time).int(SERIAL, event.serial).int(RECORDS, event.records).int(LOST, event.lost);
   fields.text(TYPE, event.type);

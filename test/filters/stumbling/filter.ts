@@ -1,11 +1,12 @@
 // For tests: counts by key and minute, keeps every fifth number, and breaks down where a line tells it to, once it has
-// emitted and counted something.
+// emitted and counted something, or, with `rows`, where the key of a row does.
 import { KeyValue, Stream, Table, Text, Windows } from 'weir/runtime';
 import { config, events, key, literal, malformed, parseDecimal } from 'weir/runtime';
 
-const settings = config().only(['is', 'capacity', 'stumbles']);
+const settings = config().only(['is', 'capacity', 'stumbles', 'rows']);
 const isMute = settings.has('is');
 const stumbles = settings.get('stumbles').int(1, 0, 1) === 1;
+const stumblesAtRows = settings.get('rows').int(0, 0, 1) === 1;
 
 const pairs = new KeyValue();
 const time = pairs.field(literal('t'));
@@ -17,6 +18,8 @@ const TRAP = literal('trap');
 const SPIN = literal('spin');
 const DEEP = literal('deep');
 const ABORT = literal('abort');
+const OPEN = literal('open');
+const HEAVY = literal('heavy');
 
 const kept = new Stream('kept');
 const sums = new Stream('sums');
@@ -40,7 +43,15 @@ minutes.close(table, (row: usize): void => {
   if (isMute) unreachable();
   table.part(row, 0, part);
   sums.open(table.windowOf(row)).text(K, part).int(COUNT, table.count(row, 0)).close();
+  if (stumblesAtRows) stumbleAtRow();
 });
+
+function stumbleAtRow(): void {
+  stumble(part);
+  if (part.equals(OPEN)) kept.open(0);
+  // Less than all of the fuel of a turn, and more than half of it.
+  if (part.startsWith(HEAVY)) for (let turn = 0; turn < 300_000; turn++) store<i32>(0, turn);
+}
 
 function stumble(what: Text): void {
   if (what.equals(TRAP)) unreachable();
