@@ -6,9 +6,11 @@
  * nor the clock: who drives it says when to read, when windows are to close, and where messages go. The same
  * input, cut into whatever batches, gives the same records. Beside them it tells each filter's ledger.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { WeirError } from './errors.js';
 import type { FilterInstance } from './filter/instance.js';
 import type { Slot, SwapHow } from './filter/slot.js';
+import { planTakeOver } from './filter/state.js';
 import {
   commit,
   countEvents,
@@ -72,6 +74,14 @@ export interface Engine {
   slot(instance: string): Slot | undefined;
   /** A filter of the config with all that belongs to it. */
   running(instance: string): Running | undefined;
+  /** What the present version of a filter remembers that another one would not take over, by name. */
+  missing(instance: string, next: FilterInstance): readonly string[];
+  /**
+   * Has a filter tell its open windows as partial, in turns as any call; until `release` it reads nothing. Answers its fault, where it
+   * cannot: then nothing has changed. Only while it is not busy.
+   */
+  tellOpen(instance: string, nowMs: number): Promise<unknown>;
+  release(instance: string): void;
   /**
    * Another version of a filter goes on, from the next batch on; `flushes` when the present one's state cannot mean the same to it.
    * Answers the names of the collections that it has not taken over. Throws when the present one cannot tell its open
@@ -89,6 +99,8 @@ export function createEngine(options: EngineOptions): Engine {
     createRunning(options, { outbox: directOutbox(send), ...filter }),
   );
   const byName = new Map(running.map((filter) => [filter.instance, filter]));
+  /** Those that are about to be swapped. */
+  const reserved = new Set<Running>();
   /** Start of the ledgers' window; none before the first event could come. */
   let ledgersFromMs: number | undefined;
 
@@ -99,6 +111,7 @@ export function createEngine(options: EngineOptions): Engine {
       return true;
     }
     let isBusy = false;
+    if (reserved.has(filter)) return false;
     for (const cursor of filter.lanes) {
       if (filter.slot.isOut() || filter.slot.isBusy()) break;
       if (feed(filter, cursor, batchBytes, nowMs, steadyMs?.() ?? nowMs)) isBusy = true;
@@ -143,7 +156,8 @@ export function createEngine(options: EngineOptions): Engine {
       for (const filter of running) {
         const { slot, quietSinceMs } = filter;
         const isQuiet = (steadyMs?.() ?? nowMs) - quietSinceMs >= QUIET_MS && !isHeld(filter);
-        if (isQuiet && !slot.isOut() && !slot.isBusy()) slot.call({ kind: 'tick', nowMs });
+        if (isQuiet && !slot.isOut() && !slot.isBusy() && !reserved.has(filter))
+          slot.call({ kind: 'tick', nowMs });
         slot.rest(nowMs);
       }
     },
@@ -175,6 +189,19 @@ export function createEngine(options: EngineOptions): Engine {
     isBusy: (instance) => byName.get(instance)?.slot.isBusy() === true,
     slot: (instance) => byName.get(instance)?.slot,
     running: (instance) => byName.get(instance),
+    missing: (instance, next) => planTakeOver((byName.get(instance) as Running).slot.filter(), next).missing,
+    async tellOpen(instance, nowMs) {
+      const filter = byName.get(instance) as Running;
+      reserved.add(filter);
+      let fault: unknown;
+      filter.slot.tellOpen(nowMs, (found) => {
+        fault = found;
+      });
+      // At the start there are no turns yet that would do it.
+      while (filter.slot.step()) await breathe();
+      return fault;
+    },
+    release: (instance) => void reserved.delete(byName.get(instance) as Running),
     swap(instance, next, nowMs, how) {
       const { slot, pack, become } = byName.get(instance) as Running;
       // What the present version has emitted shows now whether it is usable.

@@ -161,16 +161,27 @@ export function createVersions(options: VersionsOptions): Versions {
   /** A new version takes over from the one that runs. */
   function handOver(current: Installed, next: Installed, filter: FilterInstance, keeps: boolean): string {
     const { instance } = next.entry;
-    const flushes =
-      !isDeepStrictEqual(current.entry.config, next.entry.config) ||
-      current.entry.timezone !== next.entry.timezone;
+    const flushes = isOtherwiseMeant(current, next);
     const isProven = keeps && !engine.slot(instance)?.isOnProbation();
-    const missing = swapOrSay(instance, current, next, () =>
-      engine.swap(instance, filter, now(), { flushes, keeps }),
-    );
+    const missing = engine.swap(instance, filter, now(), { flushes, keeps });
     const before = keeps ? [{ version: current, isProven }] : [];
     earlier.set(instance, [...provenOf(instance), ...before].slice(-EARLIER_MAX));
     return `${changeText(current, next)}${told(flushes, missing)}`;
+  }
+
+  /** At rest: to ask all the time would use up the processor time that the recovery needs. */
+  async function atRest(instance: string): Promise<void> {
+    while (engine.isBusy(instance)) await pause(RECOVERY_LOOK_MS);
+  }
+
+  /** Open windows that the next version cannot take over are told before, in turns, which holds up nobody else. */
+  async function tellOpen(next: Installed, filter: FilterInstance): Promise<void> {
+    const { instance } = next.entry;
+    const current = runningOf(instance);
+    if (isOut(instance)) return;
+    if (!isOtherwiseMeant(current, next) && engine.missing(instance, filter).length === 0) return;
+    const fault = await engine.tellOpen(instance, now());
+    if (fault !== undefined) throw untold(instance, current, next, fault);
   }
 
   /** One that is out goes on; there is nothing that it could fall back to. */
@@ -191,8 +202,8 @@ export function createVersions(options: VersionsOptions): Versions {
     busy.add(instance);
     try {
       const filter = await prepare(next);
-      // At rest: to ask all the time would use up the processor time that the recovery needs.
-      while (engine.isBusy(instance)) await pause(RECOVERY_LOOK_MS);
+      await atRest(instance);
+      await tellOpen(next, filter);
       // The version before may have come back meanwhile.
       current = runningOf(instance);
       const line = isOut(instance)
@@ -203,6 +214,7 @@ export function createVersions(options: VersionsOptions): Versions {
       running.set(instance, next);
       return line;
     } finally {
+      engine.release(instance);
       busy.delete(instance);
     }
   }
@@ -278,6 +290,14 @@ function changeText(current: Installed, next: Installed): string {
     : `${to} with another manifest`;
 }
 
+/** What the one counts the other cannot go on with. */
+function isOtherwiseMeant(current: Installed, next: Installed): boolean {
+  return (
+    !isDeepStrictEqual(current.entry.config, next.entry.config) ||
+    current.entry.timezone !== next.entry.timezone
+  );
+}
+
 function told(flushes: boolean, missing: readonly string[]): string {
   if (missing.length > 0)
     return `; begins anew, declared otherwise than before: ${missing.join(', ')}; open windows were told as partial ones`;
@@ -287,18 +307,14 @@ function told(flushes: boolean, missing: readonly string[]): string {
 }
 
 /** What the present version does wrong when it is to tell its windows must not look as if the next one did it. */
-function swapOrSay<T>(instance: string, current: Installed, next: Installed, swap: () => T): T {
-  try {
-    return swap();
-  } catch (error) {
-    if (!(error instanceof FilterFault)) throw error;
-    const [is, wanted] = [current, next].map(({ loaded }) => versionLabel(loaded));
-    throw new WeirError(
-      'SWAP_REFUSED',
-      `filter ${instance}: ${is}, which runs on, cannot tell its open windows (${error.problem}), and ${wanted} cannot take them over: expected a version that declares the same tables, with the same config, first`,
-      { cause: error },
-    );
-  }
+function untold(instance: string, current: Installed, next: Installed, fault: unknown): unknown {
+  if (!(fault instanceof FilterFault)) return fault;
+  const [is, wanted] = [current, next].map(({ loaded }) => versionLabel(loaded));
+  return new WeirError(
+    'SWAP_REFUSED',
+    `filter ${instance}: ${is}, which runs on, cannot tell its open windows (${fault.problem}), and ${wanted} cannot take them over: expected a version that declares the same tables, with the same config, first`,
+    { cause: fault },
+  );
 }
 
 /** Another filter under the same name would be a surprise to whoever reads its records. */

@@ -33,6 +33,9 @@ function versionsOf() {
       engine.asked++;
       return engine.isBusy;
     },
+    missing: () => [],
+    tellOpen: async () => undefined,
+    release() {},
     slot: () => ({ isOut: () => false, isOnProbation: () => !engine.isProven }),
     swap(_instance: string, _next: unknown, _nowMs: number, { flushes }: { flushes: boolean }) {
       engine.flushes.push(flushes);

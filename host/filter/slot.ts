@@ -12,7 +12,7 @@ import type { Cursor, ReadPlace } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
 import type { Parts } from './calls.js';
-import { createEarlier, type Earlier, flushOrRestore } from './earlier.js';
+import { createEarlier, type Earlier, flushOrRestore, tellOpen } from './earlier.js';
 import { createFaultBudget, type FaultBudget, type Faults } from './fault.js';
 import type { FilterInstance } from './instance.js';
 import { type Call, createJournal, type Journal, make } from './journal.js';
@@ -96,6 +96,8 @@ export interface Slot {
   eventsIn(): number;
   /** Once a second: makes a snapshot where there is something new. */
   rest(nowMs: number): void;
+  /** Tells what is open as partial, in steps, and then says what fault there was; it is as before then. Only while it is not busy. */
+  tellOpen(atMs: number, ended: (fault: unknown) => void): void;
   /**
    * Lets another version go on from here; with `flushes` the state cannot mean the same to it. Answers the names of what it has not
    * taken over. Throws the fault of the present one in its last call; nothing has changed then. Not during a recovery.
@@ -261,6 +263,9 @@ export function createSlot(options: SlotOptions): Slot {
       lookAtProbation({ kind: 'tick', nowMs: atMs });
       if (journal.since().length > 0) save();
     },
+    tellOpen(atMs, ended) {
+      work.begin(ending(tellOpen(recovering, atMs), ended));
+    },
     swap(next, atMs, { flushes, keeps = true }) {
       clock.nowMs = atMs;
       const previous = filter;
@@ -285,6 +290,10 @@ export function createSlot(options: SlotOptions): Slot {
     spoil: work.spoil,
     earlier: createEarlier(recovering, clock),
   };
+}
+
+function* ending<T>(steps: Generator<void, T, void>, ended: (result: T) => void): Parts {
+  ended(yield* steps);
 }
 
 function isPressed(call: Call): boolean {

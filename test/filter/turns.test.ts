@@ -59,7 +59,8 @@ function twoFilters() {
   for (let at = 0; at < KEYS; at++) full.put(Buffer.from(`{"ts":${NOW_MS},"user":"user-${at}"}\n`));
   while (engine.turn(NOW_MS));
   steady.ms += 60_000;
-  return { engine, sent, commits, full: slot('full'), beside: slot('beside'), feedBeside: beside.put };
+  const feeds = { feedFull: full.put, feedBeside: beside.put };
+  return { engine, sent, commits, full: slot('full'), beside: slot('beside'), start, ...feeds };
 }
 
 const counted = (sent: ReturnType<typeof twoFilters>['sent']) =>
@@ -131,6 +132,38 @@ test('the events of a call count for the same messages however its turns are mad
   assert.equal(
     told((engine) => engine.finish(Number.POSITIVE_INFINITY)),
     inTurns,
+  );
+});
+
+test('before a swap open windows are told in turns, and nothing is read between them and the swap', async () => {
+  const { engine, sent, full, beside, feedBeside, feedFull, start } = twoFilters();
+  const next = start({ count_by: ['host'] });
+  assert.equal(engine.missing('full', next), ['counts']);
+  feedFull(Buffer.from(`{"ts":${NOW_MS},"host":"a"}\n`));
+  const told = engine.tellOpen('full', NOW_MS);
+  let turns = 0;
+  let isOver = false;
+  told.finally(() => {
+    isOver = true;
+  });
+  for (; !isOver; turns++) {
+    feedBeside(Buffer.from(`{"ts":${NOW_MS},"user":"bob"}\n`));
+    engine.turn(NOW_MS);
+    assert.is(beside.eventsIn(), turns + 1, 'an event in each turn');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(turns > 30, `${turns} turns`);
+  assert.is(await told, undefined);
+  assert.is(full.eventsIn(), KEYS, 'what came meanwhile waits');
+  engine.swap('full', next, NOW_MS, { flushes: true });
+  engine.release('full');
+  while (engine.turn(NOW_MS));
+  engine.finish(Number.POSITIVE_INFINITY);
+  engine.closeWindows(NOW_MS);
+  engine.cut();
+  assert.equal(
+    counted(sent).map(({ user, host, partial }) => [user ?? host, partial]),
+    [...Array.from({ length: KEYS }, (_, at) => [`user-${at}`, true]), ['a', undefined]],
   );
 });
 
