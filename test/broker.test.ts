@@ -12,9 +12,7 @@ import { CONNECT_MS_MAX } from '../host/limits.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
 import { errorOf, message, open, SECRET } from './connecting.js';
 import { issueCredentials } from './credentials.js';
-import { temporaryFolder, until } from './help.js';
-
-const WAIT_MS = 15_000;
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 
 interface Impostor {
   readonly url: string;

@@ -8,8 +8,8 @@ import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { installedFilters } from '../host/filter/library.js';
-import { endAll, MAIN, ROOT, said, saidHere, WAIT_MS, weir } from './command.js';
-import { temporaryFolder, until } from './help.js';
+import { endAll, MAIN, ROOT, said, saidHere, weir } from './command.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 
 const SAMPLE = join(ROOT, 'filters/ssh-auth/samples/guessing.log');
 const NOW = ['--now', '2026-02-01T00:00:00Z'];

@@ -5,8 +5,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { readStream, recordsOf } from './broker.js';
-import { said, WAIT_MS } from './command.js';
-import { until } from './help.js';
+import { said } from './command.js';
+import { until, WAIT_MS } from './help.js';
 import {
   append,
   kept,

@@ -8,11 +8,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { weir as command } from '../host/cli/weir.js';
+import { WAIT_MS } from './help.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const MAIN = join(ROOT, 'dist/host/cli/main.js');
-/** Whatever a command does, it has done it by then. */
-export const WAIT_MS = 15_000;
 
 export interface Running {
   readonly child: ChildProcess;

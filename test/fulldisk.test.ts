@@ -7,11 +7,10 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable, readStream, startTestBroker, type TestBroker } from './broker.js';
-import { WAIT_MS } from './command.js';
 import { type Appliance, createAppliance } from './chaos/appliance.js';
 import { canMount, mountSmall, remount, unmount } from './chaos/disks.js';
 import { type Fleet, runs, startFleet } from './fleet/fleet.js';
-import { temporaryFolder, until } from './help.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 
 const DISK_BYTES = 2 << 20;
 /** Gzip finds nothing in it. */

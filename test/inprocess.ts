@@ -18,9 +18,9 @@ import { createVerifier } from '../host/verify/verify.js';
 import { type Installed, loadEntry, startEntry } from '../host/versions.js';
 import { HEADER, type WireRecord } from '../host/wire.js';
 import { parse } from './configs.js';
+import { WAIT_MS } from './help.js';
 
 const NOON = Date.parse('2026-01-31T12:00:00Z');
-const WAIT_MS = 10_000;
 const BATCH_BYTES = 4_096;
 
 type PublisherBroker = Parameters<typeof createPublisher>[0]['broker'];

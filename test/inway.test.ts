@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable, startTestBroker } from './broker.js';
-import { endAll, type Running, said, WAIT_MS, weir } from './command.js';
-import { temporaryFolder, until } from './help.js';
+import { endAll, type Running, said, weir } from './command.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 
 const host = suite<{ folder: string }>('host');
 host.before.each(async (context) => {

@@ -12,11 +12,10 @@ import * as assert from 'uvu/assert';
 import { INBOX_DEFAULTS } from '../host/source/inbox.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker } from './broker.js';
 import { endAll, type Running, weir } from './command.js';
-import { freePort, temporaryFolder, until } from './help.js';
+import { freePort, temporaryFolder, until, WAIT_MS } from './help.js';
 import { open } from './source/keeping.js';
 import { createRandom, readText } from './source/reading.js';
 
-const WAIT_MS = 30_000;
 /** All rounds together are less than the inbox holds, so that it tells of every line that was ever in it. */
 const ROUND_LINES = 20_000;
 const EARLY_LINES = 100;

@@ -12,9 +12,8 @@ import { WeirError } from '../host/errors.js';
 import { BROKER_STORE_BYTES_MAX } from '../host/limits.js';
 import { startLocalBroker } from '../host/local-broker.js';
 import { brokerAvailable } from './broker.js';
-import { temporaryFolder, until } from './help.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 
-const WAIT_MS = 15_000;
 const MODULE = fileURLToPath(new URL('../host/local-broker.js', import.meta.url));
 
 const local = suite<{ data: string; notices: string[] }>('local broker');

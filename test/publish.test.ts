@@ -12,11 +12,9 @@ import { createPublisher } from '../host/publish.js';
 import { HEADER, type Message } from '../host/wire.js';
 import { brokerAvailable, startTestBroker } from './broker.js';
 import { type Attempt, fakeBroker, numbers, settle, setUp } from './fakebroker.js';
-import { temporaryFolder, until } from './help.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 import { createRandom } from './source/reading.js';
 import { createTestSpool, storedIds, subjectOf } from './spooling.js';
-
-const WAIT_MS = 30_000;
 
 test('messages that may be dropped hold nothing up where the broker refuses them', async () => {
   const tries: string[] = [];

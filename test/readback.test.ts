@@ -9,9 +9,8 @@ import { READ_ROUNDS_MAX, READ_STALL_MS } from '../host/limits.js';
 import { type KeptMessage, type ReadOptions, readStream } from '../host/readback.js';
 import { brokerAvailable, startTestBroker, type TestBroker } from './broker.js';
 import { errorOf, open, SECRET } from './connecting.js';
-import { until } from './help.js';
+import { until, WAIT_MS } from './help.js';
 
-const WAIT_MS = 30_000;
 const INFO = '$JS.API.STREAM.INFO.WEIR';
 const CREATE = '$JS.API.CONSUMER.CREATE.WEIR';
 const NEXT = '$JS.API.CONSUMER.MSG.NEXT.WEIR.>';

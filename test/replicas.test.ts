@@ -8,10 +8,9 @@ import { WeirError } from '../host/errors.js';
 import { MISPLACED_ATTEMPTS } from '../host/limits.js';
 import { HEADER, type Message } from '../host/wire.js';
 import { type Attempt, fakeBroker, numbers, settle, setUp, setUpAgain } from './fakebroker.js';
-import { until } from './help.js';
+import { until, WAIT_MS } from './help.js';
 import { subjectOf } from './spooling.js';
 
-const WAIT_MS = 10_000;
 /** A few of them fill a segment of the spool, so that it can go. */
 const BODY_BYTES = 200_000;
 

@@ -19,10 +19,8 @@ import type { WireRecord } from '../host/wire.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
 import { type Appliance, createAppliance, unproven } from './chaos/appliance.js';
 import { ROOT } from './command.js';
-import { temporaryFolder, until } from './help.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 import { createRandom } from './source/reading.js';
-
-const WAIT_MS = 20_000;
 
 interface Context {
   broker: TestBroker;

@@ -19,10 +19,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CPU_SHARE_MAX } from '../host/limits.js';
 import { brokerAvailable, readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
-import { freePort, temporaryFolder, until } from './help.js';
+import { freePort, temporaryFolder, until, WAIT_MS } from './help.js';
 
 const MAIN = fileURLToPath(new URL('../host/cli/main.js', import.meta.url));
-const WAIT_MS = 15_000;
 
 interface Running {
   readonly child: ChildProcess;

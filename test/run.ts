@@ -2,6 +2,7 @@
  * Runs every test file, each in a process of its own, and ends with the line `N passed, N failed`. Arguments choose files by a
  * part of their path.
  */
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
@@ -9,9 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { type Outcome, runFile, stopOnSignals } from './runner.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const FILE_MS_MAX = 120_000;
-/** Two thirds of the time a test waits for a process, a broker or a clock, so there are three files for each processor. */
-const FILES_AT_ONCE = Math.min(6, 3 * availableParallelism());
+const FILE_MS_MAX = 300_000;
+/**
+ * Two thirds of the time a test waits for a process, a broker or a clock, so there are three files for each processor. Fewer where a
+ * process takes long to start: there tests do not wait, they work, and what they time would be late.
+ */
+const FILES_AT_ONCE = Math.min(6, (startMs() > 75 ? 1.5 : 3) * availableParallelism());
 /** What others need, then the files that take longer than 15 s of those that run beside three others: else one at the end is waited for alone. */
 const FIRST = [
   'runtime/testfilter',
@@ -36,6 +40,16 @@ const FIRST = [
   'author/check',
   'verify/host',
 ];
+
+/** What it takes to start a process, at best: some 40 ms on most machines, 100 on those where memory is dear to touch. */
+function startMs(): number {
+  const times = Array.from({ length: 5 }, () => {
+    const startedMs = performance.now();
+    spawnSync(process.execPath, ['--eval', '0']);
+    return performance.now() - startedMs;
+  });
+  return Math.min(...times);
+}
 
 function testFiles(wanted: readonly string[]): string[] {
   const found = ['test', 'filters'].flatMap((folder) =>

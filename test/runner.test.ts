@@ -6,8 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { WAIT_MS } from './command.js';
-import { temporaryFolder, type TemporaryFolder, until } from './help.js';
+import { type TemporaryFolder, temporaryFolder, until, WAIT_MS } from './help.js';
 import { runFile } from './runner.js';
 
 /** Starts a process of another group, says who it is, and waits for ever. */

@@ -7,8 +7,8 @@ import { suite, type Test } from 'uvu';
 import { CPU_SHARE_MAX } from '../host/limits.js';
 import type { WireRecord } from '../host/wire.js';
 import { readStream, recordsOf, startTestBroker, type TestBroker } from './broker.js';
-import { endAll, type Running, WAIT_MS, weir } from './command.js';
-import { temporaryFolder, until } from './help.js';
+import { endAll, type Running, weir } from './command.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 import { buildTestFilter, type TestFilter } from './runtime/testfilter.js';
 
 export interface Context {

@@ -9,8 +9,8 @@ import { connectBroker } from '../host/broker.js';
 import { unpack } from '../host/pack.js';
 import type { WireRecord } from '../host/wire.js';
 import { readStream, recordsOf } from './broker.js';
-import { said, saidHere, WAIT_MS } from './command.js';
-import { until } from './help.js';
+import { said, saidHere } from './command.js';
+import { until, WAIT_MS } from './help.js';
 import {
   append,
   kept,

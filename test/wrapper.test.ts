@@ -10,9 +10,8 @@ import { HEAP_BYTES } from '../host/budget.js';
 import { HEAP_MIB, MEMORY_BYTES_DEFAULT, MODULE_TABLE_ENTRIES_MAX, YOUNG_MIB } from '../host/limits.js';
 import { brokerAvailable, startTestBroker, type TestBroker } from './broker.js';
 import { ROOT } from './command.js';
-import { temporaryFolder, until } from './help.js';
+import { temporaryFolder, until, WAIT_MS } from './help.js';
 
-const WAIT_MS = 15_000;
 /** Runs inside of the host: what it may take, and whether the engine's own fence stands. */
 const PROBE = `import { getHeapStatistics } from 'node:v8';
 const fence = (entries) => {

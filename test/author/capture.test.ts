@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { brokerAvailable, startTestBroker } from '../broker.js';
-import { ROOT, saidHere, WAIT_MS, weir } from '../command.js';
-import { until } from '../help.js';
+import { ROOT, saidHere, weir } from '../command.js';
+import { until, WAIT_MS } from '../help.js';
 import { type TestProject, testProject } from './project.js';
 
 const NOW = '2026-02-01T00:00:00Z';

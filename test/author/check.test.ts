@@ -10,8 +10,8 @@ import { checkFilter, type FilterReport } from '../../host/author/check.js';
 import { projectIn } from '../../host/author/project.js';
 import { junitXml, reportText, sumText } from '../../host/author/report.js';
 import type { GoldenMode } from '../../host/author/samples.js';
-import { WAIT_MS, weir } from '../command.js';
-import { until } from '../help.js';
+import { weir } from '../command.js';
+import { until, WAIT_MS } from '../help.js';
 import { ECHO, filterFiles, type TestProject, testProject } from './project.js';
 
 const author = suite<{ project: TestProject }>('weir test');

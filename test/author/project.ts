@@ -3,8 +3,8 @@
  */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { endAll, type Said, saidHere, WAIT_MS } from '../command.js';
-import { temporaryFolder } from '../help.js';
+import { endAll, type Said, saidHere } from '../command.js';
+import { temporaryFolder, WAIT_MS } from '../help.js';
 import { compiledModule } from '../runtime/testfilter.js';
 
 /** A command that compiles has ended by then, also on a busy machine: the compiler takes seconds of its own. */

@@ -11,13 +11,12 @@ import { messageEntry } from '../../host/spool/payload.js';
 import { createSpoolSpace } from '../../host/spool/space.js';
 import { startTestBroker } from '../broker.js';
 import { type Appliance, createAppliance } from '../chaos/appliance.js';
-import { temporaryFolder, until } from '../help.js';
+import { temporaryFolder, until, WAIT_MS } from '../help.js';
 import type { Row } from './run.js';
 import { SELECT } from './select.js';
 
 const BACKLOG_BYTES = 2 ** 30;
 const STREAMS = ['selected', 'counts'];
-const WAIT_MS = 120_000;
 const SAMPLE_MS = 20;
 
 export async function backlogJob(): Promise<Row> {

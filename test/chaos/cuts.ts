@@ -3,7 +3,7 @@
  * acknowledgement, so that nobody knows whether the message is stored.
  */
 import { startTestBroker } from '../broker.js';
-import { until } from '../help.js';
+import { until, WAIT_MS } from '../help.js';
 import { createRandom } from '../source/reading.js';
 import type { ScenarioResult } from './kills.js';
 import { startProxy } from './proxy.js';
@@ -13,7 +13,6 @@ import { createTorrent } from './torrent.js';
 const BYTES_MAX = { 'to server': 100_000, 'to client': 6_000 } as const;
 /** Of a connection that never gets as far as a message, which the host takes more and more time to try again. */
 const GREETING_BYTES = 4_000;
-const WAIT_MS = 20_000;
 const EVERY_MS = 2;
 
 export async function cutsOfTheConnection(cuts: number, seed: number): Promise<ScenarioResult> {

@@ -3,8 +3,8 @@
  * none and never an older one, and no event is lost or told twice.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { until } from '../help.js';
-import { type Fleet, startFleet, type Status, WAIT_MS } from '../fleet/fleet.js';
+import { until, WAIT_MS } from '../help.js';
+import { type Fleet, startFleet, type Status } from '../fleet/fleet.js';
 import { createRandom } from '../source/reading.js';
 import { unproven } from './appliance.js';
 import type { ScenarioResult } from './kills.js';

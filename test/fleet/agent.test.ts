@@ -8,8 +8,8 @@ import * as assert from 'uvu/assert';
 import { assignmentBytes, assignmentPath } from '../../host/fleet/assignment.js';
 import { brokerAvailable } from '../broker.js';
 import { unproven } from '../chaos/appliance.js';
-import { until } from '../help.js';
-import { type Fleet, GROUP, runs, suiteOfFleet, WAIT_MS } from './fleet.js';
+import { until, WAIT_MS } from '../help.js';
+import { type Fleet, GROUP, runs, suiteOfFleet } from './fleet.js';
 import { createWorld, testKey } from './world.js';
 
 const agents = suiteOfFleet('the agent of a fleet');

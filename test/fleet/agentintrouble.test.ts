@@ -7,8 +7,8 @@ import { connect } from 'nats';
 import * as assert from 'uvu/assert';
 import { AUDIT_STREAM } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
-import { until } from '../help.js';
-import { runs, suiteOfFleet, WAIT_MS } from './fleet.js';
+import { until, WAIT_MS } from '../help.js';
+import { runs, suiteOfFleet } from './fleet.js';
 
 const agents = suiteOfFleet('the agent of a fleet in trouble');
 

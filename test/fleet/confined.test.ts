@@ -8,9 +8,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LOSS_DOUBT_MS } from '../../host/limits.js';
 import { brokerAvailable, startTestServer } from '../broker.js';
-import { endAll, said, WAIT_MS, weir } from '../command.js';
+import { endAll, said, weir } from '../command.js';
 import { errorOf, message, open } from '../connecting.js';
-import { temporaryFolder, until } from '../help.js';
+import { temporaryFolder, until, WAIT_MS } from '../help.js';
 import { startWorld, type World } from './accounts.js';
 
 /** A start, its first message stored: less than one request that nobody answers would take. */

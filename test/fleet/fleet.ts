@@ -20,11 +20,10 @@ import type { WireRecord } from '../../host/wire.js';
 import { AUDIT_STREAM, auditSubject, STATUS_STREAM, statusSubject } from '../../host/wire.js';
 import { readStream, recordsOf, startTestBroker, type TestBroker } from '../broker.js';
 import { type Appliance, createAppliance } from '../chaos/appliance.js';
-import { temporaryFolder, until } from '../help.js';
+import { temporaryFolder, until, WAIT_MS } from '../help.js';
 import { compiledModule, ROOT } from '../runtime/testfilter.js';
 import { createWorld, type World } from './world.js';
 
-export const WAIT_MS = 30_000;
 export const GROUP = 'edge';
 
 export interface Fleet {

@@ -13,11 +13,10 @@ import { proofLines } from '../../host/fleet/audittext.js';
 import { AUDIT_MARKS_MAX } from '../../host/fleetlimits.js';
 import { AUDIT_STREAM, FLEET_AUDIT_SUBJECT, FLEET_STREAM } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
-import { until } from '../help.js';
+import { until, WAIT_MS } from '../help.js';
 import { fleetSuite, releaseOf, statusOf } from './operators.js';
 import { testKey } from './world.js';
 
-const WAIT_MS = 20_000;
 const OURS = 'weir.audit.fw';
 const key = testKey('timestamp');
 const keys = new Map([[key.id, key.public]]);

@@ -16,10 +16,9 @@ import { FLEET_SILENT_MS, FLEET_STATUS_BYTES_MAX } from '../../host/fleetlimits.
 import { STATUS_STREAM, statusSubject } from '../../host/wire.js';
 import { brokerAvailable } from '../broker.js';
 import { endAll, weir } from '../command.js';
-import { until } from '../help.js';
+import { until, WAIT_MS } from '../help.js';
 import { attemptOf, releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
 
-const WAIT_MS = 20_000;
 const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
 const told = (appliance: string, value: object, heardMs = 0): Told => ({
   appliance,

@@ -3,8 +3,8 @@
  */
 import * as assert from 'uvu/assert';
 import { brokerAvailable } from '../broker.js';
-import { until } from '../help.js';
-import { runs, suiteOfFleet, WAIT_MS } from './fleet.js';
+import { until, WAIT_MS } from '../help.js';
+import { runs, suiteOfFleet } from './fleet.js';
 
 const HOSTS = 20;
 const AT_FAULT = 5;

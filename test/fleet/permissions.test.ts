@@ -8,10 +8,9 @@ import * as assert from 'uvu/assert';
 import { createSeed } from '../../host/fleet/nkeys.js';
 import { brokerAvailable } from '../broker.js';
 import { errorOf, message } from '../connecting.js';
-import { until } from '../help.js';
+import { until, WAIT_MS } from '../help.js';
 import { asked, keptOfOthers, listen, SECRET, settle, startWorld, type World } from './accounts.js';
 
-const WAIT_MS = 15_000;
 const REFUSED = 'PERMISSIONS_VIOLATION';
 
 const permissions = suite<{ world: World }>('permissions of an appliance');

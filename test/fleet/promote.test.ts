@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { isIncluded } from '../../host/fleet/assignment.js';
 import { brokerAvailable } from '../broker.js';
-import { said, WAIT_MS, weir } from '../command.js';
-import { until } from '../help.js';
+import { said, weir } from '../command.js';
+import { until, WAIT_MS } from '../help.js';
 import { fleetSuite, followers, NAMES, releaseOf, spread } from './operators.js';
 
 const before = releaseOf('1.0.0');

@@ -10,11 +10,9 @@ import { STATUS_EVERY_MS } from '../../host/limits.js';
 import { brokerAvailable } from '../broker.js';
 import { type Appliance, createAppliance } from '../chaos/appliance.js';
 import { endAll } from '../command.js';
-import { until } from '../help.js';
+import { until, WAIT_MS } from '../help.js';
 import { answered, echoParts, file } from './bundles.js';
 import { releaseOf, startFleet, statusOf, type TestFleet } from './operators.js';
-
-const WAIT_MS = 40_000;
 
 interface Context {
   fleet: TestFleet;

@@ -10,7 +10,7 @@ import { COMMAND_LINE_BYTES_MAX } from '../../host/limits.js';
 import { createProcessesSource, type ProcessesOptions } from '../../host/source/processes.js';
 import { hidesProcesses, statOf } from '../../host/source/procfs.js';
 import type { Cursor, Source } from '../../host/source/source.js';
-import { temporaryFolder, until } from '../help.js';
+import { temporaryFolder, until, WAIT_MS } from '../help.js';
 import { noticesOf, readText } from './reading.js';
 
 type Event = Record<string, unknown>;
@@ -18,7 +18,6 @@ type Event = Record<string, unknown>;
 const OFTEN: ProcessesOptions = { everyMs: 25 };
 /** Only the sample that is taken at the end. */
 const ONCE: ProcessesOptions = { everyMs: 1_000_000 };
-const WAIT_MS = 10_000;
 const SLEEP = execFileSync('sh', ['-c', 'readlink -f "$(command -v sleep)"']).toString().trim();
 const MODULE = new URL('../../host/source/processes.js', import.meta.url).href;
 

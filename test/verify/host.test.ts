@@ -11,10 +11,8 @@ import { brokerAvailable, readStream, startTestBroker, type TestBroker } from '.
 import { type Appliance, createAppliance } from '../chaos/appliance.js';
 import { FILTERS, inputLines } from '../chaos/kills.js';
 import { saidHere } from '../command.js';
-import { type TemporaryFolder, temporaryFolder, until } from '../help.js';
+import { type TemporaryFolder, temporaryFolder, until, WAIT_MS } from '../help.js';
 import { createRandom } from '../source/reading.js';
-
-const WAIT_MS = 30_000;
 
 interface Context {
   broker: TestBroker;

@@ -8,12 +8,11 @@ import { encodeRecord, type WireRecord } from '../../host/wire.js';
 import type { Report } from '../../host/verify/report.js';
 import { saidHere } from '../command.js';
 import type { TestBroker } from '../broker.js';
-import { until } from '../help.js';
+import { until, WAIT_MS } from '../help.js';
 
 export const EPOCH = '0123456789abcdef';
 export const OTHER_EPOCH = 'fedcba9876543210';
 const LABEL = 'f@1.0.0+0123456789ab';
-const WAIT_MS = 15_000;
 
 /** What a message says of itself; what is not named is right. */
 export interface Making {
