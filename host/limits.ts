@@ -116,8 +116,8 @@ export const FUEL_PER_RECORD = 100;
 export const FUEL_PER_EMITTED_BYTE = 8;
 /** Turns of one call: 64 MiB of state, the most there is, are told in 2,048, and 8 MiB of output, from a region of 4 KiB, in 4,096. */
 export const TURNS_MAX = 10_000;
-/** Turns of one call that stop before or behind something that is due and at fault; each takes all of the call once more. */
-export const STOPS_MAX = 32;
+/** Things that are due and at fault that are left out of one call; each takes all of the call once more. More than faults may be forgiven. */
+export const SPARED_MAX = 128;
 /** While it starts: it prepares its tables and reads its config, once. The shipped filters take up to 3 million; a hostile one some 50 ms of plain work. */
 export const FUEL_START = 100_000_000;
 /** `filter.json` and `weir.json`: text that people write. */

@@ -175,13 +175,13 @@ function doRowAgain(filter: Running, row: Row): boolean {
 
 /** The call of a row; nothing when its source is not there any more. */
 function callOf({ cursors }: Running, row: BatchRow): BatchCall | undefined {
-  const { source, place, bytes, moved, isTruncated, nowMs, stops } = row;
+  const { source, place, bytes, moved, isTruncated, nowMs, spared } = row;
   const cursor = cursors.get(source);
   if (!cursor) return undefined;
   const end = place.offset + moved;
   const readAgain = (from: number, target: Uint8Array) =>
     cursor.readAt({ ...place, offset: place.offset + from }, target);
-  const how = { isTruncated, nowMs, ...(stops ? { stops } : {}) };
+  const how = { isTruncated, nowMs, ...(spared ? { spared } : {}) };
   return { kind: 'batch', cursor, readAgain, place, end, from: 0, bytes, ...how };
 }
 

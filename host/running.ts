@@ -107,7 +107,7 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   const nameOf = (cursor: Cursor) => [...cursors].find(([, found]) => found === cursor)?.[0] ?? '';
   let recordsBefore = 0;
   const made = (call: Call, fuel: number) => {
-    const isSilent = call.kind === 'tick' && !call.stops && pack.totals.records === recordsBefore;
+    const isSilent = call.kind === 'tick' && !call.spared && pack.totals.records === recordsBefore;
     recordsBefore = pack.totals.records;
     outbox.note(isSilent ? { kind: 'tick', nowMs: call.nowMs } : rowOf(call, fuel, nameOf));
   };
@@ -217,8 +217,7 @@ function sumOf(shed: Readonly<Record<string, number>>, leftOut: ReadonlyMap<stri
 
 /** What is to be known of a call to make it again. */
 function rowOf(call: Call, fuel: number, nameOf: (cursor: Cursor) => string): Row {
-  const stops = call.stops?.map(({ turn, due, leavesOut }) => ({ turn, due, leavesOut }));
-  const how = { fuel, ...(stops ? { stops } : {}) };
+  const how = { fuel, ...(call.spared ? { spared: call.spared } : {}) };
   if (call.kind !== 'batch') return { kind: call.kind, nowMs: call.nowMs, ...how };
   const { cursor, place, from, bytes, isTruncated, nowMs } = call;
   const offset = place.offset + from;

@@ -5,7 +5,7 @@
  */
 import { FLAG_LEAVE_OUT, TURN_DUE_SHIFT } from './abi';
 
-/** Number of the thing that is being told, 0 between two of them; the host reads it after a fault, as `weir_due`. */
+/** Number of the thing that is being told; between two of them how many were begun, negative. The host reads it as `weir_due`. */
 export let due: i32 = 0;
 /** Events that had gone into what the turn has left out; the host reads it as `weir_left_out`. */
 export let leftOut: u64 = 0;
@@ -38,5 +38,5 @@ export function beginDue(events: u64): bool {
 }
 
 export function endDue(): void {
-  due = 0;
+  due = -begun;
 }

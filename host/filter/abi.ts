@@ -66,7 +66,7 @@ export const EXPORTS = {
   weir_tick: { takes: ['i64', 'i32'], gives: ['i32'] },
 } as const;
 
-/** Exported by the library as globals, for the host to read: which of the things that are due was told, and events in what was left out. */
+/** Exported by the library as globals, for the host to read: which of the things that are due is told, and events in what was left out. */
 export const DUE_EXPORT = 'weir_due';
 export const LEFT_OUT_EXPORT = 'weir_left_out';
 

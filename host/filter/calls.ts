@@ -17,7 +17,7 @@ import {
 import { AGAIN, DONE, FLAG_LEAVE_OUT, MAP, TURN_DUE_SHIFT } from './abi.js';
 import { batchFuel } from './batchsize.js';
 import type { Counters } from './counters.js';
-import { type DuePlace, FilterFault } from './fault.js';
+import { FilterFault } from './fault.js';
 import type { Manifest } from './manifest.js';
 import type { Output, RecordSink } from './output.js';
 import { startTimer } from './timer.js';
@@ -31,20 +31,26 @@ export type Parts = Generator<void, void, void>;
 /** What finds room above the flags. */
 const DUE_MAX = 2 ** (31 - TURN_DUE_SHIFT) - 1;
 
-/** A turn of a call that ends behind its first `due` things that are due; with `leavesOut` the last of them is not told. */
-export interface Stop extends DuePlace {
-  readonly leavesOut: boolean;
-  /** Why; not kept on a disk. */
-  readonly error?: unknown;
+/** How a call is made where something that is due is at fault; things that are due have numbers in it, from 1. */
+export interface Spared {
+  /** What is not told, in order. */
+  readonly leftOut: readonly number[];
+  /** Nothing is told from this number on. */
+  readonly leftOutFrom?: number;
+  /** The most that one turn begins. */
+  readonly perTurn?: number;
 }
+
+/** All that is due is told, as much in a turn as it finds room for. */
+const WHOLE: Spared = { leftOut: [] };
 
 export interface Calls {
   /**
    * Makes a call over the first `bytes` bytes of the input, with one part for each turn; `call` makes one, from a place in them on, with
-   * flags that say where it stops.
+   * flags that say what of it is due.
    */
-  make(bytes: number, sink: RecordSink, call: MakePart, stops?: readonly Stop[]): Parts;
-  /** Events that had gone into what the last call left out, one number for each of its stops that leaves something out. */
+  make(bytes: number, sink: RecordSink, call: MakePart, spared?: Spared): Parts;
+  /** Events that had gone into what the last call left out, one number for each thing. */
   leftOut(): readonly number[];
   /** Of all parts since the start, also of calls that failed. */
   fuelUsed(): number;
@@ -67,7 +73,10 @@ export interface CallsOptions {
   readonly callMsMax: number;
   /** What the meter counts down. */
   readonly fuel: () => { value: bigint };
-  /** What the filter says, which is hostile: the number of the thing that is told, or 0, and the events in what it left out. */
+  /**
+   * What the filter says, which is hostile: the number in the turn of the thing that is being told, or, negative, how many were begun; and
+   * the events in what the turn left out.
+   */
   readonly due: () => number;
   readonly leftOut: () => number;
 }
@@ -139,24 +148,26 @@ export function createCalls(options: CallsOptions): Calls {
   }
 
   /** All parts but the last one; its output is still in the region. */
-  function* untilDone(bytes: number, call: MakePart, stops: readonly Stop[]): Parts {
+  function* untilDone(bytes: number, call: MakePart, spared: Spared): Parts {
     events = bytes === 0 ? 'none' : input.indexOf(LF) === bytes - 1 ? 'one' : 'more';
     const most = fuelFor(manifest, events, bytes);
-    let [fuelLeft, callMs, from] = [most.call, 0, 0];
+    let [fuelLeft, callMs, from, begun] = [most.call, 0, 0, 0];
     leftOut = [];
     for (let turn = 1; turn <= TURNS_MAX; turn++) {
       const fuelMax = Math.min(fuelLeft, from < bytes ? most.part : manifest.fuel);
       const part: Part = { fuelMax, fuel: fuelMax, isLast: fuelMax === fuelLeft && most.call === FUEL_MAX };
       fuel().value = BigInt(fuelMax);
-      const stop = stops.find((found) => found.turn === turn);
+      const limit = limitOf(spared, begun);
       const usedMs = startTimer();
       let isDone: boolean;
       try {
-        isDone = makePart(part, bytes - from, () => call(from, flagsOf(stop)));
-        if (stop?.leavesOut) leftOut.push(options.leftOut());
+        isDone = makePart(part, bytes - from, () => call(from, flagsOf(limit)));
+        const things = Math.max(-options.due(), 0);
+        if (limit.leavesOut && things === limit.things) leftOut.push(options.leftOut());
+        begun += things;
       } catch (error) {
-        const due = options.due();
-        if (error instanceof FilterFault && due > 0 && due <= DUE_MAX) error.at = { turn, due };
+        const inTurn = options.due();
+        if (error instanceof FilterFault && inTurn > 0) error.at = { number: begun + inTurn, inTurn };
         throw error;
       } finally {
         const used = fuelMax - part.fuel;
@@ -181,9 +192,9 @@ export function createCalls(options: CallsOptions): Calls {
 
   return {
     leftOut: () => leftOut,
-    *make(bytes, sink, call, stops = []) {
+    *make(bytes, sink, call, spared = WHOLE) {
       try {
-        yield* untilDone(bytes, call, stops);
+        yield* untilDone(bytes, call, spared);
         if (!counters.take(bytes)) throw fault('its counters do not add up');
       } catch (error) {
         output.forget();
@@ -202,8 +213,24 @@ export function createCalls(options: CallsOptions): Calls {
   };
 }
 
-function flagsOf(stop: Stop | undefined): number {
-  return stop === undefined ? 0 : (stop.due << TURN_DUE_SHIFT) | (stop.leavesOut ? FLAG_LEAVE_OUT : 0);
+interface Limit {
+  /** That are due, and that a turn may begin. */
+  readonly things: number;
+  /** The last of them is not told. */
+  readonly leavesOut: boolean;
+}
+
+/** What the next turn may begin, behind so many things. */
+function limitOf({ leftOut, leftOutFrom = Infinity, perTurn = Infinity }: Spared, begun: number): Limit {
+  const next = Math.min(
+    leftOut.find((number) => number > begun) ?? Infinity,
+    Math.max(leftOutFrom, begun + 1),
+  );
+  return { things: Math.min(perTurn, next - begun), leavesOut: next < Infinity && next - begun <= perTurn };
+}
+
+function flagsOf({ things, leavesOut }: Limit): number {
+  return things > DUE_MAX ? 0 : (things << TURN_DUE_SHIFT) | (leavesOut ? FLAG_LEAVE_OUT : 0);
 }
 
 /** Makes all parts of a call, one behind the other, and answers what comes of it. */

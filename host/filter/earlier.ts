@@ -49,18 +49,6 @@ export function createEarlier({ filter, sum, sink, save }: Recovering, clock: { 
   };
 }
 
-/** Lets the filter of a slot tell what is open, in turns. Answers its fault; then it is as before. */
-export function* tellOpen(slot: Recovering, nowMs: number): Generator<void, unknown, void> {
-  slot.save();
-  try {
-    yield* slot.make({ kind: 'flush', nowMs });
-    return undefined;
-  } catch (error) {
-    slot.filter().restore();
-    return error;
-  }
-}
-
 /** Lets a filter that has just been saved tell what is open. Throws its fault, and it is as before. */
 export function flushOrRestore(filter: FilterInstance, nowMs: number, sink: RecordSink): void {
   try {

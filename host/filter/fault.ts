@@ -11,10 +11,10 @@ import { FAULT_BATCHES } from '../limits.js';
  */
 export type FaultKind = 'fuel' | 'stack' | 'trap' | 'abort' | 'rules' | 'time';
 
-/** One thing that is due, a row of a window or an audit event: the turn of the call that tells it, and its number there, from 1. */
+/** One thing that is due, a row of a window or an audit event: its number in the call, and in the turn that tells it, from 1. */
 export interface DuePlace {
-  readonly turn: number;
-  readonly due: number;
+  readonly number: number;
+  readonly inTurn: number;
 }
 
 export class FilterFault extends WeirError {

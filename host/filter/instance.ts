@@ -20,7 +20,7 @@ import {
 } from './abi.js';
 import { admit } from './admit.js';
 import { type BootOptions, boot, placesOf } from './boot.js';
-import { createCalls, type MakePart, type Parts, type Stop } from './calls.js';
+import { createCalls, type MakePart, type Parts, type Spared } from './calls.js';
 import { createCounters } from './counters.js';
 import { versionLabel } from './library.js';
 import type { Manifest } from './manifest.js';
@@ -44,14 +44,14 @@ export interface FilterInstance extends Stateful {
   /** The input region; a batch begins at its first byte. */
   readonly input: Buffer;
   /** Runs the filter over the first `bytes` bytes of `input`: whole lines, the last one ended by LF. */
-  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink, stops?: readonly Stop[]): Parts;
+  run(bytes: number, nowMs: number, isTruncated: boolean, sink: RecordSink, spared?: Spared): Parts;
   /** Closes the windows that are over at `nowMs`. */
-  tick(nowMs: number, sink: RecordSink, stops?: readonly Stop[]): Parts;
+  tick(nowMs: number, sink: RecordSink, spared?: Spared): Parts;
   /** Closes all windows: no more events will come. */
-  closeWindows(nowMs: number, sink: RecordSink, stops?: readonly Stop[]): Parts;
+  closeWindows(nowMs: number, sink: RecordSink, spared?: Spared): Parts;
   /** Tells all that is open, each record with `partial: true`; the filter goes on afterwards. */
-  flush(nowMs: number, sink: RecordSink, stops?: readonly Stop[]): Parts;
-  /** Events that had gone into what the last call left out, one number for each of its stops that leaves something out. */
+  flush(nowMs: number, sink: RecordSink, spared?: Spared): Parts;
+  /** Events that had gone into what the last call left out, one number for each thing. */
   leftOut(): readonly number[];
   /** Counters since the start, of all calls that came to an end. */
   ledger(): Ledger;
@@ -81,6 +81,9 @@ export interface FilterInstance extends Stateful {
  * takes the same fuel, it sees zeros.
  */
 const SEARCHED_BEHIND_BYTES = 512;
+
+/** More than any filter can have counted: sums of it stay exact. */
+const TOLD_MAX = 2 ** 40;
 
 export interface InstanceOptions extends BootOptions {
   readonly module: Uint8Array;
@@ -114,7 +117,7 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     ...{ manifest, input, words, output, counters, callMsMax },
     fuel: () => exports.weir_fuel,
     due: () => told(exports, DUE_EXPORT),
-    leftOut: () => told(exports, LEFT_OUT_EXPORT),
+    leftOut: () => Math.max(told(exports, LEFT_OUT_EXPORT), 0),
   });
 
   function ticking(nowMs: number, kind: number): MakePart {
@@ -134,16 +137,16 @@ export function startFilter(options: InstanceOptions): FilterInstance {
     input,
     collections: registry.collections,
     state: Buffer.from(memory.buffer, stateAt, manifest.memory.state),
-    run(bytes, nowMs, isTruncated, sink, stops) {
+    run(bytes, nowMs, isTruncated, sink, spared) {
       const now = BigInt(nowMs);
       const kind = isTruncated ? FLAG_TRUNCATED : 0;
       behind.fill(0, bytes, bytes + SEARCHED_BEHIND_BYTES);
       const part: MakePart = (from, flags) => exports.weir_batch(from, bytes - from, now, kind | flags);
-      return calls.make(bytes, sink, part, stops);
+      return calls.make(bytes, sink, part, spared);
     },
-    tick: (nowMs, sink, stops) => calls.make(0, sink, ticking(nowMs, 0), stops),
-    closeWindows: (nowMs, sink, stops) => calls.make(0, sink, ticking(nowMs, FLAG_CLOSING), stops),
-    flush: (nowMs, sink, stops) => calls.make(0, sink, ticking(nowMs, FLAG_CLOSING | FLAG_PARTIAL), stops),
+    tick: (nowMs, sink, spared) => calls.make(0, sink, ticking(nowMs, 0), spared),
+    closeWindows: (nowMs, sink, spared) => calls.make(0, sink, ticking(nowMs, FLAG_CLOSING), spared),
+    flush: (nowMs, sink, spared) => calls.make(0, sink, ticking(nowMs, FLAG_CLOSING | FLAG_PARTIAL), spared),
     leftOut: calls.leftOut,
     ledger: counters.ledger,
     eventsIn: counters.eventsIn,
@@ -189,13 +192,13 @@ export function startFilter(options: InstanceOptions): FilterInstance {
   };
 }
 
-/** A count that the module says in a global, if it has one of the name; it is hostile. */
+/** A number that the module says in a global, if it has one of the name; it is hostile. */
 function told(exports: WebAssembly.Exports, name: string): number {
   const global = exports[name];
   if (!(global instanceof WebAssembly.Global)) return 0;
   try {
     const value = Number(global.value);
-    return Number.isSafeInteger(value) && value > 0 ? value : 0;
+    return Number.isSafeInteger(value) && Math.abs(value) <= TOLD_MAX ? value : 0;
   } catch {
     // Vectors have no value here.
     return 0;

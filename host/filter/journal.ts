@@ -6,19 +6,21 @@
  */
 import { SNAPSHOT_CALLS_MAX, SNAPSHOT_RATIO } from '../limits.js';
 import type { Cursor, ReadAgain, ReadPlace } from '../source/source.js';
-import type { Parts, Stop } from './calls.js';
+import type { Parts, Spared } from './calls.js';
 import type { FilterInstance } from './instance.js';
 import type { RecordSink } from './output.js';
 
 /** One batch, or one tick, as it was or is to be made. */
 export type Call = BatchCall | TickCall;
 
-/** Where turns of a call stop that would not by themselves, because something that is due is at fault; for one version only. */
-interface Stopped {
-  readonly stops?: readonly Stop[];
+/** What is due is not told as a whole, because some of it is at fault; for one version only. */
+interface Sparing {
+  readonly spared?: Spared;
+  /** Why each thing is left out; not kept on a disk. */
+  readonly faults?: readonly unknown[];
 }
 
-export interface BatchCall extends Stopped {
+export interface BatchCall extends Sparing {
   readonly kind: 'batch';
   /** Where its events came from. */
   readonly cursor: Cursor;
@@ -59,7 +61,7 @@ export function batchCall(
   };
 }
 
-export interface TickCall extends Stopped {
+export interface TickCall extends Sparing {
   readonly kind: 'tick' | 'close' | 'flush';
   readonly nowMs: number;
 }
@@ -164,7 +166,10 @@ export function hold(call: Call): Held {
  * A call in parts that fit another version than the one it was for, whose input region may be smaller; a longer line is cut. What
  * was at fault in the one is not left out in the other.
  */
-export function* fitting({ input }: FilterInstance, { stops: _, ...call }: Call): Generator<Call> {
+export function* fitting(
+  { input }: FilterInstance,
+  { spared: _, faults: __, ...call }: Call,
+): Generator<Call> {
   if (call.kind !== 'batch' || call.bytes <= input.length) return yield call;
   const { readAgain, from, bytes } = call;
   const isThere = (at: number, count: number) => readAgain(from + at, input.subarray(0, count));
@@ -186,11 +191,11 @@ export function* fitting({ input }: FilterInstance, { stops: _, ...call }: Call)
 
 /** Makes a call, part by part; the events of a batch stand in the input region. Throws FilterFault. */
 export function make(filter: FilterInstance, call: Call, sink: RecordSink): Parts {
-  const { nowMs, stops } = call;
-  if (call.kind === 'batch') return filter.run(call.bytes, nowMs, call.isTruncated, sink, stops);
-  if (call.kind === 'tick') return filter.tick(nowMs, sink, stops);
-  if (call.kind === 'flush') return filter.flush(nowMs, sink, stops);
-  return filter.closeWindows(nowMs, sink, stops);
+  const { nowMs, spared } = call;
+  if (call.kind === 'batch') return filter.run(call.bytes, nowMs, call.isTruncated, sink, spared);
+  if (call.kind === 'tick') return filter.tick(nowMs, sink, spared);
+  if (call.kind === 'flush') return filter.flush(nowMs, sink, spared);
+  return filter.closeWindows(nowMs, sink, spared);
 }
 
 /**

@@ -12,6 +12,8 @@ export interface Kept {
   readonly filter: FilterInstance;
   /** It is known to be good. */
   readonly isProven: boolean;
+  /** Its open windows were told before: what the one that has replaced it counts it does not know. */
+  readonly isApart: boolean;
   /** A snapshot of the version that has replaced it has been made. */
   isFollowed: boolean;
 }

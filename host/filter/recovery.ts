@@ -28,7 +28,7 @@ import {
 } from './journal.js';
 import type { Kept } from './probation.js';
 import type { Recovering } from './slot.js';
-import { leavesOutMore, sparedBy, sparing } from './sparing.js';
+import { isTooMuch, leavesOut, sparing, sparingAll, tellOpen, tellSpared } from './sparing.js';
 import { openEvents, planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
@@ -92,9 +92,9 @@ function* steps(slot: Recovering, { call: failed, release }: Held, error: unknow
       if (verdict.isLeftOut && part.kind === 'batch') eventsLeft -= 1;
       if (verdict.isOut) {
         leaveUnread(slot, failed, done, eventsLeft);
-        return slot.takeOut(fault, slot.budget().faults());
+        return slot.takeOut(fault, isTooMuch(part) ? undefined : slot.budget().faults());
       }
-      if (part.kind === 'close') yield* tellOpen(slot, part.nowMs, fault);
+      if (part.kind === 'close') yield* tellOpenOrGo(slot, part.nowMs, fault);
     }
   } catch (unexpected) {
     leaveUnread(slot, failed, done, eventsLeft);
@@ -113,7 +113,7 @@ function halvesOfLarge({ batchSize, filter }: Recovering, part: Call): readonly 
 /** What the filter has emitted is unusable, so it must not go on: the version before does, or none. */
 export function* giveUp(slot: Recovering, error: unknown): Generator<void> {
   const kept = slot.kept();
-  if (kept) return yield* goBack(slot, kept, error);
+  if (kept) return yield* goBack(slot, kept, error, false);
   if (yield* replaceByPrevious(slot, error, slot.nowMs())) return;
   yield* flush(slot, slot.nowMs());
   slot.takeOut(error);
@@ -169,9 +169,10 @@ type Verdict =
 /** One event is at fault, or one thing that is due. */
 function* condemn(slot: Recovering, call: Call, error: unknown): Generator<void, Verdict> {
   const without = sparing(call, error);
-  // Nothing is known to be at fault yet.
-  if (without && !leavesOutMore(without)) return { without };
-  const isOver = slot.budget().countFault() || isSlow(error);
+  // Nothing is known to be at fault yet, or it is one more thing of the same call.
+  const isCounted = leavesOut(call) || (without !== undefined && !leavesOut(without));
+  if (without && isCounted) return { without };
+  const isOver = slot.budget().countFault() || isSlow(error) || isTooMuch(call);
   const kept = slot.kept();
   if (kept) {
     yield* goBack(slot, kept, error);
@@ -187,32 +188,47 @@ function* condemn(slot: Recovering, call: Call, error: unknown): Generator<void,
   return { isLeftOut, isOut: isOver };
 }
 
-/** The call went well without what was at fault in it. */
-function tellSpared({ filter, sum, tell }: Recovering, call: Call): void {
-  // What the filter says is hostile.
-  const most = sum.eventsIn();
-  for (const { error, events } of sparedBy(call, filter().leftOut()))
-    tell({ kind: 'spared', error, nowMs: call.nowMs, events: Math.min(events, most) });
-}
-
 function tellDead(slot: Recovering, call: Call, error: unknown): void {
   const line = call.kind === 'batch' ? slot.filter().input.subarray(0, call.bytes) : new Uint8Array();
   slot.tell({ kind: 'dead', error, call, line });
 }
 
-/** The version before goes on from where it was replaced: it sees again what the other one has published since. */
-function* goBack(slot: Recovering, kept: Kept, error: unknown): Generator<void> {
-  const [from, to] = [slot.filter(), kept.filter];
+/**
+ * The version before goes on from where it was replaced: it sees again what the other one has published since. Where the two have
+ * nothing of their windows in common, the other one tells its own before it goes, where it can, and this one forgets what it has
+ * seen again of them: so each event is told by one of the two.
+ */
+function* goBack(slot: Recovering, kept: Kept, error: unknown, canTell = true): Generator<void> {
+  const from = slot.filter();
+  let to = kept.filter;
+  const entries = [...slot.journal.entries];
+  if (kept.isApart && canTell) yield* flush(slot, slot.nowMs());
+  else if (kept.isApart) tellUntold(slot);
   const budget = createFaultBudget(to.manifest.faults);
   to.save();
-  for (const entry of slot.journal.entries) {
+  for (const entry of entries) {
     budget.countBatch();
     const left = yield* follow(to, entry.call, budget);
-    tellLost(slot, { ...entry, aggregated: Math.min(entry.aggregated, left) });
+    if (!kept.isApart) tellLost(slot, { ...entry, aggregated: Math.min(entry.aggregated, left) });
   }
+  if (kept.isApart && !(yield* forgetOpen(to, slot.nowMs()))) to = to.startAgain();
   slot.replace(to, kept.isProven);
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
+}
+
+/** Empties the windows of a filter without telling anybody; false when it cannot. */
+function* forgetOpen(filter: FilterInstance, nowMs: number): Generator<void, boolean, void> {
+  for (let call: Call | undefined = { kind: 'flush', nowMs }; call; ) {
+    try {
+      yield* make(filter, call, discard);
+      return true;
+    } catch (error) {
+      filter.restore();
+      call = sparingAll(call, error);
+    }
+  }
+  return false;
 }
 
 /**
@@ -236,7 +252,6 @@ function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator
       isOver ||= isSlow(error);
       const without: Call | undefined = isOver ? undefined : sparing(part, error);
       if (without) {
-        isOver = leavesOutMore(without) && budget.countFault();
         parts.push(without);
         continue;
       }
@@ -267,7 +282,7 @@ function* replaceByPrevious(slot: Recovering, error: unknown, nowMs: number): Ge
 }
 
 /** No other call follows the one that was to close all windows: what is open is told as partial, or the filter goes. */
-function* tellOpen(slot: Recovering, nowMs: number, error: unknown): Generator<void> {
+function* tellOpenOrGo(slot: Recovering, nowMs: number, error: unknown): Generator<void> {
   yield;
   if (!(yield* flush(slot, nowMs))) slot.takeOut(error);
 }
@@ -277,19 +292,15 @@ function* tellOpen(slot: Recovering, nowMs: number, error: unknown): Generator<v
  * counted goes with it: no record will tell of that.
  */
 function* flush(slot: Recovering, nowMs: number): Generator<void, boolean, void> {
-  slot.save();
-  for (let call: Call | undefined = { kind: 'flush', nowMs }; call; ) {
-    const error = yield* attempt(slot, call);
-    if (error === undefined) {
-      tellSpared(slot, call);
-      return true;
-    }
-    slot.filter().restore();
-    call = sparing(call, error);
-  }
+  if ((yield* tellOpen(slot, nowMs, sparingAll)) === undefined) return true;
+  tellUntold(slot);
+  return false;
+}
+
+/** What the filter has counted goes with it: no record will tell of that. */
+function tellUntold(slot: Recovering): void {
   const events = openEvents(slot.filter(), slot.sum.ledger().aggregated);
   if (events > 0) slot.tell({ kind: 'untold', events });
-  return false;
 }
 
 function tellLost({ tell }: Recovering, { call, aggregated }: Entry): void {

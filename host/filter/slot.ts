@@ -12,13 +12,14 @@ import type { Cursor, ReadPlace } from '../source/source.js';
 import type { Ledger } from './abi.js';
 import { type BatchSize, createBatchSize } from './batchsize.js';
 import type { Parts } from './calls.js';
-import { createEarlier, type Earlier, flushOrRestore, tellOpen } from './earlier.js';
+import { createEarlier, type Earlier, flushOrRestore } from './earlier.js';
 import { createFaultBudget, type FaultBudget, type Faults } from './fault.js';
 import type { FilterInstance } from './instance.js';
 import { type Call, createJournal, type Journal, make } from './journal.js';
 import type { RecordSink } from './output.js';
 import { createProbation, type Kept } from './probation.js';
 import { giveUp, recover } from './recovery.js';
+import { sparing, tellOpen } from './sparing.js';
 import { planTakeOver, takeOver } from './state.js';
 import { createSum, type Sum } from './sum.js';
 import { createWork } from './work.js';
@@ -264,19 +265,20 @@ export function createSlot(options: SlotOptions): Slot {
       if (journal.since().length > 0) save();
     },
     tellOpen(atMs, ended) {
-      work.begin(ending(tellOpen(recovering, atMs), ended));
+      work.begin(ending(tellOpen(recovering, atMs, sparing), ended));
     },
     swap(next, atMs, { flushes, keeps = true }) {
       clock.nowMs = atMs;
       const previous = filter;
       const { missing } = planTakeOver(previous, next);
-      if (flushes || missing.length > 0) {
+      const isApart = flushes || missing.length > 0;
+      if (isApart) {
         save();
         flushOrRestore(previous, atMs, sink);
       }
       takeOver(previous, next);
       probation.keepGood();
-      const kept = { filter: previous, isProven: !probation.isOn(), isFollowed: false };
+      const kept = { filter: previous, isProven: !probation.isOn(), isApart, isFollowed: false };
       replace(next, !keeps, keeps ? kept : undefined);
       if (!keeps) save();
       return missing;

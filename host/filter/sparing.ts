@@ -2,38 +2,91 @@
  * What follows where something that is due is at fault, a row of a window or an audit event: the call is made again without that one
  * thing. So neither the event that made it due, nor what else is due, is left out with it.
  */
-import { STOPS_MAX } from '../limits.js';
-import type { Stop } from './calls.js';
+import { SPARED_MAX } from '../limits.js';
 import { FilterFault } from './fault.js';
 import type { Call } from './journal.js';
+import type { Recovering } from './slot.js';
 
 /**
- * The call that failed, with one stop more: it leaves out what was at fault. Where fuel was used up that others of the turn had used
- * of, the turn ends before it, so that it has all of it. Nothing where it was not about something that is due.
+ * The call that failed, to be made again without what was at fault; or, where that used up fuel of which others of its turn had used
+ * some, with fewer things in each turn, down to one. Nothing where it was not about something that is due, or where too many of them are
+ * at fault.
  */
 export function sparing(call: Call, error: unknown): Call | undefined {
   if (!(error instanceof FilterFault) || error.at === undefined || error.kind === 'time') return undefined;
-  const { turn, due } = error.at;
-  const stops = call.stops ?? [];
-  // The same call goes the same way up to its last stop; a filter that says otherwise is not believed.
-  if (stops.length >= STOPS_MAX || turn <= (stops.at(-1)?.turn ?? 0)) return undefined;
-  const isCrowded = error.kind === 'fuel' && due > 1;
-  const stop: Stop = isCrowded
-    ? { turn, due: due - 1, leavesOut: false }
-    : { turn, due, leavesOut: true, error };
-  return { ...call, stops: [...stops, stop] };
+  const { number, inTurn } = error.at;
+  const { spared = { leftOut: [] }, faults = [] } = call;
+  // What was told goes well again, and what is left out is at fault no more: a filter that says otherwise is not believed.
+  if (number <= (spared.leftOut.at(-1) ?? 0)) return undefined;
+  if (error.kind === 'fuel' && inTurn > 1 && inTurn <= (spared.perTurn ?? inTurn))
+    return { ...call, spared: { ...spared, perTurn: inTurn >>> 1 } };
+  if (spared.leftOut.length >= SPARED_MAX) return undefined;
+  return { ...call, spared: { ...spared, leftOut: [...spared.leftOut, number] }, faults: [...faults, error] };
+}
+
+/** The same for a call behind which the filter goes: where too many are at fault nothing is told from there on. */
+export function sparingAll(call: Call, error: unknown): Call | undefined {
+  const without = sparing(call, error);
+  const number = error instanceof FilterFault && error.kind !== 'time' ? error.at?.number : undefined;
+  if (without || !call.spared || call.spared.leftOutFrom !== undefined || number === undefined)
+    return without;
+  return {
+    ...call,
+    spared: { ...call.spared, leftOutFrom: number },
+    faults: [...(call.faults ?? []), error],
+  };
+}
+
+/** True when nothing more is left out of the call: a filter with so much at fault in one is broken. */
+export function isTooMuch({ spared }: Call): boolean {
+  return spared !== undefined && spared.leftOut.length >= SPARED_MAX;
+}
+
+/** True when the call, made so, leaves out something. */
+export function leavesOut(call: Call): boolean {
+  return (call.faults?.length ?? 0) > 0;
+}
+
+/**
+ * Lets the filter of a slot tell what is open, in turns, without what is at fault, as `without` says. Answers the fault that it cannot do
+ * without; then it is as before.
+ */
+export function* tellOpen(
+  slot: Recovering,
+  nowMs: number,
+  without: typeof sparing,
+): Generator<void, unknown, void> {
+  slot.save();
+  for (let call: Call = { kind: 'flush', nowMs }; ; ) {
+    try {
+      yield* slot.make(call);
+      tellSpared(slot, call);
+      return undefined;
+    } catch (error) {
+      slot.filter().restore();
+      const next = without(call, error);
+      if (!next) return error;
+      call = next;
+    }
+  }
+}
+
+/** The call went well without what was at fault in it. */
+export function tellSpared({ filter, sum, tell }: Recovering, call: Call): void {
+  // What the filter says is hostile.
+  const most = sum.eventsIn();
+  for (const { error, events } of sparedBy(call, filter().leftOut()))
+    tell({ kind: 'spared', error, nowMs: call.nowMs, events: Math.min(events, most) });
 }
 
 /** A call that was made without something: each of its faults, with the events that had gone into what was left out. */
-export function* sparedBy(
-  { stops = [] }: Call,
+function* sparedBy(
+  { faults = [] }: Call,
   leftOut: readonly number[],
 ): Generator<{ readonly error: unknown; readonly events: number }> {
-  const spared = stops.filter(({ leavesOut }) => leavesOut);
-  for (const [at, { error }] of spared.entries()) yield { error, events: leftOut[at] ?? 0 };
-}
-
-/** True when the call, made so, leaves out more than it did. */
-export function leavesOutMore(call: Call): boolean {
-  return call.stops?.at(-1)?.leavesOut === true;
+  const last = faults.length - 1;
+  for (const [at, error] of faults.entries()) {
+    const of = leftOut.slice(at, at === last ? undefined : at + 1);
+    yield { error, events: of.reduce((sum, events) => sum + events, 0) };
+  }
 }

@@ -4,7 +4,7 @@
  * came of it; what came of nothing that was published need not be known.
  */
 import type { Ledger } from '../filter/abi.js';
-import type { Stop } from '../filter/calls.js';
+import type { Spared } from '../filter/calls.js';
 import type { Position, ReadPlace } from '../source/source.js';
 import type { WireRecord } from '../wire.js';
 import type { Entry } from './entry.js';
@@ -25,7 +25,7 @@ export interface BatchRow {
   readonly nowMs: number;
   readonly fuel: number;
   /** As in the call. */
-  readonly stops?: readonly Stop[];
+  readonly spared?: Spared;
 }
 
 export interface TickRow {
@@ -33,7 +33,7 @@ export interface TickRow {
   readonly nowMs: number;
   /** Absent where it stands for several of which none but the last told anything. */
   readonly fuel?: number;
-  readonly stops?: readonly Stop[];
+  readonly spared?: Spared;
 }
 
 /** An event that was left out. */

@@ -147,11 +147,12 @@ back(
   'what it says of events in something that it left out is believed up to the number of its events',
   () => {
     // At fault at something due, until it is told to leave out the first thing of the turn.
-    const more = `(global (export "weir_due") i32 (i32.const 1))
+    const more = `(global $due (export "weir_due") (mut i32) (i32.const 1))
     (global (export "weir_left_out") i64 (i64.const 0x7fffffff))`;
     const counts = `(i64.store (i32.const ${LEDGER}) (i64.const 2)) (i64.store (i32.const ${LEDGER + 24}) (i64.const 2))`;
     const spared = batch(`(i32.store (i32.const ${CONSUMED}) (local.get $bytes))
-    (if (i32.ne (local.get $flags) (i32.const 0x104)) (then unreachable)) ${counts} (i32.const 0)`);
+    (if (i32.ne (local.get $flags) (i32.const 0x104)) (then (global.set $due (i32.const 1)) unreachable)) ${counts}
+    (global.set $due (i32.const -1)) (i32.const 0)`);
     const told = engineOf(load(assemble({ more, batch: spared })));
     told.run('a\nb\n');
     assert.equal(told.kinds(), ['fault', 'fault']);

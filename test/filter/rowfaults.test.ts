@@ -8,6 +8,7 @@ import { memoryCursor } from '../../host/author/drive.js';
 import { createEngine, type FilterEvent } from '../../host/engine.js';
 import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
 import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
+import { SPARED_MAX } from '../../host/limits.js';
 import { unpack } from '../../host/pack.js';
 import { filterEventText } from '../../host/status.js';
 import type { WireRecord } from '../../host/wire.js';
@@ -151,17 +152,42 @@ rows('several in one window are left out one by one', ({ loaded }) => {
   assert.equal([lost, dead.map((letter) => letter.lost)], [1 + 5 + 7, [1, 5, 7]]);
 });
 
-rows('more than are forgiven end the filter, which tells the others as partial', ({ loaded }) => {
-  const keys = ['trap', ...someKeys(3), 'abort', 'key-3'];
-  const { feed, tick, events, found } = engineOf(loaded, { faults: 1 });
-  feed(linesOf(0, keys));
-  tick();
-  assert.equal(kinds(events), ['fault', 'fault', 'out']);
-  const { records, counts, lost, isOut } = found();
-  assert.equal([counts, isOut], [countsOf(keys, ['trap', 'abort']), true]);
-  assert.ok(records.every(({ partial }) => partial === true));
-  assert.is(lost, 1 + 5);
-});
+rows(
+  'calls with more of them than are forgiven end the filter, which tells the others as partial',
+  ({ loaded }) => {
+    const keys = ['trap', ...someKeys(3), 'abort', 'key-3'];
+    const { feed, tick, events, found } = engineOf(loaded, { faults: 1 });
+    feed(linesOf(0, keys));
+    tick(NOW_MS + 3 * MINUTE_MS);
+    assert.equal(kinds(events), ['fault', 'fault'], 'one call');
+    feed(linesOf(4, keys));
+    tick();
+    assert.equal(kinds(events), ['fault', 'fault', 'fault', 'fault', 'out']);
+    const { records, counts, lost, isOut } = found();
+    assert.equal([counts, isOut], [countsOf(keys, ['trap', 'abort']), true]);
+    assert.equal(
+      records.map(({ partial }) => partial === true),
+      [false, false, false, false, true, true, true, true],
+    );
+    assert.is(lost, 2 * (1 + 5));
+  },
+);
+
+rows(
+  'more than are left out of one call end it, and nothing is told behind the last of them',
+  ({ loaded }) => {
+    const many = Array.from({ length: SPARED_MAX + 10 }, (_, at) => `trap-${at}`);
+    const { feed, tick, events, found } = engineOf(loaded, { faults: 100 });
+    feed([...many, 'key-0'].map((key) => line(0, key)).join('') + line(0, 'key-1').repeat(2));
+    tick();
+    assert.is(kinds(events).at(-1), 'out');
+    const { records, lost, dead } = found();
+    assert.equal(records, []);
+    assert.is(lost, many.length + 1 + 2, 'with all that stands behind them, once');
+    assert.is(dead.length, SPARED_MAX + 1);
+    assert.is(dead.at(-1)?.lost, 10 + 1 + 2);
+  },
+);
 
 rows('an event that makes one too many due is not dead: it was not looked at', ({ loaded }) => {
   const { feed, events, found } = engineOf(loaded, { faults: 0 });
@@ -173,7 +199,8 @@ rows('an event that makes one too many due is not dead: it was not looked at', (
 });
 
 rows('a row that finds too little fuel left by others has a turn of its own', ({ loaded }) => {
-  const keys = Array.from({ length: 6 }, (_, at) => `heavy-${at}`);
+  // More than are left out of one call, so that none of these turns counts for that.
+  const keys = Array.from({ length: SPARED_MAX + 5 }, (_, at) => `heavy-${at}`);
   const { feed, tick, events, found } = engineOf(loaded);
   feed(linesOf(0, keys));
   tick();
@@ -234,6 +261,19 @@ rows('one that comes back, and is at fault at a row itself, leaves out that row 
   tick();
   const { counts, lost, deadEvents } = found();
   assert.equal([counts, lost, deadEvents], [{ 'key-0': 1, trap: 2, 'key-1': 3, 'key-2': 1 }, 0, 1]);
+});
+
+rows('before a swap: dear rows are told in turns, one at fault is left out', async ({ loaded }) => {
+  const keys = ['key-0', 'heavy-1', 'heavy-2', 'heavy-3', 'trap', 'key-1'];
+  const { engine, feed, events, start, found } = engineOf(loaded);
+  feed(linesOf(0, keys));
+  assert.is(await engine.tellOpen('f', NOW_MS), undefined);
+  engine.swap('f', start({ capacity: 17 }), NOW_MS, { flushes: false });
+  engine.release('f');
+  assert.equal(kinds(events), ['fault']);
+  const { counts, records, lost } = found();
+  assert.equal([counts, lost], [countsOf(keys, ['trap']), 5]);
+  assert.ok(records.every(({ partial }) => partial === true));
 });
 
 rows('of audit events, too', async () => {

@@ -91,6 +91,60 @@ swap('an event that neither version can bear is a dead letter of the old one', (
   );
 });
 
+for (const [before, after] of [
+  [60_000, 600_000],
+  [600_000, 10_000],
+] as const)
+  swap(
+    `a version with windows of ${after} ms goes back to one of ${before}: each event is told once`,
+    (context) => {
+      const told = engineOf(version(context.loaded, '1.0.0', { window_ms: before }), 512);
+      told.run(lines(0, 2_000));
+      told.engine.swap('f', version(context.loaded, '2.0.0', { window_ms: after }), NOW_MS, {
+        flushes: true,
+      });
+      told.run(lines(2_000, 8_000));
+      told.run(lines(8_000, 9_000, [8_500]));
+      told.end();
+      assert.equal(
+        told.events.map(({ kind }) => kind),
+        ['returned', 'fault'],
+      );
+      assert.is(
+        Object.values(told.sums()).reduce((sum, n) => sum + n, 0),
+        8_999,
+      );
+      assert.equal(
+        keptNumbers(told),
+        fifths(9_000).filter((n) => n !== 8_500),
+      );
+      const [ledger] = told.ledgers;
+      assert.equal([ledger?.in, ledger?.lost, ledger?.dead], [8_999, {}, { s: 1 }]);
+    },
+  );
+
+swap(
+  'one that cannot tell its windows when it goes back loses them, and the other tells none twice',
+  (context) => {
+    const told = engineOf(version(context.loaded, '1.0.0', { window_ms: 600_000 }));
+    told.run(lines(0, 100));
+    const next = version(context.loaded, '2.0.0', { window_ms: 300_000, is: 'mute' });
+    told.engine.swap('f', next, NOW_MS, { flushes: true });
+    told.run(lines(100, 300));
+    told.run(lines(300, 400, [350]));
+    told.end();
+    assert.equal(
+      told.events.map(({ kind }) => kind).filter((kind) => kind !== 'fault'),
+      ['returned'],
+    );
+    const [ledger] = told.ledgers;
+    const sum = Object.values(told.sums()).reduce((all, n) => all + n, 0);
+    const lost = Object.values(ledger?.lost as object).reduce((all, n) => all + n, 0);
+    assert.equal([ledger?.in, sum + lost], [399, 399]);
+    assert.ok(lost >= 200 && lost < 300, `${lost} lost`);
+  },
+);
+
 swap(
   'after probation it is the budget of faults that brings the version before back, with the state',
   (context) => {

@@ -14,6 +14,7 @@ interface Config {
   readonly is?: string;
   readonly capacity?: number;
   readonly stumbles?: number;
+  readonly window_ms?: number;
 }
 
 /** A version of the filter; those of the same config have the same state. */

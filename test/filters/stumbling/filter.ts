@@ -3,7 +3,7 @@
 import { KeyValue, Stream, Table, Text, Windows } from 'weir/runtime';
 import { config, events, key, literal, malformed, parseDecimal } from 'weir/runtime';
 
-const settings = config().only(['is', 'capacity', 'stumbles', 'rows']);
+const settings = config().only(['is', 'capacity', 'stumbles', 'rows', 'window_ms']);
 const isMute = settings.has('is');
 const stumbles = settings.get('stumbles').int(1, 0, 1) === 1;
 const stumblesAtRows = settings.get('rows').int(0, 0, 1) === 1;
@@ -23,7 +23,7 @@ const HEAVY = literal('heavy');
 
 const kept = new Stream('kept');
 const sums = new Stream('sums');
-const minutes = new Windows('minutes', 60_000, 0);
+const minutes = new Windows('minutes', settings.get('window_ms').int(60_000, 1_000, 3_600_000), 0);
 const table = new Table('sums', <u32>settings.get('capacity').int(512, 1, 512), 32, 1);
 const N = key('n');
 const K = key('k');
@@ -48,6 +48,7 @@ minutes.close(table, (row: usize): void => {
 
 function stumbleAtRow(): void {
   stumble(part);
+  if (part.startsWith(TRAP)) unreachable();
   if (part.equals(OPEN)) kept.open(0);
   // Less than all of the fuel of a turn, and more than half of it.
   if (part.startsWith(HEAVY)) for (let turn = 0; turn < 300_000; turn++) store<i32>(0, turn);
