@@ -188,10 +188,11 @@ export function createLoop(options: HostOptions, parts: LoopParts): Loop {
       isStopping = true;
       wake();
     },
-    async reload() {
+    // A config that is written, and a signal, come together.
+    reload: onceAtATime(async () => {
       const failed = (error: unknown) => [`${oneLine(error)}; nothing was changed`];
       for (const line of await reload().catch(failed)) print(`reload: ${line}`);
-    },
+    }),
     async handle({ do: what, filter, module, manifest }) {
       const line = await versions.swapFiles(filter, module, manifest).catch((error: unknown) => {
         // Also here: who tried to change what runs is of interest to more than himself.
@@ -284,5 +285,19 @@ function assignedHost(
     },
     changed,
     restart,
+  };
+}
+
+/** Whoever asks for the work while it is done waits until it has been done once more, however many they are. */
+function onceAtATime(work: () => Promise<void>): () => Promise<void> {
+  let present = Promise.resolve();
+  let next: Promise<void> | undefined;
+  return () => {
+    next ??= present.then(() => {
+      next = undefined;
+      present = work();
+      return present;
+    });
+    return next;
   };
 }

@@ -204,11 +204,14 @@ export function createSeldom(tell: (instance: string, text: string) => void) {
 /** A line for people. */
 export function filterEventText(event: FilterEvent): string {
   switch (event.kind) {
-    case 'fault': {
+    case 'fault':
       return `at fault at ${whereOf(event.letter)}: ${oneLine(event.error)}`;
+    case 'returned': {
+      const [from, to] = [event.from.label, event.to.label];
+      const again =
+        from === to ? 'runs again with the config or manifest of before' : `was at fault, ${to} runs again`;
+      return `${from} ${again}: ${oneLine(event.error)}`;
     }
-    case 'returned':
-      return `${event.from.label} was at fault, ${event.to.label} runs again: ${oneLine(event.error)}`;
     case 'approved':
       return `${event.filter.label} has passed its probation`;
     case 'out':

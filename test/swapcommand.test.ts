@@ -104,6 +104,25 @@ commands(
   },
 );
 
+commands(
+  'a config that is written and signals that come with it are read one behind the other',
+  async (context) => {
+    const host = await startHost(context);
+    for (let capacity = 100; capacity < 104; capacity++) {
+      writeConfig(context, { capacity });
+      host.child.kill('SIGHUP');
+      host.child.kill('SIGHUP');
+      await until(
+        () => (host.err().match(/reload: filter stumbling: .*; begins anew/g) ?? []).length > capacity - 100,
+        WAIT_MS,
+        'it was read anew',
+      );
+    }
+    assert.is(await stopped(host), 0, host.err());
+    assert.not.match(host.err(), /is not taken|SWAP_REFUSED/);
+  },
+);
+
 commands('who waits for the probation of a version hears whether it lasts', async (context) => {
   const { folder } = context;
   // So little at a time that 1,000 batches are soon through.
