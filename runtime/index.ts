@@ -20,6 +20,7 @@ export { Json } from './json';
 export { putField, putJson } from './jsonemit';
 export { ARRAY, FALSE, Field, MISSING, NULL, NUMBER, OBJECT, STRING, TRUE } from './jsonvalue';
 export { KeyValue } from './keyvalue';
+export { Kinds } from './kinds';
 export { malformed } from './ledger';
 export { events } from './lines';
 export { NO_NUMBER, parseDecimal, parseHex } from './number';

@@ -188,7 +188,7 @@ export class Table {
     return load<u8>(at);
   }
 
-  // For windows: rows by number, and forgetting the closed ones.
+  // For windows and kinds: rows by number, and forgetting those that are closed or dropped.
 
   /** All rows, overflow rows included. */
   size(): u32 {
@@ -206,6 +206,11 @@ export class Table {
 
   setResumeAt(number: u32): void {
     store<u32>(this.base, number, 4);
+  }
+
+  /** The row is found no more, and the next `forgetBefore` gives its room back. */
+  drop(row: usize): void {
+    store<i64>(row, i64.MIN_VALUE);
   }
 
   /** Forgets every row whose window starts before `openFrom`; the others keep their order. */

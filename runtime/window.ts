@@ -108,6 +108,11 @@ export class Windows {
     return this.start;
   }
 
+  /** Lets time go on by an event that is not counted, so that windows close behind what is. */
+  advance(eventTime: i64): void {
+    store<i64>(this.state, max(load<i64>(this.state), orReceived(eventTime)));
+  }
+
   /** Start of a window that covers the last event: 0 is the earliest, `overlap` - 1 the latest one. */
   covering(number: i32): i64 {
     return this.end - this.length + this.hop * number;

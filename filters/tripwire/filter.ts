@@ -1,26 +1,28 @@
 // The guard of blind spots: reads the whole of a source and tells each new kind of line and each new program once,
 // because what other filters exclude is where an attacker stages.
-import { NO_TIME, Shape, Stream, Syslog, Table, Text } from 'weir/runtime';
-import { events, key } from 'weir/runtime';
-
-/** Kinds of lines of one program: a name that an attacker varies fills its own program's share and no other's. */
-const KINDS_MAX: i64 = 256;
+import { Kinds, NO_TIME, RateLimit, Shape, Stream, Syslog, Text, Windows } from 'weir/runtime';
+import { events, key, literal } from 'weir/runtime';
 
 const syslog = new Syslog();
 const shape = new Shape();
 const news = new Stream('new');
-// A key has room for a program's name of 64 bytes and a shape of 256.
-const kinds = new Table('kinds', 4096, 328, 1);
-const programs = new Table('programs', 512, 72, 3);
-const LINES = 0;
-const KINDS = 1;
-const UNTOLD = 2;
+/** Up to 256 kinds of a program: words that an attacker varies fill its own program's share and no other's. */
+const kinds = new Kinds('kinds', 4096, 512, 256);
+// What finds no room goes on being told: 8 lines of a program and hour, then how many more there were.
+const hours = new Windows('hours', 3_600_000, 60_000);
+const withoutRoom = new RateLimit('without room', 1024, 72, 8);
+
+/** In place of all programs that find no room themselves. */
+const OTHERS = literal('*');
 
 const HOST = key('host');
 const PROGRAM = key('program');
 const NEW_PROGRAM = key('new_program');
 const KIND = key('kind');
+const VARIES = key('varies');
 const OVERFLOW = key('overflow');
+const WINDOW_MS = key('window_ms');
+const UNTOLD = key('untold');
 
 const program = new Text();
 
@@ -28,29 +30,39 @@ events((line: Text): void => {
   const isSyslog = syslog.parse(line);
   if (isSyslog) program.set(syslog.program.start, min(syslog.program.end, syslog.program.start + 64));
   else program.clear();
-  const kind = shape.read(isSyslog ? syslog.message : line);
-  const home = programs.at(0).by(program).row();
-  const isNewProgram = programs.isNew;
-  programs.add(home, LINES, 1);
+  const time = isSyslog ? syslog.time : NO_TIME;
+  hours.advance(time);
 
-  let known = kinds.at(0).by(program).by(kind).find();
-  if (!known && programs.count(home, KINDS) < KINDS_MAX) {
-    known = kinds.row();
-    if (kinds.isNew) {
-      programs.add(home, KINDS, 1);
-      open(isSyslog).bool(NEW_PROGRAM, isNewProgram).text(KIND, kind).close();
-    }
+  const kind = shape.read(isSyslog ? syslog.message : line);
+  if (!kinds.isNew(program, kind)) return;
+  if (kinds.isOverflow) {
+    const share = kinds.hasGroup ? program : OTHERS;
+    if (withoutRoom.allows(hours.of(time), share))
+      open(isSyslog).bool(OVERFLOW, true).text(KIND, kind).close();
+    return;
   }
-  if (known && !kinds.isOverflow(known)) return kinds.add(known, LINES, 1);
-  // There is no room for this kind: said once for each program, and counted.
-  if (!programs.count(home, UNTOLD)) open(isSyslog).bool(OVERFLOW, true).text(KIND, kind).close();
-  programs.add(home, UNTOLD, 1);
+  open(isSyslog).bool(NEW_PROGRAM, kinds.isNewGroup).text(KIND, kind).close();
+  if (!kinds.varying.isEmpty()) open(isSyslog).bool(VARIES, true).text(KIND, kinds.varying).close();
+});
+
+hours.close(withoutRoom.table, (row: usize): void => {
+  const untold = withoutRoom.suppressed(row);
+  if (!untold) return;
+  const table = withoutRoom.table;
+  table.part(row, 0, program);
+  news.open(table.windowOf(row)).int(WINDOW_MS, hours.length);
+  putProgram(table.isOverflow(row) ? OTHERS : program);
+  news.bool(OVERFLOW, true).int(UNTOLD, untold).close();
 });
 
 function open(isSyslog: bool): Stream {
   news.open(isSyslog ? syslog.time : NO_TIME);
   if (isSyslog && !syslog.host.isEmpty()) news.text(HOST, syslog.host);
-  if (program.isEmpty()) news.nothing(PROGRAM);
-  else news.text(PROGRAM, program);
+  putProgram(program);
   return news;
+}
+
+function putProgram(name: Text): void {
+  if (name.isEmpty()) news.nothing(PROGRAM);
+  else news.text(PROGRAM, name);
 }

@@ -241,4 +241,30 @@ test('no window can be filled that a shipped filter cannot tell, in turns that h
   }
 });
 
+/** A kind of 256 bytes: long words, and two in the middle that are others in each. */
+function longKind(program: number, at: number, second = at): string {
+  const letters = (of: number) =>
+    String(of)
+      .padStart(4, '0')
+      .replace(/\d/g, (digit) => 'qrstuvwxyz'[+digit] as string);
+  const text = `${'x'.repeat(122)}${letters(at)} ${letters(second)}${'y'.repeat(125)}`;
+  return `Jan 31 12:00:00 h p${letters(program)}[1]: ${text}\n`;
+}
+
+test('no line is too dear for tripwire, whatever kinds it knows', () => {
+  const { manifest, module } = loadFilter('tripwire');
+  const filter = startFilter({ manifest, module, config: {}, zones: [] });
+  let told = 0;
+  let most = 0;
+  const see = (line: string) => {
+    const parts = filter.run(filter.input.write(line, 'latin1'), NOW_MS, false, () => told++);
+    most = Math.max(most, dearest(filter, parts));
+  };
+  for (let program = 0; program < 16; program++) for (let at = 0; at < 240; at++) see(longKind(program, at));
+  for (let second = 1_000; second < 1_016; second++) see(longKind(0, 0, second));
+  assert.is(told, 16 * 240 + 16);
+  assert.ok(most / FUEL_DEFAULT < SHARE_MAX, `${most} of ${FUEL_DEFAULT}`);
+  console.log(`note: the dearest line of tripwire takes ${most}`);
+});
+
 test.run();
