@@ -1,13 +1,13 @@
 /**
  * Kinds of lines, by group: which ones were there before, where a word that varies is no new kind for ever.
  *
- *     const kinds = new Kinds('kinds', 4096, 512, 256);
+ *     const kinds = new Kinds('kinds', 4096, 512, 256, 64);
  *     if (kinds.isNew(program, shape.read(message))) ... tell it, and kinds.varying when it is not empty
  *
- * When VARIETY kinds of a group differ from each other in one word only, the place of that word varies: they become one
- * kind with `*` there, and later lines that fit it are known. So the names that somebody guesses are new VARIETY times,
+ * When so many kinds (the last number) of a group differ from each other in one word only, the place of that word varies: they become one
+ * kind with `*` there, and later lines that fit it are known. So the names that somebody guesses are new so many times,
  * and then take the room of one kind. Such templates are those of Drain (He, Zhu, Zheng and Lyu, "Drain: An Online Log
- * Parsing Approach with Fixed Depth Tree", ICWS 2017); here a template has one `*`, and not before VARIETY values were seen,
+ * Parsing Approach with Fixed Depth Tree", ICWS 2017); here a template has one `*`, and not before so many values were seen,
  * because what it stands for is told no more.
  *
  * What finds no room is new each time, and counted in `overflowed`: a group past the capacity, a kind past it, or past its
@@ -23,8 +23,6 @@ import { SHAPE_BYTES_MAX } from './shape';
 import { Table } from './table';
 import { Text } from './text';
 
-/** Values of a word that are new before its place varies. */
-const VARIETY: u16 = 16;
 /** Words further back never vary, so that a line takes a bounded number of looks. */
 const WORDS_MAX: u32 = 32;
 const GROUP_BYTES_MAX: usize = 64;
@@ -53,6 +51,7 @@ export class Kinds {
   /** The kind that a place of the last line varies in, with `*` there, when it is this line that made it vary; else empty. */
   varying: Text = new Text();
   private share: i64 = 0;
+  private variety: u16 = 0;
   private groups: Table;
   private kinds: Table;
   private group: Text = new Text();
@@ -63,9 +62,15 @@ export class Kinds {
   /** Of the words that begin at a byte of the kind: how many kinds differ in that one only. */
   private tallies: usize = allocate(2 * (SHAPE_BYTES_MAX + 1));
 
-  /** `capacity` kinds of up to `groups` groups, and up to `share` of each group. */
-  constructor(name: string, capacity: u32, groups: u32, share: u32) {
+  /**
+   * `capacity` kinds of up to `groups` groups, and up to `share` of each group; a word has `variety` values, 2 or more, before its place
+   * varies.
+   */
+  constructor(name: string, capacity: u32, groups: u32, share: u32, variety: u32) {
+    if (variety < 2 || variety > 0xffff)
+      abort('kinds: expected 2 to 65535 values of a word before its place varies');
     this.share = share;
+    this.variety = <u16>variety;
     // Each counts on the other, so a new version takes over both or none.
     this.groups = new Table(name + ' groups', groups, GROUP_KEY_BYTES, 2, capacity);
     this.kinds = new Table(name, capacity, KIND_KEY_BYTES, 0, groups);
@@ -128,7 +133,7 @@ export class Kinds {
     if (start) this.vary(home, row, start);
   }
 
-  /** Start of the word that is the only one in which VARIETY kinds differ from each other, with the one that was just entered; or 0. */
+  /** Start of the word that is the only one in which that many kinds differ from each other, with the one that was just entered; or 0. */
   private variedWord(entered: usize): usize {
     memory.fill(this.tallies, 0, 2 * (SHAPE_BYTES_MAX + 1));
     for (let number: u32 = 0; number < this.kinds.size(); number++) {
@@ -137,7 +142,7 @@ export class Kinds {
       if (!start) continue;
       const tally = this.tallies + 2 * (start - this.kind.start);
       store<u16>(tally, load<u16>(tally) + 1);
-      if (load<u16>(tally) === VARIETY - 1 && this.wordAt(start) < WORDS_MAX) return start;
+      if (load<u16>(tally) === this.variety - 1 && this.wordAt(start) < WORDS_MAX) return start;
     }
     return 0;
   }

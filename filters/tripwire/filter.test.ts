@@ -19,11 +19,12 @@ const PLACES = 4096;
 const PROGRAMS = 512;
 /** Values of a word before its place varies. */
 const VARIETY = 16;
+const CONFIG = { varies_after: VARIETY };
 /** Lines of a program that are told in an hour, of those that find no room. */
 const TOLD_AN_HOUR = 8;
 
 function run(input: readonly string[] | Uint8Array, batchBytes = 65_536): RunResult {
-  const result = runFilter('tripwire', input, { batchBytes });
+  const result = runFilter('tripwire', input, { batchBytes, config: CONFIG });
   assert.ok(ledgerAddsUp(result));
   return result;
 }
@@ -289,10 +290,10 @@ test('a filter that takes over goes on: kinds, places and hours', () => {
   ];
   const lines = messages.map((message) => says(message));
   const filter = loadFilter('tripwire');
-  const whole = start(filter).feed(lines).end().records();
+  const whole = start(filter, { config: CONFIG }).feed(lines).end().records();
   for (const cut of [3, VARIETY - 1, VARIETY, VARIETY + 100, VARIETY + KINDS_MAX + 8, lines.length - 2]) {
-    const old = start(filter).feed(lines.slice(0, cut));
-    const next = start(moved(filter));
+    const old = start(filter, { config: CONFIG }).feed(lines.slice(0, cut));
+    const next = start(moved(filter), { config: CONFIG });
     assert.equal(takeOver(old.filter, next.filter).missing, []);
     next.feed(lines.slice(cut)).end();
     assert.equal([...old.records(), ...next.records()], whole, `cut at ${cut}`);

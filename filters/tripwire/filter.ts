@@ -1,13 +1,17 @@
 // The guard of blind spots: reads the whole of a source and tells each new kind of line and each new program once,
 // because what other filters exclude is where an attacker stages.
 import { Kinds, NO_TIME, RateLimit, Shape, Stream, Syslog, Text, Windows } from 'weir/runtime';
-import { events, key, literal } from 'weir/runtime';
+import { config, events, key, literal } from 'weir/runtime';
+
+const settings = config().only(['varies_after']);
+/** Values of a word that are told before its place varies. */
+const variety = <u32>settings.get('varies_after').int(64, 8, 128);
 
 const syslog = new Syslog();
 const shape = new Shape();
 const news = new Stream('new');
 /** Up to 256 kinds of a program: words that an attacker varies fill its own program's share and no other's. */
-const kinds = new Kinds('kinds', 4096, 512, 256);
+const kinds = new Kinds('kinds', 4096, 512, 256, variety);
 // What finds no room goes on being told: 8 lines of a program and hour, then how many more there were.
 const hours = new Windows('hours', 3_600_000, 60_000);
 const withoutRoom = new RateLimit('without room', 1024, 72, 8);
