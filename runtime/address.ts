@@ -6,6 +6,7 @@ import { hexDigit } from './number';
 import { Text } from './text';
 
 const DOT: u8 = 0x2e;
+const ZERO: u8 = 0x30;
 const COLON: u8 = 0x3a;
 const PERCENT: u8 = 0x25;
 /** A domain name: RFC 1035, section 2.3.4. */
@@ -23,8 +24,8 @@ export class Address {
   low: u64 = 0;
 
   /**
-   * Reads an IPv4 address in dotted decimal or an IPv6 address (RFC 4291, section 2.2). A `%zone` is allowed and is
-   * no part of the number. False, and the number undefined, for anything else.
+   * Reads an IPv4 address in dotted decimal, without leading zeros, or an IPv6 address (RFC 4291, section 2.2). A
+   * `%zone` is allowed and is no part of the number. False, and the number undefined, for anything else.
    */
   parse(text: Text): bool {
     const ipv4 = readIpv4(text.start, text.end);
@@ -135,7 +136,7 @@ function lowBits(half: u64, groups: i32): u64 {
   return groups >= 4 ? half : half & (((<u64>1) << (groups << 4)) - 1);
 }
 
-/** The number of an IPv4 address, or -1. */
+/** The number of an IPv4 address, or -1. A zero before other digits means octal to others (RFC 6943, section 3.1.1). */
 function readIpv4(start: usize, end: usize): i64 {
   let at = start;
   let number: i64 = 0;
@@ -145,7 +146,7 @@ function readIpv4(start: usize, end: usize): i64 {
     const first = at;
     for (; at < end && load<u8>(at) - 0x30 < 10 && at - first < 3; at++)
       value = value * 10 + (load<u8>(at) - 0x30);
-    if (at === first || value > 255) return -1;
+    if (at === first || value > 255 || (at - first > 1 && load<u8>(first) === ZERO)) return -1;
     number = (number << 8) | value;
   }
   return at === end ? number : -1;

@@ -1,6 +1,7 @@
 /**
  * Plain references for the text tools, and generated data to compare on.
  */
+import { isIPv4, isIPv6 } from 'node:net';
 
 export type Below = (limit: number) => number;
 
@@ -77,15 +78,15 @@ export function occurrences(needles: readonly string[], line: string): { index: 
   return found.sort((a, b) => a.start - b.start || b.length - a.length || b.index - a.index);
 }
 
-/** The 128 bits of an address, by way of the URL parser of Node. */
+/** The 128 bits of an address, by way of Node: of its URL parser, which takes `010` for octal, only where `isIP` does not refuse it. */
 export function addressBits(text: string): bigint | null {
   const plain = text.replace(/%[\w.-]{1,16}$/, '');
   if (/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) {
+    if (!isIPv4(text)) return null;
     const parts = text.split('.').map(Number);
-    if (parts.some((part) => part > 255)) return null;
     return 0xffff00000000n | parts.reduce((sum, part) => sum * 256n + BigInt(part), 0n);
   }
-  if (!plain.includes(':') || !URL.canParse(`http://[${plain}]`)) return null;
+  if (!isIPv6(plain) || !URL.canParse(`http://[${plain}]`)) return null;
   const [before = '', behind] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::');
   const groups = (part: string) => (part === '' ? [] : part.split(':'));
   const tail = groups(behind ?? '');
@@ -98,9 +99,10 @@ export function addressBits(text: string): bigint | null {
 
 export function randomAddress(below: Below): string {
   const kind = below(8);
-  if (kind < 3) return many(4, () => (below(40) ? below(3) * 85 : 256)).join('.');
+  const part = () => `${below(40) ? '' : '0'}${below(40) ? below(3) * 85 : 256}`;
+  if (kind < 3) return many(4, part).join('.');
   const groups = many(8, () => (below(3) ? '0' : (below(3) * 0x7fff).toString(16)));
-  if (kind === 3) return `::ffff:${many(4, () => below(256)).join('.')}`;
+  if (kind === 3) return `::ffff:${many(4, part).join('.')}`;
   if (kind === 4) return groups.join(':') + (below(2) ? '%eth0' : '');
   const from = below(8);
   const gap = below(9 - from);

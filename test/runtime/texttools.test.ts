@@ -244,6 +244,23 @@ test('an address is in a set of prefixes when its bits are', () => {
   assert.ok(held > 500, `only ${held} addresses were held`);
 });
 
+test('a part of an IPv4 address with a zero before it, which others take for octal, makes it no address', () => {
+  const zeros = [
+    '010.1.2.3',
+    '10.01.2.3',
+    '10.1.002.3',
+    '10.1.2.03',
+    '00.0.0.0',
+    '::ffff:010.1.2.3',
+    '::010.1.2.3',
+  ];
+  const lines = ['10.1.2.3', '0.0.0.0', '::ffff:10.0.2.0', ...zeros];
+  const expected = lines.map((_, at) => Number(at < 3));
+  assert.equal(answers('address', [], lines), expected);
+  assert.equal(answers('cidr', ['0.0.0.0/0', '::/0'], lines), expected);
+  assert.throws(() => run('cidr', ['010.0.0.0/8'], []), /expected a prefix such as "10\.0\.0\.0\/8"/);
+});
+
 test('IPv4 is IPv6 in ::ffff:0:0/96, and what is no prefix stops the filter', () => {
   const lines = [
     '10.1.2.3',
