@@ -15,6 +15,7 @@ export { EventTime } from './eventtime';
 export { FieldList, fieldsFrom, fieldsNamed, redactFields } from './fieldlist';
 export { Firewall } from './firewall';
 export { FirstSeen } from './firstseen';
+export { parseFixed } from './fixed';
 export { Glob } from './glob';
 export { Json } from './json';
 export { putField, putJson } from './jsonemit';

@@ -13,6 +13,7 @@ import {
   key,
   literal,
   parseDecimal,
+  parseFixed,
   parseHex,
   receivedAt,
   select,
@@ -44,6 +45,11 @@ const CIDR = literal('cidr');
 const ADDRESS = literal('address');
 const DECIMAL = literal('decimal');
 const HEX = literal('hex');
+const FIXED = literal('fixed');
+/** Numbers with a fraction: how many digits of it, the least and the most. */
+const fraction = new StaticArray<i64>(tool.equals(FIXED) ? needles.length : 0);
+for (let i = 0; i < fraction.length; i++)
+  fraction[i] = parseDecimal(needles[i], i64.MIN_VALUE + 1, i64.MAX_VALUE);
 const isNoCase = tool.equals(GLOB_NOCASE);
 const globs = new StaticArray<Glob | null>(tool.equals(GLOB) || isNoCase ? needles.length : 0);
 for (let i = 0; i < globs.length; i++) globs[i] = new Glob(needles[i], isNoCase);
@@ -61,7 +67,11 @@ events((line: Text): void => {
   }
   found.open(receivedAt());
   occurrences = 0;
-  found.int(RESULT, answer(line));
+  const result = answer(line);
+  // In halves, because JavaScript's numbers have 53 bits.
+  if (tool.equals(FIXED) && result !== NO_NUMBER)
+    found.int(RESULT, result >> 32).int(COUNT, result & 0xffffffff);
+  if (!tool.equals(FIXED)) found.int(RESULT, result);
   if (tool.isEmpty()) found.text(LINE, line);
   if (tool.equals(EACH)) found.int(COUNT, occurrences);
   found.close();
@@ -96,6 +106,7 @@ function answer(line: Text): i64 {
   }
   if (tool.equals(CIDR)) return i64(cidrs!.has(line));
   if (tool.equals(ADDRESS)) return i64(isAddress(line));
+  if (tool.equals(FIXED)) return parseFixed(line, <i32>fraction[0], fraction[1], fraction[2]);
   const number = tool.equals(DECIMAL)
     ? parseDecimal(line, -1_000_000, i64.MAX_VALUE)
     : tool.equals(HEX)
