@@ -16,6 +16,9 @@
  * it. Of a repeated key the first value counts, as in keyvalue.ts: `msg` and the like are what a client chose, and
  * they stand last.
  *
+ * Times (`rt`, `start`, `end`) are milliseconds since 1970 or dates as syslog has them (CEF Implementation Standard,
+ * "Date Formats"): `parseLogTime` reads all of them.
+ *
  * Malformed: no `CEF:`, no version number, or fewer than seven header fields, each ended by `|`. What stands there
  * before the fault stays set.
  */

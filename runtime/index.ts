@@ -24,6 +24,7 @@ export { KeyValue } from './keyvalue';
 export { Kinds } from './kinds';
 export { malformed } from './ledger';
 export { events } from './lines';
+export { parseLogTime } from './logtime';
 export { NO_NUMBER, parseDecimal, parseHex } from './number';
 export { Patterns } from './patterns';
 export { select, selectText } from './prefilter';

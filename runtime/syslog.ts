@@ -16,14 +16,15 @@
 import { isAddress } from './address';
 import { indexOfByte } from './bytes';
 import { findParam, structuredDataEnd } from './structureddata';
-import { SyslogDate } from './syslogdate';
+import { dateWith, takeDate } from './syslogdate';
 import { Text } from './text';
-import { NO_TIME, digits, parseDateTime } from './time';
+import { LOCAL, NO_TIME, digits, parseDateTime } from './time';
 import { sequenceAt } from './utf8';
 
 const SPACE: u8 = 0x20;
 const HYPHEN: u8 = 0x2d;
 const ZERO: u8 = 0x30;
+const SIX: u8 = 0x36;
 const COLON: u8 = 0x3a;
 const LESS: u8 = 0x3c;
 const GREATER: u8 = 0x3e;
@@ -40,6 +41,8 @@ const CISCO_WORDS_MAX: i32 = 6;
 const CISCO_WORD_BYTES_MAX: usize = 256;
 /** Shortest timestamp of RFC 5424: `2003-10-11T22:14:15Z`. */
 const TIMESTAMP_BYTES_MIN: usize = 20;
+/** Where the second of one begins. */
+const SECOND_AT: usize = 17;
 /** UTF-8 of U+FEFF, which marks a message as UTF-8 (RFC 5424, section 6.4). */
 const BYTE_ORDER_MARK: u32 = 0xbfbbef;
 
@@ -61,7 +64,6 @@ export class Syslog {
   message: Text = new Text();
   /** What is not read yet. */
   private rest: Text = new Text();
-  private date: SyslogDate = new SyslogDate();
 
   get facility(): i32 {
     return this.priority >> 3;
@@ -157,7 +159,7 @@ export class Syslog {
     return this.isMessageValid();
   }
 
-  /** TIMESTAMP (section 6.2.3), or `-`, and a space: up to 6 digits of a second, always with an offset. */
+  /** TIMESTAMP (section 6.2.3), or `-`, and a space: up to 6 digits of a second, no leap one, always with an offset. */
   private takeTimestamp(): bool {
     if (this.rest.at(0) === HYPHEN && this.rest.at(1) === SPACE) {
       this.rest.skip(2);
@@ -167,6 +169,7 @@ export class Syslog {
     const stop = indexOfByte(start, this.rest.end, SPACE);
     if (stop === this.rest.end || stop - start < TIMESTAMP_BYTES_MIN) return false;
     if (load<u8>(stop - 1) !== UTC && load<u8>(stop - 3) !== COLON) return false;
+    if (load<u8>(start, SECOND_AT) === SIX) return false;
     this.time = parseDateTime(start, stop, 6);
     this.rest.start = stop + 1;
     return this.time !== NO_TIME;
@@ -295,9 +298,10 @@ export class Syslog {
   }
 
   private takeDate(): bool {
-    const isDate = this.date.take(this.rest);
-    this.time = this.date.time;
-    return isDate;
+    const start = this.rest.start;
+    this.time = takeDate(this.rest) ? dateWith(LOCAL) : NO_TIME;
+    if (this.time === NO_TIME) this.rest.start = start;
+    return this.time !== NO_TIME;
   }
 
   /** The word before the tag. A word with a colon behind it is the tag already, unless it is an address. */

@@ -18,6 +18,8 @@ const MINUTE_MS: i64 = 60_000;
 const SECOND_MS: i64 = 1_000;
 /** A zone: the instant from which it holds, and local time minus UTC. */
 const ZONE_BYTES: usize = 16;
+/** In place of an offset: that of the filter's zone. */
+export const LOCAL: i64 = i64.MAX_VALUE;
 /** Numbers of this size are milliseconds, microseconds, nanoseconds; seconds reach the first in the year 5138. */
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
@@ -69,6 +71,11 @@ function daysInMonth(year: i32, month: i32): i32 {
   return 30 + ((month + (month >> 3)) & 1);
 }
 
+/** Local time as UTC, by an offset or LOCAL. */
+function toUtc(localMs: i64, offset: i64): i64 {
+  return offset === LOCAL ? localToUtc(localMs) : localMs - offset;
+}
+
 /** Local time of the filter's zone as UTC. */
 function localToUtc(localMs: i64): i64 {
   const zones = regionStart(ZONES_AT);
@@ -113,10 +120,13 @@ export function parseDateTime(start: usize, end: usize, fractionDigits: usize): 
   // A dot alone, or more digits than are allowed.
   if (at === dot + 1 || at - dot > fractionDigits + 1) return NO_TIME;
   const local = date + clock + fractionAt(dot, end);
-  if (at === end) return localToUtc(local);
-  if (load<u8>(at) === 0x5a) return at + 1 === end ? local : NO_TIME;
-  const offset = offsetAt(at, end);
-  return offset === NO_TIME ? NO_TIME : local - offset;
+  let offset: i64 = 0;
+  if (at === end) offset = LOCAL;
+  else if (load<u8>(at) !== 0x5a || at + 1 < end) {
+    offset = offsetAt(at, end);
+    if (offset === NO_TIME) return NO_TIME;
+  }
+  return leapChecked(toUtc(local, offset), start + 11);
 }
 
 /**
@@ -128,9 +138,17 @@ export function parseDateAndClock(date: Text, clock: Text, offset: Text): i64 {
   const dateMs = dateAt(date.start);
   const clockMs = clockAt(clock.start);
   if (dateMs === NO_TIME || clockMs < 0) return NO_TIME;
-  if (offset.isEmpty()) return localToUtc(dateMs + clockMs);
-  const shift = offsetAt(offset.start, offset.end);
-  return shift === NO_TIME ? NO_TIME : dateMs + clockMs - shift;
+  const shift = offset.isEmpty() ? LOCAL : offsetAt(offset.start, offset.end);
+  if (shift === NO_TIME) return NO_TIME;
+  return leapChecked(toUtc(dateMs + clockMs, shift), clock.start);
+}
+
+/**
+ * The time, unless second 60 of the clock is not the one behind 23:59:59 UTC, where alone leap seconds are (RFC 3339,
+ * section 5.7); before 1970 there were none. It is the second after, as POSIX counts (IEEE Std 1003.1, section 4.19).
+ */
+export function leapChecked(time: i64, clock: usize): i64 {
+  return load<u8>(clock, 6) === 0x36 && <u64>time % <u64>DAY_MS >= <u64>SECOND_MS ? NO_TIME : time;
 }
 
 /** Seconds since 1970 with an optional fraction, or milliseconds, microseconds, nanoseconds, by size. */
@@ -175,17 +193,17 @@ export function fractionEnd(start: usize, end: usize): usize {
   return at;
 }
 
-/** The instant of a date and clock of the filter's zone, or NO_TIME for a day that the month does not have. */
-export function instantOf(year: i32, month: i32, day: i32, clockMs: i64): i64 {
+/** The instant of a date and clock with an offset, or LOCAL; or NO_TIME for a day that the month does not have. */
+export function instantOf(year: i32, month: i32, day: i32, clockMs: i64, offset: i64): i64 {
   const midnight = midnightOf(year, month, day);
-  return midnight === NO_TIME ? NO_TIME : localToUtc(midnight + clockMs);
+  return midnight === NO_TIME ? NO_TIME : toUtc(midnight + clockMs, offset);
 }
 
 /**
  * The instant of a month, day and clock without a year: in the latest year that does not put it more than a
  * day after the time received. NO_TIME for a day that the month never has.
  */
-export function inferYear(month: i32, day: i32, clockMs: i64): i64 {
+export function inferYear(month: i32, day: i32, clockMs: i64, offset: i64): i64 {
   if (latestYearOf !== receivedMs) {
     // Local time may be in the next year before UTC is.
     latestYear = yearOf(receivedMs + 2 * DAY_MS);
@@ -193,7 +211,7 @@ export function inferYear(month: i32, day: i32, clockMs: i64): i64 {
   }
   // 29 February may be eight years back, over a year like 2100.
   for (let year = latestYear; year > latestYear - 10; year--) {
-    const time = instantOf(year, month, day, clockMs);
+    const time = instantOf(year, month, day, clockMs, offset);
     if (time !== NO_TIME && time <= receivedMs + DAY_MS) return time;
   }
   return NO_TIME;
@@ -231,13 +249,13 @@ export function monthAt(at: usize): i32 {
   }
 }
 
-/** Milliseconds of `hh:mm:ss`, or -1. RFC 5424, section 6.2.3.1: no leap seconds. */
+/** Milliseconds of `hh:mm:ss`, or -1. Second 60 has to be looked at by `leapChecked`. */
 export function clockAt(at: usize): i64 {
   const pairs = pairsAt(at, 0x30303a30303a3030);
   const hour = <i64>(pairs & 0xff);
   const minute = <i64>((pairs >> 24) & 0xff);
   const second = <i64>((pairs >> 48) & 0xff);
-  if (hour > 23 || minute > 59 || second > 59) return -1;
+  if (hour > 23 || minute > 59 || second > 60) return -1;
   return hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS;
 }
 
@@ -263,7 +281,7 @@ function pairsAt(at: usize, like: u64): u64 {
 }
 
 /** Milliseconds of `+hh:mm` or `+hhmm`, or with a minus, up to `end`, or NO_TIME. */
-function offsetAt(at: usize, end: usize): i64 {
+export function offsetAt(at: usize, end: usize): i64 {
   const sign = load<u8>(at);
   const colon = end - at === 6 && load<u8>(at, 3) === 0x3a ? 1 : 0;
   const hour = digits(at + 1, 2);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runFilter } from '../filter.js';
-import { ROOT } from '../runtime/testfilter.js';
+import { buildTestFilter, ROOT } from '../runtime/testfilter.js';
 import { type Reading, readAll } from './readings.js';
 
 const FOLDER = join(ROOT, '../shared/corpus/firewall/sc4s');
@@ -135,6 +135,34 @@ test('messages of network products give their time, their host and what they hol
   assert.equal(wrong, []);
   const stale = DIFFERENT.filter(({ line }) => !messages.some((message) => line.test(message.line)));
   assert.equal(stale, []);
+});
+
+test('times of CEF are read, in each form that its senders have', async () => {
+  if (!existsSync(FOLDER)) return void console.log(`note: skipped, there are no messages in ${FOLDER}`);
+  const lines = readMessages().map(({ line }) => line);
+  const wanted = { pairs: [], cef: ['rt', 'start', 'end'], audit: [], json: [], separator: '|' };
+  const readings = await readAll(lines, wanted, NOW);
+  const texts = readings
+    .flatMap(({ cef }) => [cef.rt, cef.start, cef.end])
+    .filter((text): text is string => typeof text === 'string' && text !== '');
+  const filter = await buildTestFilter('text-tools');
+  try {
+    const { records } = filter.run(
+      texts.map((text) => `${String(text.length).padStart(2, '0')}${text}`),
+      { now: NOW, config: { tool: 'logtime', needles: [] } },
+    );
+    const clock = Date.parse('2026-08-17T12:34:56Z');
+    const unit = (text: string) => (text.includes('.') ? 1_000 : 1);
+    const expected = texts.map((text) => (/^[\d.]+$/.test(text) ? Number(text) * unit(text) : clock));
+    assert.equal(
+      records.map(({ result }) => result),
+      expected,
+    );
+  } finally {
+    await filter.remove();
+  }
+  assert.ok(texts.length > 0);
+  console.log(`\nnote: sc4s: ${texts.length} of ${texts.length} times of CEF agree`);
 });
 
 test('fw-admin knows every message of FortiGate and FortiWeb, and tells administration alone', () => {

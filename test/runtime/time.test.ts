@@ -118,6 +118,15 @@ test('general times take a space for the T and up to nine digits of a second', (
   );
 });
 
+test('headers may have a leap second, RFC 5424, section 6.2.3.1, excepted', () => {
+  const read = (line: string) => filter.readOne(line, { now: '2017-01-01T12:00:00Z' });
+  for (const date of ['2016-12-31T23:59:60Z', 'Dec 31 23:59:60'])
+    assert.is(read(`${date} h p: m`).time, Date.UTC(2017, 0, 1), date);
+  assert.is(read('<34>1 2016-12-31T23:59:59Z h p - - - m').valid, true);
+  assert.is(read('<34>1 2016-12-31T23:59:60Z h p - - - m').valid, false);
+  assert.is(read('Dec 31 23:58:60 h p: m').valid, false);
+});
+
 test('a byte of a date or clock that is another one makes it none', () => {
   const time = '2026-01-31T12:34:56Z';
   assert.equal(times([time]), ['2026-01-31T12:34:56.000Z']);

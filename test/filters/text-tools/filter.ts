@@ -15,6 +15,8 @@ import {
   parseDecimal,
   parseFixed,
   parseHex,
+  parseLogTime,
+  parseTime,
   receivedAt,
   select,
   selectText,
@@ -46,6 +48,11 @@ const ADDRESS = literal('address');
 const DECIMAL = literal('decimal');
 const HEX = literal('hex');
 const FIXED = literal('fixed');
+const TIME = literal('time');
+const LOG_TIME = literal('logtime');
+const isTime = tool.equals(TIME) || tool.equals(LOG_TIME);
+/** Of a line that begins with two digits, so many bytes behind them: others follow. */
+const part = new Text();
 /** Numbers with a fraction: how many digits of it, the least and the most. */
 const fraction = new StaticArray<i64>(tool.equals(FIXED) ? needles.length : 0);
 for (let i = 0; i < fraction.length; i++)
@@ -71,7 +78,7 @@ events((line: Text): void => {
   // In halves, because JavaScript's numbers have 53 bits.
   if (tool.equals(FIXED) && result !== NO_NUMBER)
     found.int(RESULT, result >> 32).int(COUNT, result & 0xffffffff);
-  if (!tool.equals(FIXED)) found.int(RESULT, result);
+  if (!tool.equals(FIXED) && result !== NO_NUMBER) found.int(RESULT, result); // also NO_TIME
   if (tool.isEmpty()) found.text(LINE, line);
   if (tool.equals(EACH)) found.int(COUNT, occurrences);
   found.close();
@@ -106,6 +113,12 @@ function answer(line: Text): i64 {
   }
   if (tool.equals(CIDR)) return i64(cidrs!.has(line));
   if (tool.equals(ADDRESS)) return i64(isAddress(line));
+  if (isTime) {
+    part.set(line.start, line.end);
+    const bytes = <usize>part.takeNumber(2);
+    part.set(part.start, part.start + bytes);
+    return tool.equals(TIME) ? parseTime(part) : parseLogTime(part);
+  }
   if (tool.equals(FIXED)) return parseFixed(line, <i32>fraction[0], fraction[1], fraction[2]);
   const number = tool.equals(DECIMAL)
     ? parseDecimal(line, -1_000_000, i64.MAX_VALUE)
