@@ -4,12 +4,16 @@
  * by its number.
  */
 import { printable } from '../errors.js';
+import { counted, grouped } from './report.js';
 
 /** Lines shown before and after a difference. */
 const CONTEXT_LINES = 2;
-/** Past this many pairs of lines the middle is told as gone and new: the table below grows with both texts. */
+/** Past this many pairs of lines the middle is aligned a part at a time: the table below grows with both texts. */
 const PAIRS_MAX = 4_000_000;
+const PART_LINES = 500;
 const SHOWN_LINES_MAX = 200;
+/** Lines that are gone one after the other, or new, are at most this part of what is shown, so that the others are seen, too. */
+const RUN_PART = 1 / 4;
 const SHOWN_CHARACTERS_MAX = 400;
 /** Of those, at the end of a line: there stands a CR. */
 const SHOWN_END_CHARACTERS = 40;
@@ -19,20 +23,40 @@ interface Line {
   readonly text: string;
 }
 
-/** The lines that lead from one text to the other; empty when there is no difference. */
-export function lineDiff(before: string, after: string): string[] {
+/**
+ * The first lines that lead from one text to the other, and how many more differ; empty when there is no difference.
+ * `linesMax` bounds them; one line more says what is left out.
+ */
+export function lineDiff(before: string, after: string, linesMax = SHOWN_LINES_MAX): string[] {
   const lines = align(linesOf(before), linesOf(after));
   const isNear = lines.map((_, at) =>
     lines.slice(Math.max(0, at - CONTEXT_LINES), at + CONTEXT_LINES + 1).some(({ mark }) => mark !== ' '),
   );
-  const shown: string[] = [];
-  for (const [at, { mark, text }] of lines.entries()) {
-    if (isNear[at]) shown.push(`${mark} ${shorten(printable(text))}`);
-    else if (at === 0 || isNear[at - 1]) shown.push('  ...');
-  }
   if (!isNear.includes(true)) return [];
-  const rest = shown.length - SHOWN_LINES_MAX;
-  return rest > 0 ? [...shown.slice(0, SHOWN_LINES_MAX), `  ... and ${rest} lines more`] : shown;
+  const runMax = Math.ceil(linesMax * RUN_PART);
+  const shown: string[] = [];
+  let run = 0;
+  let at = 0;
+  for (; at < lines.length && shown.length < linesMax; at++) {
+    const { mark, text } = lines[at] as Line;
+    run = mark === lines[at - 1]?.mark ? run + 1 : 1;
+    if (!isNear[at]) {
+      if (at === 0 || isNear[at - 1]) shown.push('  ...');
+    } else if (mark !== ' ' && run > runMax) {
+      const more = runLength(lines, at);
+      shown.push(`${mark} ... ${counted(more, 'line')} more`);
+      at += more - 1;
+    } else shown.push(`${mark} ${shorten(printable(text))}`);
+  }
+  const more = lines.slice(at).filter(({ mark }) => mark !== ' ').length;
+  return more > 0 ? [...shown, `  ... and ${grouped(more)} more that differ`] : shown;
+}
+
+/** How many lines from here on have the same mark. */
+function runLength(lines: readonly Line[], from: number): number {
+  let to = from;
+  while (lines[to]?.mark === lines[from]?.mark) to++;
+  return to - from;
 }
 
 function linesOf(text: string): string[] {
@@ -55,7 +79,7 @@ function align(a: readonly string[], b: readonly string[]): Line[] {
   while (end < most && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
   return [
     ...marked(' ', a.slice(0, start)),
-    ...alignMiddle(a.slice(start, a.length - end), b.slice(start, b.length - end)),
+    ...alignParts(a.slice(start, a.length - end), b.slice(start, b.length - end)),
     ...marked(' ', a.slice(a.length - end)),
   ];
 }
@@ -64,9 +88,27 @@ function marked(mark: Line['mark'], texts: readonly string[]): Line[] {
   return texts.map((text) => ({ mark, text }));
 }
 
+/** Aligns long texts a part at a time; what follows the last line that a part has in common is left to the next one. */
+function alignParts(a: readonly string[], b: readonly string[]): Line[] {
+  if (a.length * b.length <= PAIRS_MAX) return alignMiddle(a, b);
+  const lines: Line[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    const part = alignMiddle(a.slice(i, i + PART_LINES), b.slice(j, j + PART_LINES));
+    const common = 1 + part.findLastIndex(({ mark }) => mark === ' ');
+    // Were it less than half, the same lines would be aligned again and again.
+    for (const line of part.slice(0, common < part.length / 2 ? part.length : common)) {
+      lines.push(line);
+      if (line.mark !== '+') i++;
+      if (line.mark !== '-') j++;
+    }
+  }
+  return lines;
+}
+
 /** `longest[i * width + j]` is the length of the longest common part of `a` from i and `b` from j. */
 function alignMiddle(a: readonly string[], b: readonly string[]): Line[] {
-  if (a.length * b.length > PAIRS_MAX) return [...marked('-', a), ...marked('+', b)];
   const width = b.length + 1;
   const longest = new Uint32Array((a.length + 1) * width);
   const at = (i: number, j: number) => longest[i * width + j] as number;

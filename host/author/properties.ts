@@ -28,6 +28,8 @@ const REPEATS_MAX = 10_000;
 const BATCHES = { '4 KiB': 4096, '1 MiB': 1 << 20 } as const;
 /** Good lines between which junk is put. */
 const GOOD_LINES_MAX = 300;
+/** Of a difference: the samples are repeated, so that one mistake differs thousands of times. */
+const DIFFERENCE_LINES_MAX = 24;
 const LF = 10;
 const CR = 13;
 const LINE_END = Buffer.from('\n');
@@ -119,7 +121,7 @@ function again(filter: InstalledFilter, input: Input): string[] {
 
 function difference(between: string, a: DrivenFilter, b: DrivenFilter): string[] {
   if (a.bytes().equals(b.bytes())) return [];
-  return [`the records differ between ${between}`, ...lineDiff(a.text(), b.text())];
+  return [`the records differ between ${between}`, ...lineDiff(a.text(), b.text(), DIFFERENCE_LINES_MAX)];
 }
 
 function ledger(filter: InstalledFilter, input: Input): string[] {

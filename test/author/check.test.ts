@@ -152,6 +152,24 @@ author('records that depend on how events are batched are found', async ({ proje
   );
 });
 
+author('a difference is shown in lines that fit a screen, however often it is there', async ({ project }) => {
+  const body = `  past.set(line.start, line.start + line.length + 3);
+  lines.open(NO_TIME).text(LINE, past).close();`;
+  project.write({
+    ...filterFiles('past', filterOf(body, 'const past = new Text();')),
+    'filters/past/samples/a.log': 'one\ntwo\nthree\nfour\n',
+  });
+  const problems = failures(await check(project, 'past', 'update'));
+  const lines = problems.find(
+    ([name]) => name === 'the same records for batches of one event, 4 KiB and 1 MiB',
+  );
+  assert.ok(lines, 'it reads past its line');
+  const [, , ...diff] = lines;
+  assert.ok(diff.length <= 25, diff.join('\n'));
+  assert.ok(diff.some((line) => line.startsWith('- {')) && diff.some((line) => line.startsWith('+ {')));
+  assert.match(diff.at(-1) as string, /^ {2}\.\.\. and [\d,]+ more that differ$/);
+});
+
 author('a discarded line that changes what is told of the next one is found', async ({ project }) => {
   const body = `  seen++;
   if (line.length != 4) return;

@@ -37,9 +37,36 @@ test('the longest common part stays, also where texts are long', () => {
     ['- line-1500'],
   );
   const other = lines.map((line) => `${line}!`);
-  const most = lineDiff(lines.join('\n'), other.join('\n'));
-  assert.is(most.length, 201);
-  assert.is(most.at(-1), '  ... and 5800 lines more');
+  assert.equal(
+    lineDiff(lines.join('\n'), other.join('\n')).map((line) => line.slice(0, 10)),
+    [
+      ...lines.slice(0, 50).map((line) => `- ${line}`),
+      '- ... 450 lines more',
+      ...other.slice(0, 50).map((line) => `+ ${line}`),
+      '+ ... 450 lines more',
+      ...lines.slice(500, 550).map((line) => `- ${line}`),
+      '- ... 450 lines more',
+      ...other.slice(500, 547).map((line) => `+ ${line}`),
+      '  ... and 4,453 more that differ',
+    ].map((line) => line.slice(0, 10)),
+  );
+});
+
+test('of many differences the first are shown, with what is gone and what is new, and how many more there are', () => {
+  const lines = Array.from({ length: 8_000 }, (_, at) => `line-${at}`);
+  const changed = lines.map((line, at) => (at % 4 === 1 ? `${line}!` : line));
+  assert.equal(lineDiff(lines.join('\n'), changed.join('\n'), 8), [
+    '  line-0',
+    '- line-1',
+    '+ line-1!',
+    '  line-2',
+    '  line-3',
+    '  line-4',
+    '- line-5',
+    '+ line-5!',
+    '  ... and 3,996 more that differ',
+  ]);
+  assert.equal(lineDiff('a\nb\nc\nd\n', 'e\nf\n', 8), ['- a', '- b', '- ... 2 lines more', '+ e', '+ f']);
 });
 
 test('what nobody would see is shown, also at the end of a long line', () => {
