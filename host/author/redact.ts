@@ -2,11 +2,11 @@
  * Redaction: what could name a person or a machine in a sample is replaced, always the same value by the same
  * replacement, so that a sample may be shared and still tells the same story.
  *
- * Addresses are those of IPv4, IPv6 and Ethernet, wherever they stand, and become addresses of the ranges that are
- * kept for documentation and tests. A named field is one of a JSON object, at any depth and also in JSON within a
- * text, or `FIELD=VALUE` and `FIELD: VALUE` in a line. Names within free text are not known to be names, and stay.
+ * Addresses are replaced wherever they stand (addresses.ts). A named field is one of a JSON object, at any depth and also
+ * in JSON within a text, or `FIELD=VALUE` and `FIELD: VALUE` in a line; upper and lower case are the same. Rather too much
+ * of a value is replaced than too little. Names within free text are not known to be names, and stay.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { hideAddresses, hideSocketAddress, type NumberOf } from './addresses.js';
 
 /** Replaces what is to be hidden in one line. */
 export type Redact = (line: string) => string;
@@ -20,21 +20,21 @@ export interface Redaction {
 /** The word for addresses among names of fields. */
 const ADDRESSES = 'addresses';
 
-const ETHERNET = /(?<![a-z\d])[\da-f]{2}([:-])(?:[\da-f]{2}\1){4}[\da-f]{2}(?![a-z\d])/gi;
-/** Whatever may be one: `isIPv6` tells it from clocks and fingerprints. */
-const IPV6 =
-  /(?:(?<![\w:.])|(?<=\w):(?!:))[\da-f]*:[\da-f]*:[\da-f:]*(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\da-f]|\.\d)/gi;
-const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)/g;
-/** In quotes, in escaped quotes, or up to what ends a word. */
-const VALUE = String.raw`\\"(?:(?!\\").)*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;()[\]{}"']+`;
+/**
+ * In quotes, in escaped quotes, in quotes that are not closed, or up to what ends a word. A quote right before a letter
+ * is one of the value, as in `o'brien`.
+ */
+const VALUE =
+  /\\"(?:(?!\\").)*\\"|"(?:[^"\\]|\\.)*"|'(?:[^']|'(?=\w))*'|\\?["'].+|(?:[^\s,;()[\]{}"'\\]|(?<![=:\s])["'](?=\w)|\\(?!["']))+/y;
 
 /** A redaction of `addresses` and of fields by name; each call begins with none seen. */
-export function createRedaction(names: readonly string[]): Redaction {
-  const fields = names.filter((name) => name !== ADDRESSES);
-  const hidesAddresses = fields.length < names.length;
+export function createRedaction(given: readonly string[]): Redaction {
+  const names = given.filter((name, at) => given.findIndex((other) => isSame(other, name)) === at);
+  const fields = names.filter((name) => !isSame(name, ADDRESSES));
+  const addresses = names.find((name) => isSame(name, ADDRESSES));
   const inLines = fields.map((name) => {
-    const key = String.raw`(?<![\w.-])(\\?["']?${escapeRegExp(name)}\\?["']?\s*[=:]\s*)`;
-    return { name, pairs: new RegExp(`${key}(${VALUE})`, 'g') };
+    const key = String.raw`(?<![\w.-])(\\?["']?)${escapeRegExp(name)}\\?["']?\s*[=:]\s*`;
+    return { name, key: new RegExp(key, 'gi') };
   });
   const seen = new Map<string, Map<string, number>>();
   const replaced = new Map(names.map((name) => [name, 0]));
@@ -48,19 +48,9 @@ export function createRedaction(names: readonly string[]): Redaction {
     values.set(value, number);
     return number;
   }
-
-  function hideAddresses(text: string): string {
-    if (!hidesAddresses) return text;
-    return text
-      .replace(ETHERNET, (found) => ethernet(numberOf('ethernet', found.toLowerCase(), ADDRESSES)))
-      .replace(IPV6, (found) => {
-        // A single colon before or after an address belongs to the sentence.
-        const [, before = '', address = '', after = ''] = /^(:(?!:))?(.*?)((?<!:):)?$/.exec(found) ?? [];
-        if (!isIPv6(address) || address === '::') return found;
-        return `${before}${ipv6(numberOf('ipv6', address.toLowerCase(), ADDRESSES))}${after}`;
-      })
-      .replace(IPV4, (found) => (isIPv4(found) ? ipv4(numberOf('ipv4', found, ADDRESSES)) : found));
-  }
+  /** A space keeps what is no name of a field apart from those that are. */
+  const numberOfAddress: NumberOf = (kind, address) =>
+    numberOf(`${kind} address`, address.toLowerCase(), addresses);
 
   function hideInText(text: string): string {
     const json = asJson(text);
@@ -69,18 +59,31 @@ export function createRedaction(names: readonly string[]): Redaction {
       // As it was written, where nothing in it was hidden.
       return hidden === JSON.stringify(json) ? text : hidden;
     }
-    let result = text;
-    for (const { name, pairs } of inLines) {
-      result = result.replace(pairs, (_found, before: string, value: string) => {
-        const [, open = '', bare = '', close = ''] = /^(\\?["'])(.*?)(\\?["'])$/s.exec(value) ?? [
-          '',
-          '',
-          value,
-        ];
-        return `${before}${open}${replacement(name, bare)}${close}`;
-      });
+    const result = inLines.reduce((line, { name, key }) => hidePairs(line, name, key), text);
+    return addresses === undefined ? result : hideAddresses(result, numberOfAddress);
+  }
+
+  function hidePairs(text: string, name: string, key: RegExp): string {
+    let result = '';
+    let at = 0;
+    for (const { index, 0: head, 1: quote = '' } of text.matchAll(key)) {
+      const start = index + head.length;
+      const value = index < at ? '' : valueAt(text, start);
+      if (value === '') continue;
+      result += text.slice(at, start) + hideWritten(name, value, quote);
+      at = start + value.length;
     }
-    return hideAddresses(result);
+    return result + text.slice(at);
+  }
+
+  /** A value as it stands in a line, behind a name that stands in these quotes. */
+  function hideWritten(field: string, value: string, quote: string): string {
+    if (isBracket(value[0])) {
+      const json = asJson(value);
+      return `${quote}${replacement(field, json === undefined ? value : JSON.stringify(json))}${quote}`;
+    }
+    const [, open = '', bare = '', close = ''] = /^(\\?["'])(.*?)(\\?["'])?$/s.exec(value) ?? ['', '', value];
+    return `${open}${replacement(field, bare)}${close}`;
   }
 
   /** A number for a number, so that it is still read as one. */
@@ -94,10 +97,17 @@ export function createRedaction(names: readonly string[]): Redaction {
     if (Array.isArray(value)) return value.map(hideInJson);
     if (typeof value !== 'object' || value === null) return value;
     const entries = Object.entries(value).map(([name, item]) => [
-      hideAddresses(name),
-      fields.includes(name) ? hideValue(name, item) : hideInJson(item),
+      addresses === undefined ? name : hideAddresses(name, numberOfAddress),
+      hideNamed(name, item),
     ]);
     return Object.fromEntries(entries);
+  }
+
+  function hideNamed(name: string, value: unknown): unknown {
+    const field = fields.find((known) => isSame(known, name));
+    if (field !== undefined) return hideValue(field, value);
+    const isSocketAddress = addresses !== undefined && isSame(name, 'saddr') && typeof value === 'string';
+    return hideInJson(isSocketAddress ? hideSocketAddress(value, numberOfAddress) : value);
   }
 
   function hideValue(field: string, value: unknown): unknown {
@@ -109,21 +119,25 @@ export function createRedaction(names: readonly string[]): Redaction {
   return { hide: hideInText, replaced };
 }
 
-/** The benchmark range, 198.18.0.0/15 (RFC 2544). */
-function ipv4(number: number): string {
-  return `198.${18 + ((number >> 16) & 1)}.${(number >> 8) & 255}.${number & 255}`;
+/** The value that begins there, or nothing: in brackets up to where these are closed, which is the end of a line that is cut. */
+function valueAt(text: string, start: number): string {
+  VALUE.lastIndex = start;
+  if (!isBracket(text[start])) return VALUE.exec(text)?.[0] ?? '';
+  let depth = 0;
+  for (const { index, 0: part } of text.slice(start).matchAll(/"(?:[^"\\]|\\.)*"|\\.|[[{\]}]/g)) {
+    if (isBracket(part)) depth++;
+    else if (part === ']' || part === '}') depth--;
+    if (depth === 0) return text.slice(start, start + index + 1);
+  }
+  return text.slice(start);
 }
 
-/** The documentation range (RFC 3849). */
-function ipv6(number: number): string {
-  const low = (number & 0xffff).toString(16);
-  return number > 0xffff ? `2001:db8::${(number >>> 16).toString(16)}:${low}` : `2001:db8::${low}`;
+function isBracket(text: string | undefined): boolean {
+  return text === '[' || text === '{';
 }
 
-/** Unicast addresses for documentation, 00-00-5E-00-53-xx (RFC 7042), then locally administered ones. */
-function ethernet(number: number): string {
-  const last = [16, 8, 0].map((shift) => ((number >> shift) & 255).toString(16).padStart(2, '0'));
-  return number < 256 ? `00:00:5e:00:53:${last[2]}` : `02:00:00:${last.join(':')}`;
+function isSame(name: string, other: string): boolean {
+  return name.toLowerCase() === other.toLowerCase();
 }
 
 function asJson(text: string): object | undefined {

@@ -24,9 +24,9 @@ nothing came no file is written, and the exit code is 1.
   --source NAME     a source of the config
   --config FILE     the config (default: weir.json)
   --redact LIST     replace, the same value always by the same: "addresses" (IPv4, IPv6, Ethernet) and fields by
-                    name, e.g. addresses,user; a field is one of JSON, or FIELD=VALUE or FIELD: VALUE in a line.
-                    It is told how many values were replaced for each name, with a warning where there was none. Names
-                    within free text stay: read a sample before you share it
+                    name in upper or lower case, e.g. addresses,user; a field is one of JSON, or FIELD=VALUE or
+                    FIELD: VALUE in a line. It is told how many values were replaced for each name, with a warning
+                    where there was none. Names within free text stay: read a sample before you share it
   --server URL      the broker (default: the one that a host on this machine started for itself)
   --data FOLDER     data folder of that host
   --creds FILE      NATS credentials

@@ -61,7 +61,7 @@ author(
 );
 
 author('it tells what it has redacted, and warns of a name that it never found', async ({ project }) => {
-  project.write({ 'auth.log': `${line('ann')}user=ann user=bob\n`, 'weir.json': CONFIG });
+  project.write({ 'auth.log': `${line('ann')}user=ann USER=bob\n`, 'weir.json': CONFIG });
   const { code, err } = await project.said(
     'capture --source auth --events 2 -o live.log --redact addresses,user,adresses,usr',
   );
