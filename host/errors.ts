@@ -108,8 +108,13 @@ export class WeirError extends Error {
   /** Lines that a command prints below the message: what else is wrong. */
   readonly others: readonly string[];
 
-  constructor(code: ErrorCode, problem: string, options?: { cause?: unknown; others?: readonly string[] }) {
-    super(`${problem}; ${REMEDIES[code]}`, options);
+  /** With another remedy where whoever reads it has done already what the table advises. */
+  constructor(
+    code: ErrorCode,
+    problem: string,
+    options?: { cause?: unknown; others?: readonly string[]; remedy?: string },
+  ) {
+    super(`${problem}; ${options?.remedy ?? REMEDIES[code]}`, options);
     this.name = 'WeirError';
     this.code = code;
     this.problem = problem;

@@ -203,7 +203,9 @@ export function resetOutput(partial: bool): void {
 
 /** What is opened is closed before the next record, and before the event or the row is over. */
 export function needClosed(): void {
-  if (isOpen) abort('a record was opened, and not closed: expected open, fields, close');
+  // The host names the stream.
+  if (isOpen)
+    abort('a record was opened, and not closed: expected open, fields, close', null, streamIndex + 1);
 }
 
 /** Called where nothing more goes in, which costs the others nothing. */

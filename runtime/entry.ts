@@ -5,7 +5,7 @@
 import { ABI_VERSION } from './abi';
 import { becomeStatic } from './arena';
 import { refuseUnread } from './config';
-import { prepareSearch, runBatch, runTick } from './lines';
+import { endStart, runBatch, runTick } from './lines';
 
 export { due as weir_due, leftOut as weir_left_out } from './turn';
 
@@ -26,5 +26,5 @@ export function weir_tick(nowMs: i64, flags: i32): i32 {
 }
 
 refuseUnread();
-prepareSearch();
+endStart();
 becomeStatic();

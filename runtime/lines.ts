@@ -55,7 +55,8 @@ export function searchWith(ready: () => void, next: Search): void {
 
 // For entry.ts: what the host calls, and what ends the start.
 
-export function prepareSearch(): void {
+export function endStart(): void {
+  if (!handler) abort('expected a call of events(), found none');
   if (prepare) prepare();
 }
 
@@ -125,7 +126,8 @@ function isNewline(at: usize): v128 {
 function handle(start: usize, newline: usize): void {
   const isCrLf = newline > start && load<u8>(newline - 1) === CARRIAGE_RETURN;
   line.set(start, isCrLf ? newline - 1 : newline);
-  if (!line.isEmpty()) handler!(line);
+  // The start has made sure of it.
+  if (!line.isEmpty()) changetype<EventHandler>(handler)(line);
   settleEvent();
   resetScratch();
 }

@@ -4,9 +4,11 @@
  * The clock is what the caller says it is. Nothing is read, sent or waited for, so the same calls always give the same
  * bytes.
  */
+import type { DeadLetter } from '../deadletters.js';
 import { createEngine, type FilterEvent } from '../engine.js';
 import { printable, WeirError } from '../errors.js';
 import type { Ledger } from '../filter/abi.js';
+import { FilterFault } from '../filter/fault.js';
 import { type FilterInstance, startFilter } from '../filter/instance.js';
 import type { InstalledFilter } from '../filter/library.js';
 import { BATCH_BYTES_DEFAULT } from '../limits.js';
@@ -15,6 +17,7 @@ import type { Cursor, ReadAgain } from '../source/source.js';
 import { instanceZones, type Transition } from '../timezone.js';
 import { CONTENT_CBOR, decodeRecords, type WireRecord } from '../wire.js';
 import { authorsPlace } from './place.js';
+import { counted } from './report.js';
 
 /** A time, as milliseconds since 1970 or in ISO 8601. */
 export type Time = number | string;
@@ -140,22 +143,39 @@ export function startForAuthor(
     return startFilter({ manifest, module, config, zones });
   } catch (error) {
     if (!(error instanceof WeirError) || error.code !== 'FILTER_FAULT') throw error;
-    throw new WeirError(error.code, `${error.problem}${authorsPlace(installed, error)}`, { cause: error });
+    throw forAuthor(error, authorsPlace(installed, error));
   }
 }
 
 /**
- * The error for an author, who wants to see the event, and the line of his that it came to: here a filter is not forgiven
- * anything.
+ * The error for an author, who wants to see the event, or what was due, and the line of his that it came to: here a filter is
+ * not forgiven anything.
  */
 export function faultOf(event: FilterEvent, eventsBefore: number, installed?: InstalledFilter): unknown {
   if (event.kind === 'approved') return undefined;
-  if (event.kind !== 'fault' || !(event.error instanceof WeirError)) return event.error;
-  const { source, line } = event.letter;
-  const shown = printable(Buffer.from(line).toString('utf8', 0, SHOWN_BYTES_MAX).trimEnd());
-  const where = source === undefined ? '' : `, at event ${eventsBefore + 1}: ${shown}`;
-  const place = installed ? authorsPlace(installed, event.error) : '';
-  return new WeirError(event.error.code, `${event.error.problem}${place}${where}`, { cause: event.error });
+  const { error } = event;
+  if (!(error instanceof WeirError)) return error;
+  const place = installed ? authorsPlace(installed, error) : '';
+  const where = event.kind === 'fault' ? whereOf(event.letter, eventsBefore) : '';
+  return forAuthor(error, `${place}${where}`);
+}
+
+/** What the filter was at; things that are due are told in the order of their first events. */
+function whereOf({ error, source, line, lost }: DeadLetter, eventsBefore: number): string {
+  if (source !== undefined) {
+    const shown = printable(Buffer.from(line).toString('utf8', 0, SHOWN_BYTES_MAX).trimEnd());
+    return `, at event ${eventsBefore + 1}: ${shown}`;
+  }
+  if (!(error instanceof FilterFault) || error.at === undefined || lost === undefined) return '';
+  const { turn, due } = error.at;
+  const inTurn = turn > 1 ? ` in turn ${turn} of the call` : '';
+  return `, at number ${due} of what was due${inTurn}, with ${counted(lost, 'event')} in it`;
+}
+
+/** The same, with more, for whoever runs the filter over that input just now. */
+function forAuthor(error: WeirError, more: string): WeirError {
+  const remedy = error.code === 'FILTER_FAULT' ? { remedy: 'correct the filter' } : {};
+  return new WeirError(error.code, `${error.problem}${more}`, { cause: error, ...remedy });
 }
 
 /** A record as `weir replay` prints it. */

@@ -18,7 +18,7 @@ const NEAR_BYTES_MAX = 256;
  */
 export function authorsPlace({ manifest, module, sourceMap }: InstalledFilter, error: Error): string {
   const frames = framesOf(error);
-  if (frames.length === 0 || /\(\S+\.ts:\d+\)/.test(error.message)) return '';
+  if (frames.length === 0 || /\((?:near )?\S+\.ts:\d+\)/.test(error.message)) return '';
   const text = sourceMap?.();
   if (text === undefined) return '';
   const read = readModule(module);

@@ -38,7 +38,10 @@ export function boot(
   const { manifest } = options;
   const { name } = manifest;
   const abort = (message: unknown, file: unknown, line: unknown) => {
-    const where = authorsLine(readMessage(memory, Number(file)), Number(line));
+    const where =
+      file === 0
+        ? namedStream(manifest, Number(line))
+        : authorsLine(readMessage(memory, Number(file)), Number(line));
     throw new FilterFault(name, 'abort', `${readMessage(memory, Number(message))}${where}`);
   };
   const exports = instantiate(manifest, module, { env: { memory, abort } });
@@ -138,6 +141,12 @@ function start(name: string, exports: Exports): void {
       refused === 'config' ? 'FILTER_CONFIG' : refused === 'memory' ? 'MEMORY_MANIFEST' : 'FILTER_FAULT';
     throw new WeirError(code, problem, { cause });
   }
+}
+
+/** The library, which has no file to name, says the number of a stream, from 1, where it means one. */
+function namedStream({ streams }: Manifest, number: number): string {
+  const name = Object.keys(streams)[number - 1];
+  return name === undefined ? '' : ` (stream ${name})`;
 }
 
 /** Where the author has said so; a line of the library tells him nothing. */

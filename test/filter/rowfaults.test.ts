@@ -4,7 +4,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memoryCursor } from '../../host/author/drive.js';
+import { driveFilter, memoryCursor } from '../../host/author/drive.js';
 import { createEngine, type FilterEvent } from '../../host/engine.js';
 import { type FilterInstance, startFilter } from '../../host/filter/instance.js';
 import { type InstalledFilter, loadFilter } from '../../host/filter/library.js';
@@ -297,6 +297,20 @@ rows('of audit events, too', async () => {
     'none of the serials is missing',
   );
   assert.equal([lost, deadEvents, all], [2, 0, 15]);
+});
+
+rows('its author is told which one it is, and the line of his own that it came to', ({ loaded }) => {
+  const driven = () => driveFilter(loaded, { config: STUMBLES, now: NOW_MS });
+  const text = linesOf(0, ['fine', 'abort', 'good']);
+  const told =
+    /: it was told to \(filter\.ts:\d+\), at number 2 of what was due, with 2 events in it; correct the filter$/;
+  assert.throws(() => driven().feed(Buffer.from(text)).end(), told);
+  assert.throws(() => driven().feed(Buffer.from(text + line(9, 'next'))), told);
+  const many = linesOf(0, [...someKeys(1), 'open']);
+  assert.throws(
+    () => driven().feed(Buffer.from(many)).end(),
+    /expected open, fields, close \(stream kept\), at number 2 of what was due, with 2 events in it; /,
+  );
 });
 
 rows.run();

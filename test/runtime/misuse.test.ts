@@ -17,7 +17,7 @@ misuse.before(async (context) => {
 misuse.after(({ filter }) => filter.remove());
 
 const OPENED =
-  /a record was opened, and not closed: expected open, fields, close(?: \((?:near )?filter\.ts:\d+\))?, at event 1: b/;
+  /a record was opened, and not closed: expected open, fields, close \(stream told\)(?: \((?:near )?filter\.ts:\d+\))?, at event 1: b; correct the filter$/;
 const NONE =
   /a field, or close, without a record that is open: expected open, fields, close(?: \((?:near )?filter\.ts:\d+\))?, at event 1: b/;
 const MISTAKES: Readonly<Record<string, RegExp>> = {
@@ -36,6 +36,13 @@ for (const [mistake, problem] of Object.entries(MISTAKES))
   misuse(`${mistake}: it stops at the event, and says why`, ({ filter }) => {
     assert.throws(() => filter.run(['b'], { config: { mistake, name: '' } }), problem);
   });
+
+misuse('a filter that names no function for its events does not start, and says why', ({ filter }) => {
+  assert.throws(
+    () => driveFilter(loadFilter('misused', filter.folder), { config: { mistake: 'deaf', name: '' } }),
+    /^filter misused: expected a call of events\(\), found none; correct the filter$/,
+  );
+});
 
 misuse('a record that is open at the end of a batch is told there, not at the next event', ({ filter }) => {
   assert.throws(() => filter.run(['b', 'c'], { config: { mistake: 'open', name: '' } }), OPENED);

@@ -13,7 +13,9 @@ let endless = 0;
 const table = new Table('lines', 16, 32, 2);
 if (!name.isEmpty()) key(String.UTF8.decodeUnsafe(name.start, name.length));
 
-events((line) => {
+if (!is('deaf')) events(each);
+
+function each(line: Text): void {
   const row = table.at(0).by(line).row();
   table.add(row, 1, 1);
   if (is('counter')) table.add(row, 2, 1);
@@ -41,7 +43,7 @@ events((line) => {
       .int(COUNT, [line.at(0)].length)
       .close();
   else told.open(0).text(LINE, line).int(COUNT, table.count(row, 1)).close();
-});
+}
 
 function closeTwice(line: Text): void {
   told.open(0).text(LINE, line).close();
