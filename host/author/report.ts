@@ -72,8 +72,11 @@ export function summaryText({ name, version, memoryBytes }: Manifest, run: Rerun
       grouped(bytesOut),
       `bytes out, ${grouped(compressedBytes)} compressed (${ratioText(bytes, compressedBytes)})`,
     ],
-    [grouped(Math.round(fuel / Math.max(events, 1))), 'fuel an event'],
-    [seconds.toFixed(3), `seconds, ${grouped(Math.round(events / Math.max(seconds, 1e-6)))} events/s`],
+    ...(events > 0 ? [[grouped(Math.round(fuel / events)), 'fuel an event'] satisfies [string, string]] : []),
+    [
+      seconds.toFixed(3),
+      events > 0 ? `seconds, ${grouped(Math.round(events / Math.max(seconds, 1e-6)))} events/s` : 'seconds',
+    ],
   ];
   const width = Math.max(...rows.map(([number]) => number.length));
   const lines = rows.map(([number, what]) => `  ${number.padStart(width)} ${what}`);

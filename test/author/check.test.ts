@@ -8,7 +8,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkFilter, type FilterReport } from '../../host/author/check.js';
 import { projectIn } from '../../host/author/project.js';
-import { junitXml, reportText, sumText } from '../../host/author/report.js';
+import { junitXml, reportText } from '../../host/author/report.js';
 import type { GoldenMode } from '../../host/author/samples.js';
 import { weir } from '../command.js';
 import { until, WAIT_MS } from '../help.js';
@@ -339,46 +339,5 @@ more.run();
     assert.ok(out.startsWith(`echo\n  FAIL unit tests\n${lines}  ok   `), out);
   },
 );
-
-author('the report of a test run is XML that holds any text', () => {
-  const report: FilterReport = {
-    filter: 'a',
-    checks: [
-      { name: 'good', problem: [], ms: 12 },
-      { name: 'bad "<&>"', problem: ['- \u0000\u001b[31m\ud800', '+ ]]> \u{1f511}'], ms: 1_500 },
-    ],
-    notes: ['a note'],
-    memoryBytes: 65_536,
-    figures: {
-      events: 1_000,
-      records: 1,
-      bytesIn: 5_000,
-      bytesOut: 50,
-      eventFuel: 45,
-      turnFuel: 678,
-      turnFuelMax: 12_000_000,
-      eventNs: 123.4,
-    },
-  };
-  assert.is(
-    junitXml([report]),
-    `<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="weir test">
-  <testsuite name="a" tests="2" failures="1" time="1.512">
-    <testcase classname="a" name="good" time="0.012"/>
-    <testcase classname="a" name="bad &quot;&lt;&amp;&gt;&quot;" time="1.500">
-      <failure message="- \ufffd\ufffd[31m\ufffd">- \ufffd\ufffd[31m\ufffd\n+ ]]&gt; \u{1f511}</failure>
-    </testcase>
-    <system-out>1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 45 fuel an event, 678 of 12,000,000 in the dearest turn; 123 ns an event on this machine</system-out>
-  </testsuite>
-</testsuites>
-`,
-  );
-  assert.is(
-    reportText(report).split('\n').slice(-3).join('\n'),
-    '  note a note\n  1,000 events to 1 record; 5,000 to 50 bytes (100.0 to 1); 64 KiB of memory; 45 fuel an event, 678 of 12,000,000 in the dearest turn; 123 ns an event on this machine\n',
-  );
-  assert.is(sumText([report]), '1 filter, 2 checks, 1 failed\n');
-});
 
 author.run();
