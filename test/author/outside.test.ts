@@ -2,7 +2,7 @@
  * An author who has only the package: `filters/README.md` as a newcomer follows it, outside of this repository.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -55,7 +55,7 @@ author('a newcomer follows the page from an empty folder to a filter that passes
   const packed = await run('npm', ['pack', '--pack-destination', join(project.folder, 'weir')], ROOT);
   assert.is(packed.code, 0, packed.output);
   assert.match(packed.output, /\nweir-0\.1\.0\.tgz\n$/);
-  assert.not.match(packed.output, /\.test\.|\.log\b/, 'what is packed is not what tests need');
+  assert.not.match(packed.output, /\.test\./, 'what is packed is not what tests need');
 
   const followed = await run('sh', ['-ec', blocks('sh').join('\n')], project.folder);
   assert.is(followed.code, 0, followed.output);
@@ -80,6 +80,15 @@ author('a newcomer follows the page from an empty folder to a filter that passes
   const plain = await run('node', ['filters/my-filter/filter.test.mjs'], own);
   assert.match(plain.output, /Passed: {4}1\n/, 'a unit test also runs by itself');
 
+  const [, copies] = /`(cp -r \S+ \S+)`/.exec(PAGE) ?? [];
+  assert.is((await run('sh', ['-ec', copies as string], own)).output, '');
+  const example = join(own, 'filters/ssh-auth');
+  assert.equal(
+    readSamples(example).map(({ name }) => name),
+    ['forged-names.log', 'guessing.log'],
+  );
+  assert.ok(existsSync(join(example, 'filter.ts')), 'its types are checked with the others');
+
   const tsc = await run(
     process.execPath,
     [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'filters'],
@@ -87,7 +96,7 @@ author('a newcomer follows the page from an empty folder to a filter that passes
   );
   assert.is(tsc.output, '');
   writeFileSync(join(filter, 'filter.ts'), 'nothing();\n');
-  const broken = await run('npx', ['weir', 'build'], own);
+  const broken = await run('npx', ['weir', 'build', 'my-filter'], own);
   assert.match(
     broken.output,
     /^filters\/my-filter\/filter\.ts:1:1: ERROR TS2304: Cannot find name 'nothing'\.\n/,
