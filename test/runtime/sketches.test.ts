@@ -1,6 +1,6 @@
 /**
- * Sketches on 200,000 events, uniform and skewed, against exact counts: each keeps to the bound that it states,
- * says the same for any cut into batches, does what it states when it is full, and merges as its file says.
+ * Sketches at their edges: each says the same for any cut into batches, does what it states when it is full and for chosen keys, and
+ * merges as its file says. `bounds.test.ts` holds them to their bounds on a million events.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,7 +9,6 @@ import { many } from './reference.js';
 import {
   estimateDistinct,
   exactCounts,
-  exactQuantile,
   mergeDistinct,
   mergeQuantiles,
   mergeTop,
@@ -22,7 +21,7 @@ import {
 import { buildTestFilter, type TestFilter } from './testfilter.js';
 
 const SEED = 20_260_202;
-const EVENTS = 200_000;
+const EVENTS = 100_000;
 
 let filter: TestFilter;
 test.before(async () => {
@@ -42,7 +41,7 @@ function run(config: Config, keys: readonly (string | number)[], options: RunOpt
 }
 
 const below = seeded(SEED);
-const uniform = many(EVENTS, () => `host-${below(40_000)}.example`);
+const uniform = many(EVENTS, () => `host-${below(20_000)}.example`);
 /** Zipf's law: a key has about 1 / rank of what the first one has. */
 const skewed = many(EVENTS, () => `user ${Math.floor(200_000 ** (below(1_000_000) / 1_000_000))}`);
 
@@ -68,17 +67,6 @@ function holdsBounds(entries: readonly TopEntry[], exact: ReadonlyMap<string, nu
   const missing = [...exact].filter(([key, count]) => count > bound && !there.has(key));
   assert.equal(missing, []);
 }
-
-test('top keys have every frequent key, counted within their error', () => {
-  for (const keys of [skewed, uniform]) {
-    const { entries, sum, bytes } = topOf(run({ tool: 'top', a: 500, b: 32 }, keys));
-    assert.is(sum, EVENTS);
-    assert.is(entries.length, 500);
-    holdsBounds(entries, exactCounts(keys), EVENTS / 500);
-    assert.ok(entries.every(({ count }, at) => at === 0 || count <= (entries[at - 1] as TopEntry).count));
-    assert.equal(readTop(bytes), { sum, capacity: 500, entries });
-  }
-});
 
 test('few keys are counted exactly, and a key that is too long only in the sum', () => {
   const long = 'k'.repeat(17);
@@ -111,7 +99,7 @@ test('amounts count as so many events, also when they get smaller and smaller', 
 });
 
 test('the top keys of two halves merge to the bounds of the whole', () => {
-  const halves = [skewed.slice(0, 80_000), skewed.slice(80_000)];
+  const halves = [skewed.slice(0, 40_000), skewed.slice(40_000)];
   const [one, two] = halves.map((keys) => readTop(topOf(run({ tool: 'top', a: 300, b: 32 }, keys)).bytes));
   const merged = mergeTop(one as never, two as never);
   assert.is(merged.sum, EVENTS);
@@ -233,30 +221,6 @@ test('a sample takes one key in n, by the hash that every version has', () => {
   );
 });
 
-const SHARES = [0, 500, 900, 999, 1000];
-
-test('quantiles differ from real ones by their relative error at most', () => {
-  const values = {
-    uniform: many(EVENTS, () => below(1_000_000_000)),
-    skewed: many(EVENTS, () => Math.floor(2e9 ** (below(1_000_000) / 1_000_000))),
-  };
-  for (const [name, numbers] of Object.entries(values)) {
-    const sorted = Float64Array.from(numbers).sort();
-    for (const bits of [3, 7]) {
-      const result = run({ tool: 'quantiles', a: bits }, numbers);
-      const found = SHARES.map((share) => Number(result.records[0]?.[`p${share}`]));
-      SHARES.forEach((share, at) => {
-        const real = exactQuantile(sorted, share);
-        const most = real / 2 ** (bits + 1);
-        assert.ok(
-          Math.abs((found[at] as number) - real) <= most,
-          `${name} ${bits} ${share}: ${found[at]} for ${real}`,
-        );
-      });
-    }
-  }
-});
-
 test('small values, the least and the greatest are exact; negative ones are left out and counted', () => {
   const values = [...many(64, (at) => at), 2 ** 53 - 1];
   const result = run({ tool: 'quantiles', a: 5 }, [...values, -1, -5]);
@@ -284,33 +248,6 @@ test('buckets travel in the record, and merge to those of all values', () => {
   );
   const merged = mergeQuantiles(one as never, two as never);
   assert.equal(merged, all);
-});
-
-test('a key is new once in two generations, and one in 800 new keys at most is taken for seen', () => {
-  const capacity = 65_536;
-  const hour = 3_600_000;
-  const line = (time: number, key: string) => `${time} ${key}`;
-  const fill = (generation: number) =>
-    many(capacity, (at) => line(generation * hour, `g${generation} key ${at}`));
-  const probes = many(400_000, (at) => line(hour, `probe ${at}`));
-  const told = (lines: readonly string[]) => {
-    const result = filter.run(lines, { config: { tool: 'first-seen', a: capacity }, batchBytes: 1 << 20 });
-    return {
-      keys: new Set(result.records.map(({ key }) => key)),
-      ledger: result.ledger,
-      records: result.records,
-    };
-  };
-  const { keys, ledger, records } = told([...fill(0), ...fill(1), ...fill(0), ...probes]);
-  const missed = probes.length - [...keys].filter((key) => String(key).startsWith('probe')).length;
-  console.log(
-    `note: first seen, at capacity: 1 in ${Math.round(probes.length / missed)} new keys missed, stated 800`,
-  );
-  assert.ok(missed > 0 && missed <= probes.length / 800, `missed ${missed} of ${probes.length}`);
-  // What was seen in either generation is not new; past its capacity a generation takes no more.
-  const again = records.slice(capacity).filter(({ key }) => String(key).startsWith('g0'));
-  assert.equal(again, []);
-  assert.ok(ledger.overflowed > 390_000);
 });
 
 test('first seen: a key is new again after two generations, and a clock set back forgets nothing', () => {

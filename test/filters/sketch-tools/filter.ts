@@ -1,5 +1,6 @@
 // For tests: lines of "time key", the time in milliseconds or `-`, go into the tool that the config names. What it holds
-// is told when the window of an hour closes; tools that judge single events tell those that they let through.
+// is told when the window of an hour closes; tools that judge single events tell those that they let through. `table` counts
+// events by key, and adds up the milliseconds of their times.
 import {
   Distinct,
   FirstSeen,
@@ -55,6 +56,7 @@ const ALL = literal('*');
 /** In place of a time. */
 const NO_TIME_HERE = literal('-');
 
+const isTable = is('table');
 const isTop = is('top');
 const isDistinct = is('distinct');
 const isDistinctRows = is('distinct-rows');
@@ -65,6 +67,7 @@ const isLimit = is('limit');
 const isSuppress = is('suppress');
 const isHopping = is('hopping');
 
+const counts = isTable ? new Table('counts', a, b, 2) : null;
 const top = isTop ? new TopK('top', a, b) : null;
 const distinct = isDistinct || isDistinctRows ? new Distinct(isDistinct ? 'distinct' : '', a) : null;
 const quantiles = isQuantiles ? new Quantiles('quantiles', a) : null;
@@ -92,6 +95,10 @@ events((line: Text): void => {
       seen!.put(BYTES);
       told.close();
     } else if (seen!.isNew(rest, time)) told.open(time).text(KEY, rest).bool(IS_FULL, seen!.isFull()).close();
+  } else if (isTable) {
+    const row = counts!.at(hours.of(time)).by(rest).row();
+    counts!.add(row, 0, 1);
+    counts!.add(row, 1, time % 1000);
   } else if (isSample) {
     if (sample!.takes(rest)) told.open(time).text(KEY, rest).close();
   } else if (isLimit) {
@@ -137,6 +144,13 @@ hours.close(rows, (row: usize): void => {
   if (isDistinct) distinct!.clear();
   if (isQuantiles) quantiles!.clear();
 });
+if (isTable) {
+  hours.close(counts!, (row: usize): void => {
+    counts!.part(row, 0, word);
+    told.open(counts!.windowOf(row)).text(KEY, word).int(COUNT, counts!.count(row, 0));
+    told.int(SUM, counts!.count(row, 1)).bool(OVERFLOW, counts!.isOverflow(row)).close();
+  });
+}
 if (isLimit) {
   hours.close(limit!.table, (row: usize): void => {
     if (limit!.suppressed(row))
