@@ -95,6 +95,8 @@ export const REMEDIES = {
   METADATA_STALE: 'what is trusted stays as it is; "weir fleet refresh" renews what has expired',
   BUNDLE_INVALID: 'correct what it names and run "weir bundle" again; nothing of it was used',
   SELF_TEST_FAILED: 'run "weir test" with this version of weir, then "weir bundle" again',
+  SKETCH_INVALID:
+    'take the byte string of the record as it came; filters/REFERENCE.md has its layout, and what can be merged',
   BUILD_FAILED: 'correct the lines that the compiler names',
 } as const;
 

@@ -131,6 +131,8 @@ export const CONFIG_LIST_MAX = 256;
 export const SERVERS_MAX = 16;
 /** Output region of a filter; a record is at most half of it, so that it fits a NATS message uncompressed. */
 export const OUTPUT_BYTES_MAX = 1 * MiB;
+/** A sketch in a record is no larger than a record; what comes from the network as one is refused past that. */
+export const SKETCH_BYTES_MAX = OUTPUT_BYTES_MAX / 2;
 /** What a filter may emit for one batch or tick: it waits in the host until the whole batch has gone well. */
 export const OUTPUT_BATCH_BYTES_MAX = 8 * MiB;
 /** All memory of one filter, whatever its manifest says. */

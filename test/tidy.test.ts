@@ -12,7 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Files of `host/`, lowest layer first; imports point downward or stay within a stage. */
 const LAYERS: readonly (readonly string[])[] = [
   ['errors.ts', 'limits.ts', 'fleetlimits.ts', 'seldom.ts', 'deadbuffers.ts', 'wire.ts', 'json.ts'],
-  ['wasm/'],
+  ['wasm/', 'sketches/'],
   [
     'validate.ts',
     'configvalues.ts',

@@ -50,6 +50,18 @@ function run(command: string, args: readonly string[], folder: string) {
   });
 }
 
+/** A `Distinct` of precision 4, and a `TopK` of 16 keys, as `filters/REFERENCE.md` has their bytes. */
+const base64 = (hex: string) => Buffer.from(hex, 'hex').toString('base64');
+const registers = (number: number) => base64(`${'00'.repeat(number)}01${'00'.repeat(15 - number)}`);
+const entry = (count: number, key: string) =>
+  `0${count}${'00'.repeat(15)}0${key.length}000000${Buffer.from(key).toString('hex')}`;
+const top = (sum: number, ...entries: string[]) =>
+  base64(`0${sum}${'00'.repeat(7)}100000000${entries.length}000000${entries.join('')}`);
+const HOUR = [
+  { users: registers(3), talkers: top(5, entry(3, 'ann'), entry(2, 'bob')) },
+  { users: registers(7), talkers: top(4, entry(2, 'ann'), entry(2, 'bob')) },
+];
+
 author('a newcomer follows the page from an empty folder to a filter that passes', async ({ project }) => {
   mkdirSync(join(project.folder, 'weir'));
   const packed = await run('npm', ['pack', '--pack-destination', join(project.folder, 'weir')], ROOT);
@@ -88,6 +100,11 @@ author('a newcomer follows the page from an empty folder to a filter that passes
     ['forged-names.log', 'guessing.log'],
   );
   assert.ok(existsSync(join(example, 'filter.ts')), 'its types are checked with the others');
+
+  writeFileSync(join(own, 'merge.mjs'), blocks('js')[1] as string);
+  writeFileSync(join(own, 'hour.json'), HOUR.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  const merged = await run('sh', ['-c', 'node merge.mjs < hour.json'], own);
+  assert.is(merged.output, '2 users, give or take 1\n"ann": 5 to 5\n"bob": 4 to 4\n');
 
   const tsc = await run(
     process.execPath,
