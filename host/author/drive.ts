@@ -167,9 +167,7 @@ function whereOf({ error, source, line, lost }: DeadLetter, eventsBefore: number
     return `, at event ${eventsBefore + 1}: ${shown}`;
   }
   if (!(error instanceof FilterFault) || error.at === undefined || lost === undefined) return '';
-  const { turn, due } = error.at;
-  const inTurn = turn > 1 ? ` in turn ${turn} of the call` : '';
-  return `, at number ${due} of what was due${inTurn}, with ${counted(lost, 'event')} in it`;
+  return `, at number ${error.at.number} of what was due, with ${counted(lost, 'event')} in it`;
 }
 
 /** The same, with more, for whoever runs the filter over that input just now. */
