@@ -28,7 +28,15 @@ import {
 } from './journal.js';
 import type { Kept } from './probation.js';
 import type { Recovering } from './slot.js';
-import { isTooMuch, leavesOut, sparing, sparingAll, tellOpen, tellSpared } from './sparing.js';
+import {
+  isTooMuch,
+  leavesOut,
+  sparing,
+  sparingAll,
+  sparingNothing,
+  tellOpen,
+  tellSpared,
+} from './sparing.js';
 import { openEvents, planTakeOver, takeOver } from './state.js';
 
 const discard = () => {};
@@ -194,27 +202,34 @@ function tellDead(slot: Recovering, call: Call, error: unknown): void {
 }
 
 /**
- * The version before goes on from where it was replaced: it sees again what the other one has published since. Where the two have
- * nothing of their windows in common, the other one tells its own before it goes, where it can, and this one forgets what it has
- * seen again of them: so each event is told by one of the two.
+ * The version before goes on from where it was replaced: it sees again what the other one has published since, and remembers it. The
+ * other one tells its open windows before, because what it has counted in them, and not told, the one before may decide otherwise: so each
+ * event is told by one of the two. Where it cannot tell all of them, and both have the same windows, those of the one before go on.
  */
 function* goBack(slot: Recovering, kept: Kept, error: unknown, canTell = true): Generator<void> {
   const from = slot.filter();
   let to = kept.filter;
   const entries = [...slot.journal.entries];
-  if (kept.isApart && canTell) yield* flush(slot, slot.nowMs());
-  else if (kept.isApart) tellUntold(slot);
+  const isTold = (canTell && (yield* tellBefore(slot, kept))) || kept.isApart;
+  if (kept.isApart && !canTell) tellUntold(slot);
   const budget = createFaultBudget(to.manifest.faults);
   to.save();
   for (const entry of entries) {
     budget.countBatch();
-    const left = yield* follow(to, entry.call, budget);
-    if (!kept.isApart) tellLost(slot, { ...entry, aggregated: Math.min(entry.aggregated, left) });
+    const before = to.aggregated();
+    yield* follow(to, entry.call, budget);
+    if (!isTold) tellLost(slot, { ...entry, aggregated: entry.aggregated - (to.aggregated() - before) });
   }
-  if (kept.isApart && !(yield* forgetOpen(to, slot.nowMs()))) to = to.startAgain();
+  if (isTold && !(yield* forgetOpen(to, slot.nowMs()))) to = to.startAgain();
   slot.replace(to, kept.isProven);
   slot.save();
   slot.tell({ kind: 'returned', error, from, to });
+}
+
+/** The version that goes tells its open windows: all of them, or, where nobody else can, what it can tell. */
+function* tellBefore(slot: Recovering, { isApart }: Kept): Generator<void, boolean, void> {
+  if (isApart) return yield* flush(slot, slot.nowMs());
+  return (yield* tellOpen(slot, slot.nowMs(), sparingNothing)) === undefined;
 }
 
 /** Empties the windows of a filter without telling anybody; false when it cannot. */
@@ -232,17 +247,16 @@ function* forgetOpen(filter: FilterInstance, nowMs: number): Generator<void, boo
 }
 
 /**
- * Makes a call of another version, in parts where this one takes less at a time or is at fault. Answers how many of its events it
- * cannot bear; after too many of them it is not searched for more.
+ * Makes a call of another version, in parts where this one takes less at a time or is at fault, without the events that it cannot bear;
+ * after too many of them it is not searched for more.
  */
-function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator<void, number> {
+function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator<void> {
   const parts = [...fitting(to, call)].reverse();
-  let left = 0;
   let isOver = false;
   for (let part = parts.pop(); part; part = parts.pop()) {
     yield;
     // What the source has no more is not known to be less than all of it.
-    if (!fill(to, part)) return Number.POSITIVE_INFINITY;
+    if (!fill(to, part)) return;
     try {
       yield* make(to, part, discard);
       to.save();
@@ -260,12 +274,8 @@ function* follow(to: FilterInstance, call: Call, budget: FaultBudget): Generator
     fill(to, part);
     const cut = isOver ? undefined : halves(to, part);
     if (cut) parts.push(cut[1], cut[0]);
-    else {
-      left += eventsOf(to, part);
-      isOver ||= budget.countFault();
-    }
+    else isOver ||= budget.countFault();
   }
-  return left;
 }
 
 /** The last version before this one that was known to be good, started anew, takes over the state by name. */

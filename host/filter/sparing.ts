@@ -24,6 +24,12 @@ export function sparing(call: Call, error: unknown): Call | undefined {
   return { ...call, spared: { ...spared, leftOut: [...spared.leftOut, number] }, faults: [...faults, error] };
 }
 
+/** The same where nothing is to be left out: with fewer things in each turn, or nothing. */
+export function sparingNothing(call: Call, error: unknown): Call | undefined {
+  const next = sparing(call, error);
+  return next && !leavesOut(next) ? next : undefined;
+}
+
 /** The same for a call behind which the filter goes: where too many are at fault nothing is told from there on. */
 export function sparingAll(call: Call, error: unknown): Call | undefined {
   const without = sparing(call, error);

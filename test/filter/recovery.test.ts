@@ -260,7 +260,7 @@ recovery(
       return { ledger, position: cursor.position() };
     };
     // A batch of several that never ends takes at least 3 ms, and is not cut.
-    const slow = await read(undefined, { callMsMax: 1, changes: { fuel: 1_000_000_000 } });
+    const slow = await read(undefined, { callMsMax: 2, changes: { fuel: 1_000_000_000 } });
     assert.equal([slow.ledger.taken_out, slow.ledger.lost, slow.ledger.dead], [true, {}, {}]);
     assert.ok((slow.ledger.in as number) <= 600);
     const next = await read(slow.position, {});

@@ -123,6 +123,53 @@ for (const [before, after] of [
     },
   );
 
+for (const [before, after] of [
+  [0, 1],
+  [1, 0],
+] as const)
+  swap(
+    `a version that ${after ? 'emits' : 'counts'} goes back to one that does not: each event is told once`,
+    (context) => {
+      const told = engineOf(version(context.loaded, '1.0.0', { emits: before }), 512);
+      told.run(lines(0, 1_000));
+      // The same tables, so what was counted is taken over.
+      const next = version(context.loaded, '2.0.0', { emits: after });
+      assert.equal(told.engine.swap('f', next, NOW_MS, { flushes: false }), []);
+      told.run(lines(1_000, 3_000));
+      told.run(lines(3_000, 3_500, [3_200]));
+      told.end();
+      assert.equal(
+        told.events.map(({ kind }) => kind),
+        ['returned', 'fault'],
+      );
+      const sum = Object.values(told.sums()).reduce((all, n) => all + n, 0);
+      // The new version has 1,000 to 3,199, the old one all else but 3,200; of what is counted every fifth is kept as well.
+      const expected = after ? [1_000 + 299, 200 + 2_200 + 59] : [2_200, 1_000 + 440 + 299];
+      assert.equal([sum, keptNumbers(told).length], expected);
+      const [ledger] = told.ledgers;
+      assert.equal([ledger?.in, ledger?.lost, ledger?.dead], [3_499, {}, { s: 1 }]);
+    },
+  );
+
+swap('one that cannot tell all of its windows when it goes back leaves them to the one before', (context) => {
+  const told = engineOf(version(context.loaded, '1.0.0'), 512);
+  told.run(lines(0, 1_000));
+  told.engine.swap('f', version(context.loaded, '2.0.0', { is: 'mute' }), NOW_MS, { flushes: false });
+  told.run(lines(1_000, 1_100));
+  told.run(lines(1_100, 1_200, [1_150]));
+  told.end();
+  assert.equal(
+    told.events.map(({ kind }) => kind),
+    ['returned', 'fault'],
+  );
+  assert.is(
+    Object.values(told.sums()).reduce((all, n) => all + n, 0),
+    1_199,
+  );
+  assert.equal(told.ledgers[0]?.lost, {});
+  assert.not(told.records.some(({ partial }) => partial === true));
+});
+
 swap(
   'one that cannot tell its windows when it goes back loses them, and the other tells none twice',
   (context) => {

@@ -15,6 +15,8 @@ interface Config {
   readonly capacity?: number;
   readonly stumbles?: number;
   readonly window_ms?: number;
+  readonly emits?: number;
+  readonly rows?: number;
 }
 
 /** A version of the filter; those of the same config have the same state. */

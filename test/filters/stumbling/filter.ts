@@ -3,7 +3,9 @@
 import { KeyValue, Stream, Table, Text, Windows } from 'weir/runtime';
 import { config, events, key, literal, malformed, parseDecimal } from 'weir/runtime';
 
-const settings = config().only(['is', 'capacity', 'stumbles', 'rows', 'window_ms']);
+const settings = config().only(['is', 'capacity', 'stumbles', 'rows', 'window_ms', 'emits']);
+/** Emits a record of each event, and counts none. */
+const emits = settings.get('emits').int(0, 0, 1) === 1;
 const isMute = settings.has('is');
 const stumbles = settings.get('stumbles').int(1, 0, 1) === 1;
 const stumblesAtRows = settings.get('rows').int(0, 0, 1) === 1;
@@ -34,8 +36,8 @@ events((line: Text): void => {
   if (!pairs.parse(line)) return malformed();
   const at = parseDecimal(time.text(), 0, i64.MAX_VALUE);
   const n = parseDecimal(number.text(), 0, i64.MAX_VALUE);
-  table.add(table.at(minutes.of(at)).by(group.text()).row(), 0, 1);
-  if (n % 5 === 0) kept.open(at).int(N, n).close();
+  if (!emits) table.add(table.at(minutes.of(at)).by(group.text()).row(), 0, 1);
+  if (emits || n % 5 === 0) kept.open(at).int(N, n).close();
   if (stumbles) stumble(todo.text());
 });
 
