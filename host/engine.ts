@@ -101,6 +101,8 @@ export function createEngine(options: EngineOptions): Engine {
   const byName = new Map(running.map((filter) => [filter.instance, filter]));
   /** Those that are about to be swapped. */
   const reserved = new Set<Running>();
+  /** It is about to be swapped, or what it has become is not on the disk yet. */
+  const waits = (filter: Running) => reserved.has(filter) || filter.isUnmarked;
   /** Start of the ledgers' window; none before the first event could come. */
   let ledgersFromMs: number | undefined;
 
@@ -111,7 +113,7 @@ export function createEngine(options: EngineOptions): Engine {
       return true;
     }
     let isBusy = false;
-    if (reserved.has(filter)) return false;
+    if (waits(filter)) return false;
     for (const cursor of filter.lanes) {
       if (filter.slot.isOut() || filter.slot.isBusy()) break;
       if (feed(filter, cursor, batchBytes, nowMs, steadyMs?.() ?? nowMs)) isBusy = true;
@@ -156,8 +158,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const filter of running) {
         const { slot, quietSinceMs } = filter;
         const isQuiet = (steadyMs?.() ?? nowMs) - quietSinceMs >= QUIET_MS && !isHeld(filter);
-        if (isQuiet && !slot.isOut() && !slot.isBusy() && !reserved.has(filter))
-          slot.call({ kind: 'tick', nowMs });
+        if (isQuiet && !slot.isOut() && !slot.isBusy() && !waits(filter)) slot.call({ kind: 'tick', nowMs });
         slot.rest(nowMs);
       }
     },

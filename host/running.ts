@@ -65,6 +65,11 @@ export interface Running extends EngineFilter {
   readonly lanes: readonly Cursor[];
   /** Events that have been told to the pack. */
   eventsBefore: number;
+  /**
+   * Another version goes on, and no checkpoint says so: what it does is not written before one does, because what was done before would not
+   * lead to it.
+   */
+  isUnmarked: boolean;
   bytes: number;
   quietSinceMs: number;
 }
@@ -127,6 +132,7 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
   }
 
   function become(next: FilterInstance): void {
+    running.isUnmarked = keepsReads;
     pack.become(packed(next));
     streams = Object.keys(next.manifest.streams);
   }
@@ -192,7 +198,7 @@ export function createRunning(options: RunningOptions, filter: EngineFilter): Ru
     onFilterEvent(instance, { kind: 'fault', error: letter.error, letter });
   }
 
-  const counts = { eventsBefore: 0, bytes: 0, quietSinceMs: 0 };
+  const counts = { eventsBefore: 0, isUnmarked: false, bytes: 0, quietSinceMs: 0 };
   const does = { become, overflowed, add };
   const parts = { slot, pack, deadLetters, shed, leftOut, tally, isOut, lanes };
   const running: Running = { ...filter, ...does, ...parts, ...counts };
@@ -276,15 +282,17 @@ export function addLedger({ slot, add }: Running, record: Parameters<typeof enco
 }
 
 /** True when the filter must not be called: there is no room for what it would emit. A call that has begun is ended first. */
-export function isHeld({ outbox, slot }: Running): boolean {
+export function isHeld({ outbox, slot, isUnmarked }: Running): boolean {
   if (slot.isMidCall()) return false;
+  // What it has in hand waits for the checkpoint, which waits for the end of the recovery.
+  if (isUnmarked && slot.isRecovering()) return false;
   const isUrgent = Object.values(slot.filter().manifest.priority).includes('high');
   return outbox.isFull(isUrgent);
 }
 
 /** Writes what is in the outbox, where there is a message in it; not in the middle of a call, of which it would be a part. */
 export function commit(filter: Running): void {
-  if (filter.slot.isMidCall()) return;
+  if (filter.slot.isMidCall() || filter.isUnmarked) return;
   filter.outbox.commit(() => afterwards(filter));
 }
 

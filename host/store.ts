@@ -146,8 +146,12 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     try {
       const head = headOf(version, standing, one.folder.keepModule(version.loaded.module));
       one.isWanted = false;
-      one.saving = one.folder.save(head, memory, safely)?.then(done, failed);
-      if (!one.saving) done();
+      // At once where the filter waits for it.
+      one.saving = one.folder.save(head, memory, safely && !running.isUnmarked)?.then(done, failed);
+      if (!one.saving) {
+        running.isUnmarked = false;
+        done();
+      }
       one.outbox.mark();
       for (const cursor of running.lanes) cursor.settle();
     } catch (error) {
@@ -209,7 +213,9 @@ export function createStore({ config, installed, notice, onAppended }: StoreOpti
     },
     versionChanged(instance, next) {
       versions.set(instance, next);
-      save(instance, of(instance), isSafe);
+      save(instance, of(instance), false);
+      // That one outlives a kill; the next one a loss of power, too.
+      of(instance).isWanted = true;
     },
     look() {
       for (const [instance, one] of kept) {

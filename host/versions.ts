@@ -232,6 +232,8 @@ export function createVersions(options: VersionsOptions): Versions {
     async reload(config, started) {
       const lines = restartNeeded(config, started);
       for (const entry of config.filters) {
+        // Another one may be under way, as at the start.
+        while (busy.has(entry.instance)) await pause(RECOVERY_LOOK_MS);
         const current = running.get(entry.instance);
         if (!current) continue;
         const { from, format } = current.entry;

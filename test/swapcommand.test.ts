@@ -1,6 +1,7 @@
 /**
  * Faults and swaps as an operator sees them: a host process, a real broker, `weir swap`, SIGHUP, dead letters and status.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -120,6 +121,51 @@ commands(
     }
     assert.is(await stopped(host), 0, host.err());
     assert.not.match(host.err(), /is not taken|SWAP_REFUSED/);
+  },
+);
+
+commands(
+  'killed when a version has just come back, a host loses nothing of a file, and tells nothing twice',
+  async (context) => {
+    const { folder, broker, appliance } = context;
+    let host = await startHost(context, { window_ms: 60_000 });
+    let lines = 0;
+    const add = (count: number) => {
+      append(context, ...Array.from({ length: count }, () => 'nothing'));
+      lines += count;
+    };
+    for (const delayMs of [0, 3, 10, 40]) {
+      add(50);
+      writeConfig(context, { window_ms: 120_000 + delayMs });
+      host.child.kill('SIGHUP');
+      await until(
+        () => host.err().includes('reload: filter stumbling: stumbling@'),
+        WAIT_MS,
+        'the other runs',
+      );
+      add(200);
+      append(context, 'trap');
+      add(100);
+      await until(() => host.err().includes('runs again'), WAIT_MS, 'it has come back');
+      await pause(delayMs);
+      host.child.kill('SIGKILL');
+      await host.exited;
+      host = await startHost(context, { window_ms: 60_000 });
+      assert.not.match(host.err(), /cannot be done again|are lost/, `${delayMs} ms`);
+    }
+    assert.is(await stopped(host), 0, host.err());
+    const end = await said(['run', '--filter-dir', 'filters', '--until-eof'], folder);
+    assert.is(end.code, 0, end.err);
+    assert.is((await kept(context)).length, lines);
+    const of = async (stream: string) =>
+      recordsOf(await readStream(broker.url, `weir.ev.${appliance}.stumbling.${stream}`));
+    const sum = (found: readonly WireRecord[], field: string) =>
+      found.reduce((all, record) => all + Number(record[field] ?? 0), 0);
+    assert.is(sum(await of('sums'), 'count'), lines);
+    assert.equal(
+      (await of('ledger')).map(({ lost }) => lost).filter((lost) => Object.keys(lost as object).length > 0),
+      [],
+    );
   },
 );
 
