@@ -29,6 +29,7 @@ import {
 import type { Kept } from './probation.js';
 import type { Recovering } from './slot.js';
 import {
+  flushing,
   isTooMuch,
   leavesOut,
   sparing,
@@ -232,18 +233,10 @@ function* tellBefore(slot: Recovering, { isApart }: Kept): Generator<void, boole
   return (yield* tellOpen(slot, slot.nowMs(), sparingNothing)) === undefined;
 }
 
-/** Empties the windows of a filter without telling anybody; false when it cannot. */
+/** Empties the windows of a filter that has just been saved, without telling anybody; false when it cannot. */
 function* forgetOpen(filter: FilterInstance, nowMs: number): Generator<void, boolean, void> {
-  for (let call: Call | undefined = { kind: 'flush', nowMs }; call; ) {
-    try {
-      yield* make(filter, call, discard);
-      return true;
-    } catch (error) {
-      filter.restore();
-      call = sparingAll(call, error);
-    }
-  }
-  return false;
+  const flushed = yield* flushing(filter, nowMs, sparingAll, (call) => make(filter, call, discard));
+  return 'call' in flushed;
 }
 
 /**

@@ -3,7 +3,9 @@
  * thing. So neither the event that made it due, nor what else is due, is left out with it.
  */
 import { SPARED_MAX } from '../limits.js';
+import type { Parts } from './calls.js';
 import { FilterFault } from './fault.js';
+import type { FilterInstance } from './instance.js';
 import type { Call } from './journal.js';
 import type { Recovering } from './slot.js';
 
@@ -20,7 +22,7 @@ export function sparing(call: Call, error: unknown): Call | undefined {
   if (number <= (spared.leftOut.at(-1) ?? 0)) return undefined;
   if (error.kind === 'fuel' && inTurn > 1 && inTurn <= (spared.perTurn ?? inTurn))
     return { ...call, spared: { ...spared, perTurn: inTurn >>> 1 } };
-  if (spared.leftOut.length >= SPARED_MAX) return undefined;
+  if (isTooMuch(call)) return undefined;
   return { ...call, spared: { ...spared, leftOut: [...spared.leftOut, number] }, faults: [...faults, error] };
 }
 
@@ -53,28 +55,43 @@ export function leavesOut(call: Call): boolean {
   return (call.faults?.length ?? 0) > 0;
 }
 
+/** The call with which a filter has told what is open, or the fault that it cannot do without. */
+type Flushed = { readonly call: Call } | { readonly fault: unknown };
+
 /**
- * Lets the filter of a slot tell what is open, in turns, without what is at fault, as `without` says. Answers the fault that it cannot do
- * without; then it is as before.
+ * Lets a filter that has just been saved tell what is open, in turns, without what is at fault, as `without` says; where it cannot, it is
+ * as before. `make` makes a call of it.
  */
+export function* flushing(
+  filter: FilterInstance,
+  nowMs: number,
+  without: typeof sparing,
+  make: (call: Call) => Parts,
+): Generator<void, Flushed, void> {
+  for (let call: Call = { kind: 'flush', nowMs }; ; ) {
+    try {
+      yield* make(call);
+      return { call };
+    } catch (fault) {
+      filter.restore();
+      const next = without(call, fault);
+      if (!next) return { fault };
+      call = next;
+    }
+  }
+}
+
+/** The same for the filter of a slot, whose records go out. Answers the fault that it cannot do without. */
 export function* tellOpen(
   slot: Recovering,
   nowMs: number,
   without: typeof sparing,
 ): Generator<void, unknown, void> {
   slot.save();
-  for (let call: Call = { kind: 'flush', nowMs }; ; ) {
-    try {
-      yield* slot.make(call);
-      tellSpared(slot, call);
-      return undefined;
-    } catch (error) {
-      slot.filter().restore();
-      const next = without(call, error);
-      if (!next) return error;
-      call = next;
-    }
-  }
+  const flushed = yield* flushing(slot.filter(), nowMs, without, slot.make);
+  if ('fault' in flushed) return flushed.fault;
+  tellSpared(slot, flushed.call);
+  return undefined;
 }
 
 /** The call went well without what was at fault in it. */
